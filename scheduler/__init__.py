@@ -1,0 +1,3 @@
+"""Gets on-chain work done on time, once, and proves it."""
+
+__version__ = "0.1.0"

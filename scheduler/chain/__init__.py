@@ -1,0 +1,1 @@
+"""What the node says: connection, heads and reorgs, block time, pinned reads, simulation."""

@@ -1,0 +1,22 @@
+"""How asking a node can fail: no answer, or an answer that is an error."""
+
+
+class NodeUnavailable(Exception):
+    """The node did not answer, or not in a form that can be understood.
+
+    Whatever was asked may or may not have happened: for a transaction that was being sent this
+    means "maybe sent". The message names the endpoint without its credentials.
+    """
+
+
+class RpcError(Exception):
+    """The node answered with an error object (JSON-RPC 2.0, section 5.1)."""
+
+    def __init__(self, code: int, message: str, data: object = None) -> None:
+        super().__init__(f"{message} (code {code})")
+        self.code = code
+        self.message = message
+        self.data = data
+
+
+METHOD_NOT_FOUND = -32601

@@ -1,0 +1,104 @@
+"""The one narrow interface through which everything else sees a node."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Protocol
+
+from scheduler.chain.errors import RpcError
+from scheduler.chain.model import (
+    Address,
+    Call,
+    CallResult,
+    Hash,
+    Head,
+    HeadEvent,
+    Identity,
+    Log,
+    Nonces,
+    Receipt,
+)
+
+
+class Chain(Protocol):
+    """A node, as the programs use it.
+
+    Every method may raise NodeUnavailable; one whose request the node refuses raises RpcError.
+    All state is read at a block hash, so that reads for one head agree with each other.
+    """
+
+    def follow(self) -> AsyncIterator[HeadEvent]:
+        """The chain's tips, from now on and for ever: survives reconnects, fills gaps, reports reorgs."""
+        ...
+
+    async def identity(self) -> Identity: ...
+
+    async def syncing(self) -> bool:
+        """Whether the node itself says that it is behind (`eth_syncing`)."""
+        ...
+
+    async def block(self, which: int | Hash | None = None) -> Head | None:
+        """The block with this number or hash, the latest for None; None where the node has none."""
+        ...
+
+    async def logs(
+        self, blocks: Sequence[Hash], topics: Sequence[Hash], address: Address | None = None
+    ) -> list[Log]:
+        """The logs of these blocks, oldest first, whose topic 0 is one of `topics`."""
+        ...
+
+    async def call(self, calls: Sequence[Call], at: Hash) -> list[CallResult]:
+        """The results of view calls on the state of block `at`, in the order of `calls`."""
+        ...
+
+    async def balances(self, accounts: Sequence[Address], at: Hash) -> list[int]:
+        """Balances in wei on the state of block `at`."""
+        ...
+
+    async def codes(self, addresses: Sequence[Address], at: Hash) -> list[bytes]:
+        """Contract code on the state of block `at`; empty for plain accounts."""
+        ...
+
+    async def simulate(
+        self, calls: Sequence[Call], on: Head, number: int, timestamp: int, base_fee: int | None
+    ) -> list[CallResult]:
+        """What `calls` would do one after the other in block `number`, built on the block `on`.
+
+        `number` is `on.number + 1` or, when prepared a block ahead, `+ 2`. Uses eth_simulateV1.
+        """
+        ...
+
+    async def nonces(self, account: Address) -> Nonces: ...
+
+    async def receipts(self, hashes: Sequence[Hash]) -> list[Receipt | None]: ...
+
+    async def known(self, hashes: Sequence[Hash]) -> list[bool]:
+        """Whether the node has each transaction, in a block or in its pool."""
+        ...
+
+    async def send_raw(self, raws: Sequence[bytes]) -> list[Hash | RpcError]:
+        """Hands signed transactions to the node; an answer each, in order. Never repeated by itself.
+
+        NodeUnavailable here means "maybe sent", for all of them.
+        """
+        ...
+
+    async def suggested_tip(self) -> int:
+        """The node's idea of a priority fee, wei per gas (`eth_maxPriorityFeePerGas`)."""
+        ...
+
+    async def suggested_gas_price(self) -> int:
+        """The node's idea of a legacy gas price, wei per gas (`eth_gasPrice`)."""
+        ...
+
+
+class NodeAccounts(Protocol):
+    """A node that holds keys and signs for whoever may ask it."""
+
+    async def accounts(self) -> list[Address]: ...
+
+    async def sign_transaction(self, fields: Mapping[str, object]) -> bytes:
+        """Raw bytes signed by the node (`eth_signTransaction`); geth and anvil answer differently."""
+        ...
+
+    async def send_transaction(self, fields: Mapping[str, object]) -> Hash:
+        """Signed and sent by the node (`eth_sendTransaction`). Never repeated by itself."""
+        ...
