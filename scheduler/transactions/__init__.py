@@ -1,0 +1,1 @@
+"""What we send: intents, slots, attempts, outcomes, and the journal that holds them first."""

@@ -1,0 +1,72 @@
+"""The first price of a transaction: enough to be included while it matters, never above a ceiling."""
+
+from dataclasses import dataclass
+
+from scheduler.chain.model import Head
+from scheduler.transactions.encoding import DynamicFee, Fee, LegacyFee
+
+# EIP-1559: from one block to the next the base fee changes by at most one eighth.
+BASE_FEE_CHANGE_DENOMINATOR = 8
+
+# Steps of base fee that a price survives: two, so that bytes signed one block ahead still enter.
+STEPS_AHEAD = 2
+
+
+class FeeTooHigh(Exception):
+    """What inclusion costs now is above the operator's ceiling."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeePolicy:
+    """What the operator allows. `max_gas_price` is the ceiling, `min_tip` the floor of the tip.
+
+    Both are in wei per gas; None for the ceiling means that only the intent's own worth limits.
+    """
+
+    max_gas_price: int | None = None
+    min_tip: int = 0
+
+
+def base_fee_after(base_fee: int, blocks: int) -> int:
+    """The highest base fee possible `blocks` blocks later, wei per gas (EIP-1559).
+
+    A full block raises it by an eighth, and by at least one wei.
+    """
+    for _ in range(blocks):
+        base_fee += max(base_fee // BASE_FEE_CHANGE_DENOMINATOR, 1)
+    return base_fee
+
+
+def first_price(head: Head, suggested: int, policy: FeePolicy) -> Fee:
+    """The price at which a transaction built on `head` starts.
+
+    `suggested` is the node's idea, in wei per gas: of the tip where blocks have a base fee, else
+    of the whole price. Raises FeeTooHigh where not even the next block's base fee and the tip fit
+    below the ceiling; a cap that allows for more than that is cut down to the ceiling.
+    """
+    ceiling = policy.max_gas_price
+    if head.base_fee is None:
+        price = max(suggested, head.minimum_gas_price or 0, policy.min_tip)
+        if ceiling is not None and price > ceiling:
+            raise FeeTooHigh(_too_high(price, ceiling))
+        return LegacyFee(price)
+    tip = max(suggested, policy.min_tip)
+    needed = base_fee_after(head.base_fee, 1) + tip
+    if ceiling is not None and needed > ceiling:
+        raise FeeTooHigh(_too_high(needed, ceiling))
+    cap = base_fee_after(head.base_fee, STEPS_AHEAD) + tip
+    return DynamicFee(cap if ceiling is None else min(cap, ceiling), tip)
+
+
+def price_at(fee: Fee, base_fee: int | None) -> int:
+    """What a unit of gas costs in a block with this base fee, wei."""
+    if isinstance(fee, LegacyFee):
+        return fee.gas_price
+    return min(fee.max_fee, (base_fee or 0) + fee.tip)
+
+
+def _too_high(price: int, ceiling: int) -> str:
+    return (
+        f"inclusion costs {price} wei per gas now, above fees.max-gas-price = {ceiling}; "
+        "it is sent when the price falls, or raise that ceiling"
+    )

@@ -1,0 +1,152 @@
+"""What a family asks for (Intent), what came of it (Verdict), and what a family must answer."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, TypeAlias
+
+from scheduler.chain.model import Address, Hash, Head, HeadEvent, Log, Receipt
+from scheduler.transactions.states import OutcomeKind
+
+Params: TypeAlias = Mapping[str, str | int]
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """Something that should happen once on chain.
+
+    `key` is the same however often the intent is computed (family : kind : chain : contract :
+    subject : epoch). `kind` and `params` are data that the family can judge by after a restart.
+    `value` is in wei, `gas` the transaction's limit. `first_block` and `last_block`, inclusive,
+    are the blocks in which being mined makes sense. `max_cost` is the most, in wei, that it may
+    cost net of what it earns. `worth_sending` are the simulated outcomes with which it is sent.
+    """
+
+    key: str
+    family: str
+    kind: str
+    chain: str
+    contract: Address
+    params: Params
+    to: Address
+    data: bytes
+    gas: int
+    first_block: int
+    last_block: int
+    value: int = 0
+    max_cost: int = 0
+    worth_sending: frozenset[OutcomeKind] = field(
+        default_factory=lambda: frozenset({OutcomeKind.SUCCEEDED})
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """What a transaction did, whether it was mined or only simulated. `gas_used` in gas."""
+
+    ok: bool
+    logs: tuple[Log, ...]
+    gas_used: int
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a family says of an intent's effects. `earned` is what the sender was paid, in wei."""
+
+    kind: OutcomeKind
+    detail: str
+    earned: int = 0
+
+
+class Family(Protocol):
+    """A kind of work: knows contracts and when something is due, nothing of nonces and prices."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def observe(self, event: HeadEvent) -> None:
+        """Takes note of what the new blocks changed; reads from the node what it needs.
+
+        After an exception the family reads everything anew with the next event.
+        """
+        ...
+
+    def due(self, head: Head) -> list[Intent]:
+        """What should be mined in the block after `head`, whether it was sent already or not."""
+        ...
+
+    def judge(self, kind: str, params: Params, effects: Effects) -> Verdict:
+        """What these effects mean for an intent of this kind with these params."""
+        ...
+
+    def still_useful(self, kind: str, params: Params, head: Head) -> bool:
+        """Whether being mined after `head` could still have the effect."""
+        ...
+
+    def told(self, intent: "Told", progress: "Progress") -> None:
+        """Takes note of what became of an intent of its own; says it to the operator."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Which intent a Progress is about: as much of it as the journal keeps."""
+
+    key: str
+    kind: str
+    params: Params
+
+
+@dataclass(frozen=True, slots=True)
+class Attempting:
+    """It was simulated, is in the journal, and is about to be sent."""
+
+    nonce: int
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A node took the transaction. That it is mined, let alone worked, nobody knows yet."""
+
+    hash: Hash
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """It is not sent: the reason says what the simulation or the rules found."""
+
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Mined:
+    """It is in a block, judged from the receipt's logs; `cost` in wei is gas used × price."""
+
+    receipt: Receipt
+    verdict: Verdict
+
+    @property
+    def cost(self) -> int:
+        return self.receipt.gas_used * self.receipt.gas_price
+
+
+@dataclass(frozen=True, slots=True)
+class Unmined:
+    """A reorg removed the block that it was in; the same bytes are pending again."""
+
+    hash: Hash
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What was mined is final."""
+
+    hash: Hash
+
+
+Progress: TypeAlias = Attempting | Accepted | Refused | Mined | Unmined | Settled
+
+
+def by_name(families: Sequence[Family]) -> dict[str, Family]:
+    """The families by the name under which their intents are journaled."""
+    return {family.name: family for family in families}

@@ -1,0 +1,21 @@
+"""The journal: everything that is sent is in it first, durably."""
+
+from scheduler.transactions.journal.store import (
+    Account,
+    Attempt,
+    IntentTaken,
+    Journal,
+    JournalUnavailable,
+    NonceTaken,
+    Reservation,
+)
+
+__all__ = [
+    "Account",
+    "Attempt",
+    "IntentTaken",
+    "Journal",
+    "JournalUnavailable",
+    "NonceTaken",
+    "Reservation",
+]

@@ -1,0 +1,91 @@
+-- name: admitted
+SELECT 1 FROM accounts WHERE chain = :chain AND account = :account;
+
+-- name: admit
+INSERT INTO accounts (chain, account, admitted_at) VALUES (:chain, :account, :now)
+ON CONFLICT DO NOTHING;
+
+-- name: highest_nonce
+SELECT max(nonce) FROM slots WHERE chain = :chain AND account = :account;
+
+-- name: intent_states
+SELECT key, state FROM intents WHERE key IN (SELECT value FROM json_each(:keys));
+
+-- name: insert_intent
+INSERT INTO intents (
+    key, family, kind, chain, contract, params, recipient, data, value, gas,
+    first_block, last_block, max_cost, state, created_at)
+VALUES (
+    :key, :family, :kind, :chain, :contract, :params, :recipient, :data, :value, :gas,
+    :first_block, :last_block, :max_cost, 'planned', :now)
+ON CONFLICT (key) DO NOTHING;
+
+-- name: set_intent_state
+UPDATE intents SET state = :state WHERE key = :key;
+
+-- name: insert_slot
+INSERT INTO slots (chain, account, nonce, state, created_at)
+VALUES (:chain, :account, :nonce, 'open', :now);
+
+-- name: insert_placement
+INSERT INTO placements (intent, chain, account, nonce, is_open)
+VALUES (:key, :chain, :account, :nonce, 1);
+
+-- name: insert_attempt
+INSERT INTO attempts (
+    chain, account, nonce, intent, fields, raw, hash, state, head_number, created_at)
+VALUES (
+    :chain, :account, :nonce, :key, :fields, :raw, :hash, 'signed', :head_number, :now)
+RETURNING id;
+
+-- name: open_attempts
+SELECT a.id, a.nonce, a.fields, a.raw, a.hash, a.state, a.head_number, a.block_number,
+       a.block_hash, i.key, i.family, i.kind, i.params
+FROM slots s
+JOIN attempts a USING (chain, account, nonce)
+JOIN intents i ON i.key = a.intent
+WHERE s.chain = :chain AND s.account = :account AND s.state = 'open'
+ORDER BY a.nonce, a.id;
+
+-- name: attempt_state
+SELECT state FROM attempts WHERE id = :id;
+
+-- name: intent_state
+SELECT state FROM intents WHERE key = :key;
+
+-- name: set_broadcast
+UPDATE attempts SET state = :state, hash = :hash WHERE id = :id;
+
+-- name: set_mined
+UPDATE attempts
+SET state = :state, hash = :hash, block_number = :block_number, block_hash = :block_hash
+WHERE id = :id;
+
+-- name: set_unmined
+UPDATE attempts SET state = :state, block_number = NULL, block_hash = NULL WHERE id = :id;
+
+-- name: insert_outcome
+INSERT INTO outcomes (
+    attempt, intent, kind, detail, gas_used, gas_price, earned, is_final, judged_at)
+VALUES (:id, :key, :kind, :detail, :gas_used, :gas_price, :earned, 0, :now);
+
+-- name: delete_outcome
+DELETE FROM outcomes WHERE attempt = :id;
+
+-- name: set_final
+UPDATE attempts SET state = :state WHERE id = :id;
+
+-- name: finish_outcome
+UPDATE outcomes SET is_final = 1 WHERE attempt = :id;
+
+-- name: consume_slot
+UPDATE slots SET state = 'consumed', consumed_by = :hash
+WHERE chain = :chain AND account = :account AND nonce = :nonce AND state = 'open';
+
+-- name: close_placements
+UPDATE placements SET is_open = 0
+WHERE chain = :chain AND account = :account AND nonce = :nonce;
+
+-- name: outcome_counts
+SELECT o.kind, count(*) FROM outcomes o JOIN intents i ON i.key = o.intent
+WHERE i.chain = :chain GROUP BY o.kind;

@@ -1,0 +1,334 @@
+"""The journal on SQLite: each method is one transaction, durable when it returns."""
+
+import json
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from scheduler.chain.model import Address, Hash, Receipt
+from scheduler.transactions.encoding import Signed, Transaction
+from scheduler.transactions.intents import Intent, Told, Verdict
+from scheduler.transactions.journal import named
+from scheduler.transactions.states import AttemptState, IntentState, step
+
+DIALECT = "sqlite"
+
+# How long a writer waits for another process's transaction, milliseconds. Longer than any of ours
+# takes on a slow disk, shorter than a block.
+BUSY_TIMEOUT_MS = 2_000
+
+# A result row; the schema says what is in it (STRICT tables).
+Row: TypeAlias = tuple[Any, ...]
+
+
+class JournalUnavailable(Exception):
+    """The journal cannot be read or written now; nothing may be sent. Says why and what to do."""
+
+
+class NonceTaken(Exception):
+    """Another transaction was given this nonce meanwhile: sign again with the next."""
+
+
+class IntentTaken(Exception):
+    """The intent is in a slot already, or has its outcome. `key` says which."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"{key} is in a slot already, or has its outcome")
+        self.key = key
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Whose nonces: an address on the chain with this fingerprint."""
+
+    chain: str
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """A slot and its first attempt, to be written for an intent.
+
+    `signed` is None where the node is to sign and send by itself (eth_sendTransaction).
+    `head_number` is the head at which it was decided: what is sent is mined after it.
+    """
+
+    intent: Intent
+    transaction: Transaction
+    signed: Signed | None
+    head_number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """An attempt as the journal has it, with as much of its intent as is needed to judge it."""
+
+    id: int
+    nonce: int
+    intent: Told
+    family: str
+    fields: dict[str, str]
+    raw: bytes | None
+    hash: Hash | None
+    state: AttemptState
+    head_number: int
+    block_number: int | None
+    block_hash: Hash | None
+
+
+class Journal:
+    """Intents, slots, attempts and outcomes of all accounts of this box, in one SQLite file."""
+
+    def __init__(self, connection: sqlite3.Connection, clock: Callable[[], float]) -> None:
+        self._connection = connection
+        self._clock = clock
+        self._queries = named.queries(DIALECT)
+
+    @classmethod
+    def open(cls, path: Path, clock: Callable[[], float] = time.time) -> "Journal":
+        """Opens the file, making it and its schema where they are missing.
+
+        Raises JournalUnavailable. WAL with synchronous=FULL: what a commit wrote survives a power
+        cut (facts/limits.md: NORMAL does not).
+        """
+        try:
+            connection = sqlite3.connect(
+                path, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1000
+            )
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA foreign_keys = ON")
+            journal = cls(connection, clock)
+            journal._migrate()
+        except sqlite3.Error as error:
+            raise JournalUnavailable(f"the journal {path} cannot be opened: {error}") from error
+        return journal
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def admitted(self, account: Account) -> bool:
+        """Whether the journal may send from this account on this chain."""
+        return self._read("admitted", **_of(account)) != []
+
+    def admit(self, account: Account) -> None:
+        """Notes that the account passed the check before the first transaction."""
+        with self._transaction():
+            self._run("admit", **_of(account), now=self._clock())
+
+    def next_nonce(self, account: Account) -> int:
+        """The lowest nonce above all that were given out; 0 where none was."""
+        [(highest,)] = self._read("highest_nonce", **_of(account))
+        return 0 if highest is None else int(highest) + 1
+
+    def intent_states(self, keys: Sequence[str]) -> dict[str, IntentState]:
+        """The states of those of these intents that the journal knows."""
+        rows = self._read("intent_states", keys=json.dumps(list(keys)))
+        return {key: IntentState(state) for key, state in rows}
+
+    def reserve(self, account: Account, reservations: Sequence[Reservation]) -> list[Attempt]:
+        """Writes intent, slot and attempt of each, all or none; durable when it returns.
+
+        Raises NonceTaken or IntentTaken, and then has written nothing.
+        """
+        with self._transaction():
+            return [self._reserve(account, reservation) for reservation in reservations]
+
+    def open_attempts(self, account: Account) -> list[Attempt]:
+        """All attempts in slots whose end is not final, by nonce."""
+        return [_attempt(row) for row in self._read("open_attempts", **_of(account))]
+
+    def broadcast(self, attempts: Sequence[tuple[Attempt, Hash]]) -> None:
+        """Notes that a node took these; the hash is what it answered."""
+        with self._transaction():
+            for attempt, hash_ in attempts:
+                self._step_attempt(attempt, AttemptState.BROADCAST, "set_broadcast", hash=hash_)
+
+    def mined(self, attempt: Attempt, receipt: Receipt, verdict: Verdict) -> None:
+        """Notes in which block the attempt is and what it did there; both may be taken back."""
+        with self._transaction():
+            self._step_attempt(
+                attempt,
+                AttemptState.MINED,
+                "set_mined",
+                hash=receipt.transaction_hash,
+                block_number=receipt.block_number,
+                block_hash=receipt.block_hash,
+            )
+            self._step_intent(attempt.intent.key, verdict.kind.intent_state)
+            self._run(
+                "insert_outcome",
+                id=attempt.id,
+                key=attempt.intent.key,
+                kind=verdict.kind.value,
+                detail=verdict.detail,
+                gas_used=receipt.gas_used,
+                gas_price=str(receipt.gas_price),
+                earned=str(verdict.earned),
+                now=self._clock(),
+            )
+
+    def unmined(self, attempt: Attempt) -> None:
+        """Takes back what `mined` noted: a reorg removed the block."""
+        with self._transaction():
+            self._step_attempt(attempt, AttemptState.BROADCAST, "set_unmined")
+            self._run("delete_outcome", id=attempt.id)
+            self._step_intent(attempt.intent.key, IntentState.IN_SLOT)
+
+    def final(self, account: Account, attempt: Attempt) -> None:
+        """Notes that the attempt's block is final: it consumed the slot, all else in it is void."""
+        slot = {**_of(account), "nonce": attempt.nonce}
+        with self._transaction():
+            self._step_attempt(attempt, AttemptState.FINAL, "set_final")
+            self._run("finish_outcome", id=attempt.id)
+            self._run("consume_slot", **slot, hash=attempt.hash)
+            self._run("close_placements", **slot)
+
+    def outcome_counts(self, chain: str) -> dict[str, int]:
+        """How many outcomes of each kind the journal has for this chain."""
+        return dict(self._read("outcome_counts", chain=chain))
+
+    def _reserve(self, account: Account, reservation: Reservation) -> Attempt:
+        intent, transaction = reservation.intent, reservation.transaction
+        slot = {**_of(account), "nonce": transaction.nonce, "now": self._clock()}
+        self._run(
+            "insert_intent",
+            key=intent.key,
+            family=intent.family,
+            kind=intent.kind,
+            chain=intent.chain,
+            contract=intent.contract,
+            params=json.dumps(dict(intent.params), sort_keys=True),
+            recipient=intent.to,
+            data=intent.data,
+            value=str(intent.value),
+            gas=intent.gas,
+            first_block=intent.first_block,
+            last_block=intent.last_block,
+            max_cost=str(intent.max_cost),
+            now=self._clock(),
+        )
+        if self._intent_state(intent.key) is not IntentState.PLANNED:
+            raise IntentTaken(intent.key)
+        try:
+            self._run("insert_slot", **slot)
+        except sqlite3.IntegrityError as error:
+            raise NonceTaken(str(transaction.nonce)) from error
+        try:
+            self._run("insert_placement", **slot, key=intent.key)
+        except sqlite3.IntegrityError as error:
+            raise IntentTaken(intent.key) from error
+        self._step_intent(intent.key, IntentState.IN_SLOT)
+        fields = transaction.rpc_fields(account.address)
+        signed = reservation.signed
+        [(id_,)] = self._run(
+            "insert_attempt",
+            **slot,
+            key=intent.key,
+            fields=json.dumps(fields),
+            raw=signed.raw if signed else None,
+            hash=signed.hash if signed else None,
+            head_number=reservation.head_number,
+        )
+        return Attempt(
+            id=id_,
+            nonce=transaction.nonce,
+            intent=Told(intent.key, intent.kind, intent.params),
+            family=intent.family,
+            fields=fields,
+            raw=signed.raw if signed else None,
+            hash=signed.hash if signed else None,
+            state=AttemptState.SIGNED,
+            head_number=reservation.head_number,
+            block_number=None,
+            block_hash=None,
+        )
+
+    def _step_attempt(
+        self, attempt: Attempt, then: AttemptState, query: str, **values: object
+    ) -> None:
+        [(now,)] = self._run("attempt_state", id=attempt.id)
+        state = step(AttemptState(now), then)
+        self._run(query, id=attempt.id, state=state.value, **values)
+
+    def _intent_state(self, key: str) -> IntentState:
+        [(state,)] = self._run("intent_state", key=key)
+        return IntentState(state)
+
+    def _step_intent(self, key: str, then: IntentState) -> None:
+        state = step(self._intent_state(key), then)
+        self._run("set_intent_state", key=key, state=state.value)
+
+    def _run(self, query: str, **values: object) -> list[Row]:
+        return self._connection.execute(self._queries[query], values).fetchall()
+
+    def _read(self, query: str, **values: object) -> list[Row]:
+        try:
+            return self._run(query, **values)
+        except sqlite3.Error as error:
+            raise JournalUnavailable(f"the journal cannot be read: {error}") from error
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """One durable transaction; on any exception nothing of it is written.
+
+        IMMEDIATE, so that what is read in it is still true when it is written.
+        """
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+        except sqlite3.Error as error:
+            raise JournalUnavailable(f"the journal cannot be written: {error}") from error
+
+    def _migrate(self) -> None:
+        """Applies the migrations that the file lacks; their number is its user_version."""
+        for number, sql in named.migrations(DIALECT):
+            with self._transaction():
+                [(version,)] = self._connection.execute("PRAGMA user_version").fetchall()
+                if number <= version:
+                    continue
+                for statement in _statements(sql):
+                    self._connection.execute(statement)
+                self._connection.execute(f"PRAGMA user_version = {number}")
+
+
+def _of(account: Account) -> dict[str, object]:
+    return {"chain": account.chain, "account": account.address}
+
+
+def _attempt(row: Row) -> Attempt:
+    (id_, nonce, fields, raw, hash_, state, head, block_number, block_hash, key, family, kind,
+     params) = row  # fmt: skip
+    return Attempt(
+        id=id_,
+        nonce=nonce,
+        intent=Told(key, kind, json.loads(params)),
+        family=family,
+        fields=json.loads(fields),
+        raw=raw,
+        hash=hash_,
+        state=AttemptState(state),
+        head_number=head,
+        block_number=block_number,
+        block_hash=block_hash,
+    )
+
+
+def _statements(sql: str) -> Iterator[str]:
+    """The statements of a script one by one: executescript would commit between them."""
+    statement = ""
+    for line in sql.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
