@@ -1,0 +1,195 @@
+"""Starts a real node on loopback as a child process, and stops it."""
+
+import http.client
+import json
+import re
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from scheduler.devchain.toolchain import anvil_path, geth_path
+from scheduler.processes import bound_command
+
+# Anvil's "test test … junk" mnemonic; whatever it owns is public knowledge.
+MNEMONIC = "test test test test test test test test test test test junk"
+DEVELOPMENT_CHAIN_ID = 1337
+
+_ANVIL_PORT = re.compile(r"Listening on 127\.0\.0\.1:(\d+)")
+_GETH_PORT = re.compile(r"HTTP server started\s+endpoint=127\.0\.0\.1:(\d+)")
+
+
+class NodeStartError(Exception):
+    """The node did not come up; the message is one line with the node's own last words."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """A running node: where it answers, where its data and log are, and its process."""
+
+    kind: str
+    process: "subprocess.Popen[bytes]"
+    port: int
+    ipc: Path
+    log: Path
+
+    @property
+    def http(self) -> str:
+        """The HTTP endpoint."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def ws(self) -> str:
+        """The WebSocket endpoint, on the same port."""
+        return f"ws://127.0.0.1:{self.port}"
+
+    def rpc(self, method: str, *params: object) -> object:
+        """The result of a JSON-RPC request over HTTP.
+
+        Raises OSError or http.client.HTTPException where the node does not answer, RuntimeError
+        where it answers with an error.
+        """
+        return rpc(self.port, method, *params)
+
+    def stop(self, seconds: float = 10.0) -> None:
+        """Ends the node: politely first, so that geth keeps its blocks, then by SIGKILL."""
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+        self.process.wait()
+
+
+def rpc(port: int, method: str, *params: object) -> object:
+    """The result of a JSON-RPC request to 127.0.0.1:`port`; see Node.rpc."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
+        connection.request("POST", "/", body, {"Content-Type": "application/json"})
+        answer = json.load(connection.getresponse())
+    finally:
+        connection.close()
+    if "error" in answer:
+        raise RuntimeError(f"{method}: {answer['error'].get('message')}")
+    return answer["result"]
+
+
+def start_anvil(
+    directory: Path,
+    *,
+    port: int = 0,
+    block_time: float | None = None,
+    automine: bool = True,
+    hardfork: str | None = None,
+    gas_limit: int = 30_000_000,
+    chain_id: int = DEVELOPMENT_CHAIN_ID,
+    order: str = "fifo",
+    options: Sequence[str] = (),
+) -> Node:
+    """Anvil with its files in `directory`; port 0 is a free one.
+
+    `block_time` in seconds mines at intervals, otherwise each transaction makes a block
+    (`automine`) or blocks come from `anvil_mine` alone. The order `fifo` is not anvil's default:
+    with `fees` it drops transactions of an account whose later nonce pays more than an earlier
+    one (seen with 1.7.1). Raises NodeStartError, ToolchainError.
+    """
+    ipc = _ipc_path(directory)
+    command = [str(anvil_path()), "--host", "127.0.0.1", "--port", str(port), "--order", order]
+    command += ["--mnemonic", MNEMONIC, "--chain-id", str(chain_id), "--color", "never"]
+    command += ["--gas-limit", str(gas_limit), "--ipc", str(ipc)]
+    # Old states go to files, by default below the home directory.
+    command += ["--cache-path", str(directory / "cache")]
+    if block_time is not None:
+        command += ["--block-time", f"{block_time:g}"]
+    elif not automine:
+        command += ["--no-mining"]
+    if hardfork is not None:
+        command += ["--hardfork", hardfork]
+    return _start("anvil", [*command, *options], directory, ipc, _ANVIL_PORT, signal.SIGKILL)
+
+
+def start_geth(
+    directory: Path,
+    *,
+    port: int = 0,
+    period: int = 1,
+    gas_limit: int = 60_000_000,
+    options: Sequence[str] = (),
+) -> Node:
+    """geth --dev (chain id 1337, one unlocked account) with its data in `directory`.
+
+    `period` is the block time in seconds; 0 mines when there is a transaction. Raises
+    NodeStartError, ToolchainError.
+    """
+    ipc = _ipc_path(directory)
+    apis = "eth,net,web3,txpool,debug,dev,miner"
+    command = [str(geth_path()), "--dev", "--dev.period", str(period)]
+    command += ["--dev.gaslimit", str(gas_limit), "--datadir", str(directory / "geth")]
+    command += ["--http", "--http.addr", "127.0.0.1", "--http.port", str(port), "--http.api", apis]
+    command += ["--ws", "--ws.addr", "127.0.0.1", "--ws.port", str(port), "--ws.api", apis]
+    command += ["--ipcpath", str(ipc), "--nodiscover", "--verbosity", "3"]
+    return _start("geth", [*command, *options], directory, ipc, _GETH_PORT, signal.SIGTERM)
+
+
+def _ipc_path(directory: Path) -> Path:
+    """A path for the node's socket, in `directory` unless that is too long for one (108 bytes)."""
+    path = directory / "node.ipc"
+    if len(str(path).encode()) < 100:
+        return path
+    return Path(tempfile.mkdtemp(prefix="node-")) / "node.ipc"
+
+
+def _start(
+    kind: str,
+    command: list[str],
+    directory: Path,
+    ipc: Path,
+    announcement: "re.Pattern[str]",
+    on_parent_death: int,
+) -> Node:
+    directory.mkdir(parents=True, exist_ok=True)
+    log = directory / f"{kind}.log"
+    with open(log, "wb") as output:
+        process = subprocess.Popen(
+            bound_command(command, on_parent_death),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            # Ctrl-C in a terminal goes to the whole group; the parent decides when this one ends.
+            start_new_session=True,
+        )
+    try:
+        port = _wait_until_it_answers(kind, process, log, announcement)
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+    return Node(kind, process, port, ipc, log)
+
+
+def _wait_until_it_answers(
+    kind: str, process: "subprocess.Popen[bytes]", log: Path, announcement: "re.Pattern[str]"
+) -> int:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise NodeStartError(f"{kind} ended at once: {_last_words(log)}")
+        match = announcement.search(log.read_text(errors="replace"))
+        if match:
+            try:
+                rpc(int(match.group(1)), "eth_chainId")
+                return int(match.group(1))
+            except (OSError, http.client.HTTPException):
+                pass
+        time.sleep(0.02)
+    raise NodeStartError(f"{kind} does not answer after 60 seconds: read {log}")
+
+
+def _last_words(log: Path) -> str:
+    lines = [line.strip() for line in log.read_text(errors="replace").splitlines()]
+    return next((line for line in reversed(lines) if line), "it printed nothing")
