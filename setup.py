@@ -1,0 +1,67 @@
+"""The distribution `scheduler-kit`: the package `scheduler`, its commands and its data files."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+
+setup(
+    name="scheduler-kit",
+    version="0.1.0",
+    description="Executes scheduled calls of the Ethereum Alarm Clock at their target block",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    license_files=["LICENSE"],
+    author="the scheduler-kit authors",
+    python_requires=">=3.10,<3.14",
+    # With the root named, an editable install is one .pth line instead of an import hook
+    # that every running program would carry.
+    package_dir={"": "."},
+    packages=find_packages(include=["scheduler", "scheduler.*"]),
+    package_data={
+        "scheduler": [
+            "*.toml",
+            "**/*.toml",
+            "**/*.sql",
+            "**/*.sol",
+            "**/package.json",
+            "**/package-lock.json",
+            "py.typed",
+        ]
+    },
+    # The program files live at the root of the repository, where an operator looks for them;
+    # an installed package finds them under its prefix (scheduler/supervision.py).
+    data_files=[("share/scheduler-kit/conf.d", [f"conf.d/{p.name}" for p in sorted((HERE / "conf.d").glob("*.conf"))])],
+    install_requires=[
+        "click>=8.1",
+        "coincurve>=20",
+        "eth-abi>=5",
+        "eth-account>=0.13",
+        "eth-hash[pycryptodome]>=0.7",
+        "eth-keys>=0.6",
+        "eth-utils>=5",
+        "h11>=0.14",
+        "pydantic>=2,<3",
+        "rich>=13",
+        "rlp>=4",
+        "tomli>=2; python_version < '3.11'",
+        "web3>=8,<9",
+        "websockets>=13",
+    ],
+    entry_points={
+        "console_scripts": [
+            "scheduler=scheduler.cli:main",
+            "eth_alarm=scheduler.cli:eth_alarm",
+        ]
+    },
+    classifiers=[
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Typing :: Typed",
+    ],
+)
