@@ -102,3 +102,15 @@ class NodeAccounts(Protocol):
     async def send_transaction(self, fields: Mapping[str, object]) -> Hash:
         """Signed and sent by the node (`eth_sendTransaction`). Never repeated by itself."""
         ...
+
+    async def sent_by(self, account: Address, nonce: int, since: int) -> Hash | None:
+        """The hash of the account's transaction with this nonce, where the node has one.
+
+        It looks in the blocks after number `since` and in the pending block; for transactions
+        that the node signed itself, whose hash nobody else can know.
+        """
+        ...
+
+
+class Node(Chain, NodeAccounts, Protocol):
+    """A node of which both sides are used."""

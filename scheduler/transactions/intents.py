@@ -1,6 +1,6 @@
 """What a family asks for (Intent), what came of it (Verdict), and what a family must answer."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
@@ -38,6 +38,11 @@ class Intent:
         default_factory=lambda: frozenset({OutcomeKind.SUCCEEDED})
     )
 
+    @property
+    def told(self) -> "Told":
+        """What of it a Progress names."""
+        return Told(self.key, self.family, self.contract, self.kind, self.params)
+
 
 @dataclass(frozen=True, slots=True)
 class Effects:
@@ -62,7 +67,12 @@ class Family(Protocol):
     """A kind of work: knows contracts and when something is due, nothing of nonces and prices."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Under which its intents are journaled; with `contract` it says whose an intent is."""
+        ...
+
+    @property
+    def contract(self) -> Address: ...
 
     async def observe(self, event: HeadEvent) -> None:
         """Takes note of what the new blocks changed; reads from the node what it needs.
@@ -90,9 +100,11 @@ class Family(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """Which intent a Progress is about: as much of it as the journal keeps."""
+    """Which intent a Progress is about: what is needed to judge it after a restart."""
 
     key: str
+    family: str
+    contract: Address
     kind: str
     params: Params
 
@@ -146,7 +158,3 @@ class Settled:
 
 Progress: TypeAlias = Attempting | Accepted | Refused | Mined | Unmined | Settled
 
-
-def by_name(families: Sequence[Family]) -> dict[str, Family]:
-    """The families by the name under which their intents are journaled."""
-    return {family.name: family for family in families}

@@ -7,7 +7,7 @@ from scheduler.transactions.journal.store import (
     Journal,
     JournalUnavailable,
     NonceTaken,
-    Reservation,
+    Prepared,
 )
 
 __all__ = [
@@ -17,5 +17,5 @@ __all__ = [
     "Journal",
     "JournalUnavailable",
     "NonceTaken",
-    "Reservation",
+    "Prepared",
 ]

@@ -40,7 +40,7 @@ RETURNING id;
 
 -- name: open_attempts
 SELECT a.id, a.nonce, a.fields, a.raw, a.hash, a.state, a.head_number, a.block_number,
-       a.block_hash, i.key, i.family, i.kind, i.params
+       a.block_hash, i.key, i.family, i.contract, i.kind, i.params
 FROM slots s
 JOIN attempts a USING (chain, account, nonce)
 JOIN intents i ON i.key = a.intent

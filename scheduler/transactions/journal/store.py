@@ -50,7 +50,7 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
-class Reservation:
+class Prepared:
     """A slot and its first attempt, to be written for an intent.
 
     `signed` is None where the node is to sign and send by itself (eth_sendTransaction).
@@ -70,7 +70,6 @@ class Attempt:
     id: int
     nonce: int
     intent: Told
-    family: str
     fields: dict[str, str]
     raw: bytes | None
     hash: Hash | None
@@ -130,13 +129,13 @@ class Journal:
         rows = self._read("intent_states", keys=json.dumps(list(keys)))
         return {key: IntentState(state) for key, state in rows}
 
-    def reserve(self, account: Account, reservations: Sequence[Reservation]) -> list[Attempt]:
+    def reserve(self, account: Account, prepared: Sequence[Prepared]) -> list[Attempt]:
         """Writes intent, slot and attempt of each, all or none; durable when it returns.
 
         Raises NonceTaken or IntentTaken, and then has written nothing.
         """
         with self._transaction():
-            return [self._reserve(account, reservation) for reservation in reservations]
+            return [self._reserve(account, item) for item in prepared]
 
     def open_attempts(self, account: Account) -> list[Attempt]:
         """All attempts in slots whose end is not final, by nonce."""
@@ -192,8 +191,8 @@ class Journal:
         """How many outcomes of each kind the journal has for this chain."""
         return dict(self._read("outcome_counts", chain=chain))
 
-    def _reserve(self, account: Account, reservation: Reservation) -> Attempt:
-        intent, transaction = reservation.intent, reservation.transaction
+    def _reserve(self, account: Account, item: Prepared) -> Attempt:
+        intent, transaction = item.intent, item.transaction
         slot = {**_of(account), "nonce": transaction.nonce, "now": self._clock()}
         self._run(
             "insert_intent",
@@ -224,7 +223,7 @@ class Journal:
             raise IntentTaken(intent.key) from error
         self._step_intent(intent.key, IntentState.IN_SLOT)
         fields = transaction.rpc_fields(account.address)
-        signed = reservation.signed
+        signed = item.signed
         [(id_,)] = self._run(
             "insert_attempt",
             **slot,
@@ -232,18 +231,17 @@ class Journal:
             fields=json.dumps(fields),
             raw=signed.raw if signed else None,
             hash=signed.hash if signed else None,
-            head_number=reservation.head_number,
+            head_number=item.head_number,
         )
         return Attempt(
             id=id_,
             nonce=transaction.nonce,
-            intent=Told(intent.key, intent.kind, intent.params),
-            family=intent.family,
+            intent=intent.told,
             fields=fields,
             raw=signed.raw if signed else None,
             hash=signed.hash if signed else None,
             state=AttemptState.SIGNED,
-            head_number=reservation.head_number,
+            head_number=item.head_number,
             block_number=None,
             block_hash=None,
         )
@@ -307,13 +305,12 @@ def _of(account: Account) -> dict[str, object]:
 
 
 def _attempt(row: Row) -> Attempt:
-    (id_, nonce, fields, raw, hash_, state, head, block_number, block_hash, key, family, kind,
-     params) = row  # fmt: skip
+    (id_, nonce, fields, raw, hash_, state, head, block_number, block_hash, key, family,
+     contract, kind, params) = row  # fmt: skip
     return Attempt(
         id=id_,
         nonce=nonce,
-        intent=Told(key, kind, json.loads(params)),
-        family=family,
+        intent=Told(key, family, contract, kind, json.loads(params)),
         fields=json.loads(fields),
         raw=raw,
         hash=hash_,

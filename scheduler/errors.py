@@ -1,0 +1,15 @@
+"""The two ways in which a program cannot go on: the operator must act, or time must pass."""
+
+
+class Misconfigured(Exception):
+    """Only the operator can mend it, in a file or a flag: exit status 2.
+
+    The message is one line: what is wrong, where, and what to write or run.
+    """
+
+
+class NotYet(Exception):
+    """Something outside is not as it must be, and may become so: wait, and say so once.
+
+    The message is one line: what is waited for and what the operator may do about it.
+    """
