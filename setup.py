@@ -5,6 +5,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
+PROGRAM_FILES = [f"conf.d/{path.name}" for path in sorted((HERE / "conf.d").glob("*.conf"))]
 
 setup(
     name="scheduler-kit",
@@ -33,7 +34,7 @@ setup(
     },
     # The program files live at the root of the repository, where an operator looks for them;
     # an installed package finds them under its prefix (scheduler/supervision.py).
-    data_files=[("share/scheduler-kit/conf.d", [f"conf.d/{p.name}" for p in sorted((HERE / "conf.d").glob("*.conf"))])],
+    data_files=[("share/scheduler-kit/conf.d", PROGRAM_FILES)],
     install_requires=[
         "click>=8.1",
         "coincurve>=20",

@@ -1,0 +1,175 @@
+"""Fills the supervisord program files of `conf.d/` for one machine.
+
+`render` is the one place where that happens: scripts/demo and provisioning both use it. What
+the files say about restarts is explained in docs/supervision.md.
+"""
+
+import os
+import pwd
+import re
+import shlex
+import sysconfig
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from string import Template
+
+import click
+
+from scheduler.errors import Misconfigured
+
+_SECRET = re.compile(r"PASSWORD|PASSPHRASE|SECRET|PRIVATE_KEY|TOKEN|API_KEY", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where programs run on a machine, and as whom.
+
+    `home` is the home directory of `user`: supervisord changes the user and leaves HOME as it
+    was. `bin_dir` holds the command `scheduler`; the programs start in `directory`; their logs
+    are `log_dir`/NAME-stdout.log and NAME-stderr.log. `environment` may be read by every user
+    of the machine (/proc), so it takes the names of files that hold secrets, never a secret.
+    """
+
+    user: str
+    home: Path
+    bin_dir: Path
+    directory: Path
+    log_dir: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def templates() -> dict[str, Path]:
+    """The program files by program name: of the checkout, else of the installed distribution."""
+    checkout = Path(__file__).parents[1] / "conf.d"
+    installed = Path(sysconfig.get_path("data")) / "share" / "scheduler-kit" / "conf.d"
+    for directory in (checkout, installed):
+        if (directory / "scheduler.conf").is_file():
+            return {path.stem: path for path in sorted(directory.glob("*.conf"))}
+    raise Misconfigured(
+        f"no program files in {checkout} or {installed}: install scheduler-kit again"
+    )
+
+
+def render(program: str, placement: Placement, arguments: Sequence[str] = ()) -> str:
+    """The text of PROGRAM's file for supervisord's conf.d, with `arguments` added to its command.
+
+    Raises Misconfigured for an unknown program, and for a value that supervisord could not
+    read back as it is or that looks like a secret.
+    """
+    known = templates()
+    if program not in known:
+        raise Misconfigured(f"no program {program!r}: there are {', '.join(known)}")
+    environment = {
+        "HOME": str(placement.home),
+        "USER": placement.user,
+        "LOGNAME": placement.user,
+        **placement.environment,
+    }
+    return Template(known[program].read_text(encoding="utf-8")).substitute(
+        user=_value("user", placement.user),
+        bin_dir=_value("bin_dir", shlex.quote(str(placement.bin_dir))),
+        directory=_value("directory", str(placement.directory)),
+        log_dir=_value("log_dir", str(placement.log_dir)),
+        environment=_value("environment", _pairs(environment)),
+        arguments=_value("arguments", "".join(f" {shlex.quote(each)}" for each in arguments)),
+    )
+
+
+def _value(name: str, text: str) -> str:
+    """`text` such that supervisord's parser gives it back: there, % starts an expansion, and
+    ; or # after a blank starts a comment, which nothing can escape."""
+    if not text.isprintable() or re.search(r"(^|\s)[;#]", text):
+        raise Misconfigured(
+            f"{name} {text!r}: supervisord cannot read line breaks, nor ; or # after a blank"
+        )
+    return text.replace("%", "%%")
+
+
+def _pairs(environment: Mapping[str, str]) -> str:
+    """KEY="value",… as supervisord's parser takes it: it knows no escapes, and strips quotes."""
+    for key, value in environment.items():
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", key):
+            raise Misconfigured(f"environment: {key!r} is not the name of a variable")
+        if _SECRET.search(key) and not key.upper().endswith("_FILE"):
+            raise Misconfigured(
+                f"environment: {key} looks like a secret, which every user of the machine could "
+                f"read there: put it into a file and name the file in {key}_FILE"
+            )
+        if '"' in value or value.strip("'") != value:
+            raise Misconfigured(f"environment: {key} holds quotes, which supervisord cannot read")
+    return ",".join(f'{key}="{value}"' for key, value in environment.items())
+
+
+@click.command()
+@click.argument("programs", nargs=-1)
+@click.option("--user", help="User to run as.  [default: the one who asks]")
+@click.option(
+    "--bin-dir",
+    type=click.Path(path_type=Path),
+    default=lambda: Path(sysconfig.get_path("scripts")),
+    help="Directory of the command `scheduler`.  [default: this one's]",
+)
+@click.option(
+    "--directory",
+    type=click.Path(path_type=Path),
+    default=Path("/"),
+    show_default=True,
+    help="Working directory of the programs.",
+)
+@click.option(
+    "--log-dir",
+    type=click.Path(path_type=Path),
+    default=Path("/var/log/supervisor"),
+    show_default=True,
+    help="Directory of NAME-stdout.log and NAME-stderr.log.",
+)
+@click.option(
+    "--environment", "-e", multiple=True, metavar="NAME=VALUE", help="May be repeated; no secrets."
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="Write NAME.conf into this directory instead of printing.",
+)
+def command(
+    programs: tuple[str, ...],
+    user: str | None,
+    bin_dir: Path,
+    directory: Path,
+    log_dir: Path,
+    environment: tuple[str, ...],
+    output: Path | None,
+) -> None:
+    """Print supervisord files for PROGRAMS (all where none is named), filled for this machine."""
+    account = _account(user)
+    placement = Placement(
+        user=account.pw_name,
+        home=Path(account.pw_dir),
+        bin_dir=bin_dir.absolute(),
+        directory=directory.absolute(),
+        log_dir=log_dir.absolute(),
+        environment=dict(_variable(each) for each in environment),
+    )
+    texts = {program: render(program, placement) for program in programs or templates()}
+    for program, text in texts.items():
+        if output is None:
+            click.echo(text)
+        else:
+            (output / f"{program}.conf").write_text(text, encoding="utf-8")
+
+
+def _account(user: str | None) -> pwd.struct_passwd:
+    try:
+        return pwd.getpwnam(user) if user else pwd.getpwuid(os.getuid())
+    except KeyError:
+        raise Misconfigured(
+            f"--user {user}: there is no such user: create it first (useradd --system {user})"
+        ) from None
+
+
+def _variable(text: str) -> tuple[str, str]:
+    name, separator, value = text.partition("=")
+    if not separator:
+        raise Misconfigured(f"--environment {text}: write it as NAME=VALUE")
+    return name, value
