@@ -1,0 +1,113 @@
+"""Program files as they are filled: what supervisord reads back, and what is refused."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from scheduler import supervision
+from scheduler.devchain.supervisor import Supervisor
+from scheduler.errors import Misconfigured
+from scheduler.supervision import Placement, render
+
+REPORT = """\
+#!{python}
+import json, os, sys, time
+report = {{"arguments": sys.argv[1:], "cwd": os.getcwd(), "environment": dict(os.environ)}}
+with open("report.new", "w") as file:
+    json.dump(report, file)
+os.rename("report.new", "report")
+print("out", flush=True)
+print("err", file=sys.stderr, flush=True)
+time.sleep(60)
+"""
+
+
+def placement(directory: Path, **environment: str) -> Placement:
+    return Placement(
+        user="operator",
+        home=directory,
+        bin_dir=directory,
+        directory=directory,
+        log_dir=directory,
+        environment=environment,
+    )
+
+
+def test_supervisord_reads_back_what_was_filled_in(tmp_path: Path) -> None:
+    odd = tmp_path / "a b%c'd,e"
+    odd.mkdir()
+    command = odd / "scheduler"
+    command.write_text(REPORT.format(python=sys.executable))
+    command.chmod(0o755)
+    values = {"A": "50%, \\ it's;#$HOME", "SCHEDULER_CONFIG": str(odd / "config.toml"), "EMPTY": ""}
+    arguments = ["--option", "100% 'x y'", ""]
+    text = render("scheduler", placement(odd, **values), arguments)
+
+    with Supervisor(tmp_path, {"scheduler": text.replace("user=operator\n", "")}) as supervisor:
+        logs = [odd / "scheduler-stdout.log", odd / "scheduler-stderr.log"]
+        while [log.read_text() if log.exists() else "" for log in logs] != ["out\n", "err\n"]:
+            assert supervisor.state("scheduler") in ("STARTING", "RUNNING")
+        report = json.loads((odd / "report").read_text())
+
+    assert report["arguments"] == ["run", "scheduler", *arguments]
+    assert report["cwd"] == str(odd)
+    assert report["environment"] | values == report["environment"]
+    assert report["environment"]["USER"] == "operator"
+    assert report["environment"]["HOME"] == str(odd)
+    assert report["environment"]["SUPERVISOR_ENABLED"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("NAME", "two\nlines"),
+        ("NAME", "a ;comment"),
+        ("NAME", "a #comment"),
+        ("NAME", 'a "quote"'),
+        ("NAME", "'quoted'"),
+        ("NOT A NAME", "x"),
+    ],
+)
+def test_what_supervisord_could_not_read_is_refused(variable: str, value: str) -> None:
+    with pytest.raises(Misconfigured):
+        render("scheduler", placement(Path("/"), **{variable: value}))
+
+
+@pytest.mark.parametrize("name", ["DB_PASSWORD", "account_pk_secret", "API_TOKEN"])
+def test_a_secret_in_the_environment_is_refused_without_showing_it(name: str) -> None:
+    with pytest.raises(Misconfigured, match=f"{name}_FILE") as refused:
+        render("scheduler", placement(Path("/"), **{name: "hunter2"}))
+    assert "hunter2" not in str(refused.value)
+    render("scheduler", placement(Path("/"), **{f"{name}_FILE": "/etc/scheduler/secret"}))
+
+
+def test_an_unknown_program_is_refused_with_the_names_that_there_are() -> None:
+    with pytest.raises(Misconfigured, match="devchain, scheduler"):
+        render("schedular", placement(Path("/")))
+
+
+def test_the_command_writes_a_file_per_program(tmp_path: Path) -> None:
+    arguments = [
+        "--bin-dir",
+        "/opt/scheduler/bin",
+        "-e",
+        "LOG_LEVEL=DEBUG",
+        "--output",
+        str(tmp_path),
+    ]
+    result = CliRunner().invoke(supervision.command, arguments)
+    assert (result.exit_code, result.output) == (0, "")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["devchain.conf", "scheduler.conf"]
+    text = (tmp_path / "scheduler.conf").read_text()
+    assert "\ncommand=/opt/scheduler/bin/scheduler run scheduler\n" in text
+    assert 'LOG_LEVEL="DEBUG"' in text
+    assert "\nstdout_logfile=/var/log/supervisor/scheduler-stdout.log\n" in text
+
+
+def test_the_command_names_a_user_who_does_not_exist() -> None:
+    result = CliRunner().invoke(supervision.command, ["scheduler", "--user", "nobody-here"])
+    assert isinstance(result.exception, Misconfigured)
+    assert "nobody-here" in str(result.exception)
