@@ -1,4 +1,4 @@
-"""The first price of a transaction: enough to be included while it matters, never above a ceiling."""
+"""A transaction's first price: enough to be included in time, never above a ceiling."""
 
 from dataclasses import dataclass
 

@@ -132,7 +132,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Mined:
-    """It is in a block, judged from the receipt's logs; `cost` in wei is gas used × price."""
+    """It is in a block, judged from the receipt's logs; `cost` in wei is gas used times price."""
 
     receipt: Receipt
     verdict: Verdict
@@ -157,4 +157,3 @@ class Settled:
 
 
 Progress: TypeAlias = Attempting | Accepted | Refused | Mined | Unmined | Settled
-

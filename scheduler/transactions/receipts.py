@@ -71,7 +71,8 @@ class Receipts:
         False where it is in no block any more.
         """
         family = self._desk.family(attempt.intent)
-        assert family is not None and attempt.hash is not None
+        assert family is not None
+        assert attempt.hash is not None
         if receipt is not None and receipt.block_hash == attempt.block_hash:
             if self._deep_enough(attempt, head):
                 self._desk.journal.final(self._desk.account, attempt)

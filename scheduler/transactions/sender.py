@@ -242,9 +242,7 @@ class Sender:
         self, intents: Sequence[Intent], head: Head, blocks_ahead: int, fee: Fee
     ) -> list[Verdict]:
         """What each would do in the block aimed at: the families' verdicts, and what it costs."""
-        base_fee = (
-            None if head.base_fee is None else base_fee_after(head.base_fee, blocks_ahead)
-        )
+        base_fee = None if head.base_fee is None else base_fee_after(head.base_fee, blocks_ahead)
         results: list[CallResult] = []
         for batch in _within_gas(intents, min(head.gas_limit, SIMULATION_GAS)):
             results += await self._desk.node.simulate(

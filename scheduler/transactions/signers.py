@@ -65,7 +65,7 @@ class NodeSigner:
                 return None
             raise NotYet(
                 f"the node does not sign for {self.address}: {error.message}; "
-                "unlock the account there, or use signer = \"keystore\""
+                'unlock the account there, or use signer = "keystore"'
             ) from error
         except WrongSignature as error:
             raise NotYet(f"the node does not sign what it is asked to: {error}") from error

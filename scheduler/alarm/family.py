@@ -1,0 +1,253 @@
+"""The Ethereum Alarm Clock as a family: follows the calls of one contract, says which are due."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from scheduler.alarm import abi, discovery
+from scheduler.alarm.calendar import Calendar
+from scheduler.alarm.calls import Status, Terms, first_turn, is_our_turn
+from scheduler.alarm.outcomes import judge_execution
+from scheduler.alarm.story import Story
+from scheduler.chain.model import Address, Head, HeadEvent, Log
+from scheduler.chain.protocol import Chain
+from scheduler.transactions.intents import (
+    Effects,
+    Intent,
+    Mined,
+    Params,
+    Progress,
+    Refused,
+    Told,
+    Unmined,
+    Verdict,
+)
+from scheduler.transactions.states import OutcomeKind
+
+NAME = "alarm"
+EXECUTE = "execute"
+
+# How far ahead of its target a call is tracked, and how far ahead its loop is entered, in blocks
+# (the seed's numbers).
+TRACKED_AHEAD = 40
+LOOP_AHEAD = 2
+
+TOPICS = (
+    abi.CALL_SCHEDULED,
+    abi.CALL_EXECUTED,
+    abi.CLAIMED,
+    abi.CANCELLED,
+)
+
+log = logging.getLogger("SCHEDULER")
+
+
+@dataclass(slots=True)
+class Tracked:
+    """A call whose target is near or past. `done` once an execution of ours was mined."""
+
+    terms: Terms
+    status: Status
+    story: Story
+    in_loop: bool = False
+    done: bool = False
+
+
+class AlarmClock:
+    """The calls of one Scheduler contract of v0.7, executed by one account."""
+
+    name = NAME
+
+    def __init__(
+        self, chain: Chain, fingerprint: str, contract: Address, executor: Address
+    ) -> None:
+        """`fingerprint` names the chain in intents; `executor` is the account that executes."""
+        self._chain = chain
+        self._fingerprint = fingerprint
+        self.contract = contract
+        self._executor = executor
+        self._calendar = Calendar()
+        self._tracked: dict[Address, Tracked] = {}
+        # What was tracked before the index was walked again, to go on with where terms agree.
+        self._before: dict[Address, Tracked] = {}
+        self._walked_at = 0
+        self._current = False
+
+    async def observe(self, event: HeadEvent) -> None:
+        """One read of the new blocks' logs, and of the calls that came near; see Family."""
+        current, self._current = self._current, False
+        # A reorg below the block at which the index was walked may have changed all of it.
+        deep = any(block.number <= self._walked_at for block in event.removed)
+        if event.rebased or deep or not current:
+            await self._walk(event.head)
+        else:
+            await self._follow(event)
+        await self._track(event.head)
+        await self._enter_loops(event.head)
+        self._drop_past(event.head)
+        self._current = True
+
+    def due(self, head: Head) -> list[Intent]:
+        """An intent for each call that we should execute in the block after `head`."""
+        block = head.number + 1
+        return [
+            self._intent(tracked, head)
+            for tracked in self._tracked.values()
+            if not tracked.done
+            and is_our_turn(tracked.terms, tracked.status, self._executor, block)
+        ]
+
+    def judge(self, kind: str, params: Params, effects: Effects) -> Verdict:
+        """From the logs alone: the receipt's status is 1 whatever happened."""
+        return judge_execution(str(params["call"]), effects)
+
+    def still_useful(self, kind: str, params: Params, head: Head) -> bool:
+        """While the call's window is open for the block after `head`."""
+        return head.number + 1 <= int(params["last_block"])
+
+    def told(self, intent: Told, progress: Progress) -> None:
+        """Says it in the seed's words; a call whose execution was mined is not tried again."""
+        call, target = str(intent.params["call"]), int(intent.params["target"])
+        tracked = self._tracked.get(call)
+        story = tracked.story if tracked else Story(call, target)
+        if tracked and isinstance(progress, Mined | Unmined):
+            tracked.done = isinstance(progress, Mined)
+        if isinstance(progress, Refused) and tracked and tracked.status.executed:
+            return
+        story.progress(progress)
+
+    def counts(self) -> dict[str, int]:
+        """How many calls are known, and how many of them are tracked."""
+        return {"known": len(self._calendar), "tracked": len(self._tracked)}
+
+    def _intent(self, tracked: Tracked, head: Head) -> Intent:
+        terms = tracked.terms
+        return Intent(
+            key=":".join((NAME, EXECUTE, self._fingerprint, self.contract, terms.subject())),
+            family=NAME,
+            kind=EXECUTE,
+            chain=self._fingerprint,
+            contract=self.contract,
+            params={
+                "call": terms.call,
+                "target": terms.target,
+                "last_block": terms.last_block,
+            },
+            to=terms.call,
+            data=abi.EXECUTE,
+            gas=terms.execution_gas(head.gas_limit),
+            first_block=first_turn(terms, tracked.status, self._executor),
+            last_block=terms.last_block,
+            # Nothing: the call pays for its execution, or it is not executed.
+            max_cost=0,
+            # A target that fails is executed all the same: the executor is paid for it.
+            worth_sending=frozenset({OutcomeKind.SUCCEEDED, OutcomeKind.TARGET_FAILED}),
+        )
+
+    async def _walk(self, head: Head) -> None:
+        """Everything anew, as the contract's index has it at `head`."""
+        self._calendar = Calendar()
+        for call, target in await discovery.walk(self._chain, self.contract, head):
+            self._calendar.add(call, target, since=head.number)
+        self._walked_at = head.number
+        self._before = {**self._before, **self._tracked}
+        self._tracked = {}
+
+    async def _follow(self, event: HeadEvent) -> None:
+        """What the blocks of `event` changed, from their logs."""
+        if event.removed:
+            self._forget_since(event.removed[-1].number)
+        logs = await self._chain.logs([block.hash for block in event.added], TOPICS)
+        new = [entry for entry in logs if self._announces(entry)]
+        calls = [abi.scheduled_call(entry) for entry in new]
+        targets = await discovery.targets(self._chain, calls, at=event.head.hash)
+        for entry, call, target in zip(new, calls, targets, strict=True):
+            self._calendar.add(call, target, since=entry.block_number or event.head.number)
+        if event.removed:
+            await self._refresh(list(self._tracked), event.head)
+        for entry in logs:
+            if entry.address in self._tracked:
+                self._apply(self._tracked[entry.address], entry)
+
+    def _announces(self, entry: Log) -> bool:
+        return entry.address == self.contract and entry.topics[0] == abi.CALL_SCHEDULED
+
+    def _forget_since(self, block: int) -> None:
+        """A reorg took out `block` and what came after: calls scheduled there do not exist."""
+        for call in self._calendar.since(block):
+            self._calendar.remove(call)
+            self._tracked.pop(call, None)
+
+    def _apply(self, tracked: Tracked, entry: Log) -> None:
+        status = tracked.status
+        if entry.topics[0] == abi.CLAIMED:
+            status = status.claimed_by(abi.claimed(entry))
+        elif entry.topics[0] == abi.CANCELLED:
+            status = status.cancelled_now()
+        elif entry.topics[0] == abi.CALL_EXECUTED:
+            status = status.executed_by(abi.executed(entry)[0])
+        self._set_status(tracked, status, entry.block_number)
+
+    async def _refresh(self, calls: Sequence[Address], head: Head) -> None:
+        """The status of tracked calls as it is at `head`."""
+        found = await discovery.statuses(self._chain, calls, at=head.hash)
+        for call, status in zip(calls, found, strict=True):
+            self._set_status(self._tracked[call], status, None)
+
+    def _set_status(self, tracked: Tracked, status: Status, block: int | None) -> None:
+        """Takes note of a status, and says what is new about it; `block` is where, if known."""
+        if status.same_for_us(tracked.status):
+            return
+        tracked.status = status
+        if not tracked.done:
+            tracked.story.changed(status, self._executor, block)
+
+    async def _track(self, head: Head) -> None:
+        """Reads the calls whose target came within reach, and says so of those to be executed."""
+        near = [
+            call
+            for call in self._calendar.through(head.number + TRACKED_AHEAD)
+            if call not in self._tracked
+        ]
+        found = await discovery.details(self._chain, near, at=head.hash)
+        for call, (terms, status) in zip(near, found, strict=True):
+            before = self._before.get(call)
+            if before is not None and before.terms == terms:
+                self._tracked[call] = before
+                self._set_status(before, status, None)
+            else:
+                self._tracked[call] = self._newly_tracked(terms, status, head)
+        self._before = {}
+
+    def _newly_tracked(self, terms: Terms, status: Status, head: Head) -> Tracked:
+        story = Story(terms.call, terms.target)
+        if not (status.cancelled or status.executed) and head.number < terms.last_block:
+            log.info("Tracking call: %s", terms.call)
+            story.sleeping(terms.target - LOOP_AHEAD)
+        return Tracked(terms, status, story)
+
+    async def _enter_loops(self, head: Head) -> None:
+        """Two blocks ahead of its target a call is read once more: reads may have been missed."""
+        entering = [
+            call
+            for call, tracked in self._tracked.items()
+            if not tracked.in_loop and head.number >= tracked.terms.target - LOOP_AHEAD
+        ]
+        await self._refresh(entering, head)
+        for call in entering:
+            tracked = self._tracked[call]
+            tracked.in_loop = True
+            if not (tracked.status.cancelled or tracked.status.executed):
+                tracked.story.entering()
+
+    def _drop_past(self, head: Head) -> None:
+        """Forgets the calls that no block after `head` can execute."""
+        for call in list(self._calendar.through(head.number)):
+            tracked = self._tracked.get(call)
+            if tracked is None or head.number < tracked.terms.last_block:
+                continue
+            status = tracked.status
+            if not (tracked.done or status.executed or status.cancelled):
+                tracked.story.expired()
+            self._calendar.remove(call)
+            del self._tracked[call]

@@ -1,0 +1,42 @@
+"""The one flow: head, what is due, slots and attempts, outcomes."""
+
+from scheduler.chain.model import HeadEvent
+from scheduler.errors import NotYet
+from scheduler.transactions.receipts import Receipts
+from scheduler.transactions.sender import Desk, Sender
+
+
+class Flow:
+    """What a program does with each head, for all its families."""
+
+    def __init__(self, desk: Desk, confirmations: int) -> None:
+        self._desk = desk
+        self._sender = Sender(desk)
+        self._receipts = Receipts(desk, self._sender, confirmations)
+        self.due = 0
+        self.in_flight = 0
+
+    async def on(self, event: HeadEvent) -> None:
+        """Sends what is due after `event`'s head, then looks what became of what was sent.
+
+        In this order, since what is due has until the next block, and receipts have not. Raises
+        NotYet where something due could not be sent, NodeUnavailable, JournalUnavailable.
+        """
+        trouble: NotYet | None = None
+        try:
+            await self._act(event)
+        except NotYet as error:
+            trouble = error
+        self.in_flight = await self._receipts.follow(event)
+        if trouble is not None:
+            raise trouble
+
+    async def _act(self, event: HeadEvent) -> None:
+        for family in self._desk.families:
+            await family.observe(event)
+        intents = [intent for family in self._desk.families for intent in family.due(event.head)]
+        self.due = len(intents)
+        prepared = await self._sender.prepare(intents, event.head)
+        attempts = await self._sender.commit(prepared, event.head)
+        if attempts:
+            await self._sender.broadcast(attempts)
