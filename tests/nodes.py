@@ -6,28 +6,55 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from scheduler.devchain.chain import DevelopmentChain, chain_on_anvil, chain_on_geth
 from scheduler.devchain.nodes import Node, start_anvil, start_geth
 
 
 @contextmanager
 def anvil(**options: Any) -> Iterator[Node]:
     """A running anvil; the options are those of `scheduler.devchain.nodes.start_anvil`."""
-    with tempfile.TemporaryDirectory(prefix="anvil-", ignore_cleanup_errors=True) as directory:
-        node = start_anvil(Path(directory), **options)
+    with _directory() as directory:
+        node = start_anvil(directory, **options)
         try:
             yield node
         finally:
-            node.process.kill()
-            node.process.wait()
+            node.stop()
 
 
 @contextmanager
 def geth(**options: Any) -> Iterator[Node]:
     """A running `geth --dev`; the options are those of `scheduler.devchain.nodes.start_geth`."""
-    with tempfile.TemporaryDirectory(prefix="geth-", ignore_cleanup_errors=True) as directory:
-        node = start_geth(Path(directory), **options)
+    with _directory() as directory:
+        node = start_geth(directory, **options)
         try:
             yield node
         finally:
-            node.process.kill()
-            node.process.wait()
+            node.stop()
+
+
+@contextmanager
+def alarm_on_anvil(**options: Any) -> Iterator[DevelopmentChain]:
+    """Anvil with the alarm clock's contracts and 300 blocks, a block for every transaction.
+
+    The options are those of `scheduler.devchain.chain.chain_on_anvil`.
+    """
+    with _directory() as directory:
+        settings = {"block_time": None, **options}
+        with chain_on_anvil(directory, **settings) as chain:
+            yield chain
+
+
+@contextmanager
+def alarm_on_geth(**options: Any) -> Iterator[DevelopmentChain]:
+    """`geth --dev` with the alarm clock's contracts, a block every second.
+
+    The options are those of `scheduler.devchain.chain.chain_on_geth`.
+    """
+    with _directory() as directory, chain_on_geth(directory, **options) as chain:
+        yield chain
+
+
+@contextmanager
+def _directory() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="node-", ignore_cleanup_errors=True) as directory:
+        yield Path(directory)

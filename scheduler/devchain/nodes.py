@@ -1,7 +1,5 @@
 """Starts a real node on loopback as a child process, and stops it."""
 
-import http.client
-import json
 import re
 import signal
 import subprocess
@@ -10,12 +8,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from scheduler.chain.errors import NodeUnavailable
+from scheduler.devchain.accounts import MNEMONIC
+from scheduler.devchain.endpoint import Endpoint
 from scheduler.devchain.toolchain import anvil_path, geth_path
 from scheduler.processes import bound_command
 
-# Anvil's "test test … junk" mnemonic; whatever it owns is public knowledge.
-MNEMONIC = "test test test test test test test test test test test junk"
 DEVELOPMENT_CHAIN_ID = 1337
 
 _ANVIL_PORT = re.compile(r"Listening on 127\.0\.0\.1:(\d+)")
@@ -46,13 +46,9 @@ class Node:
         """The WebSocket endpoint, on the same port."""
         return f"ws://127.0.0.1:{self.port}"
 
-    def rpc(self, method: str, *params: object) -> object:
-        """The result of a JSON-RPC request over HTTP.
-
-        Raises OSError or http.client.HTTPException where the node does not answer, RuntimeError
-        where it answers with an error.
-        """
-        return rpc(self.port, method, *params)
+    def rpc(self, method: str, *params: object) -> Any:
+        """The result of a JSON-RPC request over HTTP. Raises NodeUnavailable, RpcError."""
+        return _ask(self.port, method, *params)
 
     def stop(self, seconds: float = 10.0) -> None:
         """Ends the node: politely first, so that geth keeps its blocks, then by SIGKILL."""
@@ -63,20 +59,6 @@ class Node:
             except subprocess.TimeoutExpired:
                 self.process.kill()
         self.process.wait()
-
-
-def rpc(port: int, method: str, *params: object) -> object:
-    """The result of a JSON-RPC request to 127.0.0.1:`port`; see Node.rpc."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    try:
-        body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
-        connection.request("POST", "/", body, {"Content-Type": "application/json"})
-        answer = json.load(connection.getresponse())
-    finally:
-        connection.close()
-    if "error" in answer:
-        raise RuntimeError(f"{method}: {answer['error'].get('message')}")
-    return answer["result"]
 
 
 def start_anvil(
@@ -182,12 +164,20 @@ def _wait_until_it_answers(
         match = announcement.search(log.read_text(errors="replace"))
         if match:
             try:
-                rpc(int(match.group(1)), "eth_chainId")
+                _ask(int(match.group(1)), "eth_chainId")
                 return int(match.group(1))
-            except (OSError, http.client.HTTPException):
+            except NodeUnavailable:
                 pass
         time.sleep(0.02)
     raise NodeStartError(f"{kind} does not answer after 60 seconds: read {log}")
+
+
+def _ask(port: int, method: str, *params: object) -> Any:
+    endpoint = Endpoint(f"http://127.0.0.1:{port}")
+    try:
+        return endpoint.request(method, *params)
+    finally:
+        endpoint.close()
 
 
 def _last_words(log: Path) -> str:

@@ -80,11 +80,8 @@ class Supervisor:
             if self.process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
                 assert self.process.stderr is not None
-                reason = self.process.stderr.read().decode(errors="replace").strip()
-                raise SupervisorFailed(
-                    f"supervisord did not start: {reason.splitlines()[-1] if reason else ''} "
-                    f"(see {self.log})"
-                )
+                reason = self.process.stderr.readline().decode(errors="replace").strip()
+                raise SupervisorFailed(f"supervisord did not start: {reason or f'see {self.log}'}")
             time.sleep(0.1)
         return self
 

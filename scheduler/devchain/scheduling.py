@@ -1,0 +1,123 @@
+"""Schedules calls with the alarm clock's Scheduler v0.7, as one of its customers would."""
+
+from dataclasses import dataclass
+
+from eth_abi.abi import encode
+from eth_utils.crypto import keccak
+
+from scheduler.chain.model import Address
+from scheduler.devchain.accounts import Wallet, receipt_of
+
+_SCHEDULE_CALL = keccak(text="scheduleCall(address,bytes4,uint256,uint256,uint8,uint256)")[:4]
+_CALL_SCHEDULED = "0x" + keccak(text="CallScheduled(address)").hex()
+_CALL_REJECTED = "0x" + keccak(text="CallRejected(address,bytes32)").hex()
+
+HIT = keccak(text="hit()")[:4]
+DEFAULT_PAYMENT = 5 * 10**15  # wei; the Scheduler's own default
+MINIMUM_LEAD = 10  # blocks from the block that schedules to the target (Scheduler v0.7)
+_DONATION_PERCENT = 1  # of the default payment (Scheduler v0.7)
+
+
+class CallRejected(Exception):
+    """The Scheduler refused; `reason` is its own word, such as TOO_SOON. The money came back."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the Scheduler contract refused the call: {reason}")
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class ScheduledCall:
+    """A scheduled call: its contract, its target block, the block that scheduled it, gas used."""
+
+    address: Address
+    target_block: int
+    scheduled_in: int
+    gas_used: int
+
+
+@dataclass(frozen=True)
+class CallRequest:
+    """What to schedule: `selector` is to be called on `to` at `target_block`.
+
+    `required_gas` in gas, `grace` in blocks, `payment` in wei.
+    """
+
+    to: Address
+    target_block: int
+    selector: bytes = HIT
+    required_gas: int = 200_000
+    grace: int = 255
+    payment: int = DEFAULT_PAYMENT
+
+    def data(self) -> bytes:
+        """The call data of the six-argument scheduleCall."""
+        types = ["address", "bytes4", "uint256", "uint256", "uint8", "uint256"]
+        values = (
+            self.to,
+            self.selector,
+            self.target_block,
+            self.required_gas,
+            self.grace,
+            self.payment,
+        )
+        return _SCHEDULE_CALL + encode(types, values)
+
+    def minimum_endowment(self, gas_price: int) -> int:
+        """What must be sent along at `gas_price` wei per gas, in wei."""
+        donation = DEFAULT_PAYMENT * _DONATION_PERCENT // 100
+        return gas_price * self.required_gas + 2 * (self.payment + donation)
+
+
+def schedule(
+    wallet: Wallet,
+    scheduler: Address,
+    request: CallRequest,
+    *,
+    endowment: int | None = None,
+    gas_price: int | None = None,
+) -> ScheduledCall:
+    """Schedules a call and answers it as the log of the mined transaction has it.
+
+    The endowment in wei is, unless given, twice the least, so that an executor who pays twice
+    this transaction's gas price is reimbursed in full. Raises CallRejected, TransactionFailed,
+    RpcError, NodeUnavailable.
+    """
+    sent = send_schedule(wallet, scheduler, request, endowment=endowment, gas_price=gas_price)
+    return scheduled_by(wallet, scheduler, request, sent)
+
+
+def send_schedule(
+    wallet: Wallet,
+    scheduler: Address,
+    request: CallRequest,
+    *,
+    endowment: int | None = None,
+    gas_price: int | None = None,
+    nonce: int | None = None,
+) -> str:
+    """Sends the transaction that schedules a call, and answers its hash; see `schedule`."""
+    price = wallet.gas_price() if gas_price is None else gas_price
+    value = 2 * request.minimum_endowment(price) if endowment is None else endowment
+    return wallet.send(scheduler, request.data(), value=value, gas_price=price, nonce=nonce)
+
+
+def scheduled_by(
+    wallet: Wallet, scheduler: Address, request: CallRequest, sent: str
+) -> ScheduledCall:
+    """What became of a transaction of `send_schedule`, waited for. Raises as `schedule` does."""
+    receipt = receipt_of(wallet.endpoint, sent)
+    for log in receipt["logs"]:
+        if log["address"].lower() != scheduler:
+            continue
+        if log["topics"][0] == _CALL_REJECTED:
+            reason = bytes.fromhex(log["data"].removeprefix("0x"))[:32].rstrip(b"\0")
+            raise CallRejected(reason.decode("ascii", "replace"))
+        if log["topics"][0] == _CALL_SCHEDULED:
+            return ScheduledCall(
+                "0x" + log["data"][-40:],
+                request.target_block,
+                int(receipt["blockNumber"], 16),
+                int(receipt["gasUsed"], 16),
+            )
+    raise CallRejected(f"no log from {scheduler}, which seems to be no Scheduler")
