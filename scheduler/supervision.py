@@ -58,6 +58,10 @@ def render(program: str, placement: Placement, arguments: Sequence[str] = ()) ->
     read back as it is or that looks like a secret.
     """
     known = templates()
+    if "%" in str(placement.log_dir):
+        raise Misconfigured(
+            f"log_dir {str(placement.log_dir)!r}: supervisord cannot read a % in a log's path"
+        )
     if program not in known:
         raise Misconfigured(f"no program {program!r}: there are {', '.join(known)}")
     environment = {

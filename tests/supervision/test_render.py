@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -44,10 +45,11 @@ def test_supervisord_reads_back_what_was_filled_in(tmp_path: Path) -> None:
     command.chmod(0o755)
     values = {"A": "50%, \\ it's;#$HOME", "SCHEDULER_CONFIG": str(odd / "config.toml"), "EMPTY": ""}
     arguments = ["--option", "100% 'x y'", ""]
-    text = render("scheduler", placement(odd, **values), arguments)
+    place = replace(placement(odd, **values), log_dir=tmp_path)
+    text = render("scheduler", place, arguments)
 
     with Supervisor(tmp_path, {"scheduler": text.replace("user=operator\n", "")}) as supervisor:
-        logs = [odd / "scheduler-stdout.log", odd / "scheduler-stderr.log"]
+        logs = [tmp_path / "scheduler-stdout.log", tmp_path / "scheduler-stderr.log"]
         while [log.read_text() if log.exists() else "" for log in logs] != ["out\n", "err\n"]:
             assert supervisor.state("scheduler") in ("STARTING", "RUNNING")
         report = json.loads((odd / "report").read_text())
@@ -74,6 +76,11 @@ def test_supervisord_reads_back_what_was_filled_in(tmp_path: Path) -> None:
 def test_what_supervisord_could_not_read_is_refused(variable: str, value: str) -> None:
     with pytest.raises(Misconfigured):
         render("scheduler", placement(Path("/"), **{variable: value}))
+
+
+def test_a_log_directory_that_supervisord_would_expand_is_refused() -> None:
+    with pytest.raises(Misconfigured, match="log_dir"):
+        render("scheduler", replace(placement(Path("/")), log_dir=Path("/logs/100%")))
 
 
 @pytest.mark.parametrize("name", ["DB_PASSWORD", "account_pk_secret", "API_TOKEN"])
