@@ -20,3 +20,15 @@ class RpcError(Exception):
 
 
 METHOD_NOT_FOUND = -32601
+
+
+class ChainChanged(Exception):
+    """The node now serves another chain: another chain id, genesis, or first block.
+
+    A development node that was restarted from scratch, or an endpoint that was pointed elsewhere.
+    Whatever is known about the old chain says nothing about the new one.
+    """
+
+
+class FirstBlockMissing(Exception):
+    """A development chain without its block 1 has no fingerprint yet: wait for it."""

@@ -1,0 +1,117 @@
+"""Asking a node: requests, batches and subscriptions, whatever carries them."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from itertools import count
+from typing import TypeVar
+
+from scheduler.chain.endpoint import Endpoint
+from scheduler.chain.errors import NodeUnavailable, RpcError
+from scheduler.chain.jsonrpc import Answer, Json, Request, encode
+from scheduler.chain.transport import Subscription, Transport
+from scheduler.chain.transport_duplex import DuplexTransport
+from scheduler.chain.transport_http import HttpTransport
+from scheduler.chain.transport_ipc import IpcTransport
+
+T = TypeVar("T")
+
+SENDING = frozenset({"eth_sendRawTransaction", "eth_sendTransaction"})
+"""Methods with an effect: never repeated once a byte of the request may have left."""
+
+
+class Connection:
+    """JSON-RPC with one node.
+
+    `batch_limit` is the most requests in one message: geth takes 1,000, rskj 50, public endpoints
+    often 100. Connects when first used, and again at the next request after a failure.
+    """
+
+    def __init__(self, transport: Transport, batch_limit: int = 100) -> None:
+        self._transport = transport
+        self._batch_limit = batch_limit
+        self._ids = count(1)
+
+    @property
+    def endpoint(self) -> str:
+        """Where the node is, without credentials, path or query."""
+        return str(self._transport.endpoint)
+
+    @property
+    def can_subscribe(self) -> bool:
+        """Whether this way to the node carries subscriptions; the node may refuse them yet."""
+        return isinstance(self._transport, DuplexTransport)
+
+    async def request(self, method: str, *params: Json) -> Json:
+        """The result of one method. Raises RpcError, NodeUnavailable."""
+        (answer,) = await self._exchange([Request(method, params)])
+        if isinstance(answer, RpcError):
+            raise answer
+        return answer
+
+    async def batch(self, requests: Sequence[Request]) -> list[Answer]:
+        """The results of many methods, in their order, an RpcError in place of what was refused.
+
+        More than `batch_limit` go as several messages: at the same time, but what sends
+        transactions one after the other, since a node may handle messages in any order.
+        Raises NodeUnavailable.
+        """
+        chunks = [
+            requests[start : start + self._batch_limit]
+            for start in range(0, len(requests), self._batch_limit)
+        ]
+        if len(chunks) < 2 or any(request.method in SENDING for request in requests):
+            parts = [await self._exchange(chunk) for chunk in chunks]
+        else:
+            parts = await asyncio.gather(*map(self._exchange, chunks))
+        return [answer for part in parts for answer in part]
+
+    async def read(self, requests: Sequence[Request]) -> list[Json]:
+        """The results of many methods. Raises the first RpcError among them, NodeUnavailable."""
+        answers = await self.batch(requests)
+        for answer in answers:
+            if isinstance(answer, RpcError):
+                raise answer
+        return answers
+
+    def understand(self, reader: Callable[[Json], T], answer: Json) -> T:
+        """What `reader` makes of an answer. Raises NodeUnavailable where that is nothing."""
+        try:
+            return reader(answer)
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            raise NodeUnavailable(
+                f"{self.endpoint}: its answer cannot be understood ({error!r})"
+            ) from error
+
+    async def subscribe(self, *params: Json) -> Subscription:
+        """`eth_subscribe` with these parameters. Raises RpcError, NodeUnavailable."""
+        if not isinstance(self._transport, DuplexTransport):
+            raise NodeUnavailable(f"{self.endpoint}: HTTP carries no subscriptions")
+        return await self._transport.subscribe(next(self._ids), Request("eth_subscribe", params))
+
+    async def close(self) -> None:
+        """Ends what is open; whoever waits gets NodeUnavailable. The next request opens anew."""
+        await self._transport.close()
+
+    async def _exchange(self, requests: Sequence[Request]) -> list[Answer]:
+        numbered = {next(self._ids): request for request in requests}
+        repeatable = not any(request.method in SENDING for request in requests)
+        return await self._transport.exchange(encode(numbered), list(numbered), repeatable)
+
+
+def connect(endpoint: str, timeout: float = 10.0, batch_limit: int = 100) -> Connection:
+    """A connection to `http(s)://…`, `ws(s)://…`, or the path of an IPC socket.
+
+    Nothing is opened yet. `timeout` is seconds for each exchange of messages. Raises ValueError
+    for what is no endpoint.
+    """
+    parsed = Endpoint.parse(endpoint)
+    transport: Transport
+    if parsed.scheme == "ipc":
+        transport = IpcTransport(parsed, timeout)
+    elif parsed.scheme in ("http", "https"):
+        transport = HttpTransport(parsed, timeout)
+    else:
+        from scheduler.chain.transport_websocket import WebSocketTransport
+
+        transport = WebSocketTransport(parsed, timeout)
+    return Connection(transport, batch_limit)

@@ -1,0 +1,112 @@
+"""Where a node listens, and how that is told without showing a secret."""
+
+import asyncio
+import base64
+import socket
+import ssl
+from collections.abc import Awaitable
+from dataclasses import dataclass, field
+from errno import ECONNREFUSED
+from typing import TypeVar
+from urllib.parse import unquote, urlsplit
+
+T = TypeVar("T")
+
+_DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """An IPC socket (`scheme` is "ipc", `path` its file), or a URL.
+
+    `path` and `authorization` (the value of that HTTP header) may hold keys: `str()` and `repr()`
+    leave them out.
+    """
+
+    scheme: str
+    path: str = field(repr=False)
+    host: str = ""
+    port: int = 0
+    authorization: str | None = field(default=None, repr=False)
+
+    @classmethod
+    def parse(cls, text: str) -> "Endpoint":
+        """Reads `http(s)://…`, `ws(s)://…`, or the path of an IPC socket.
+
+        Raises ValueError, without repeating what may be a secret.
+        """
+        scheme, separator, _ = text.partition("://")
+        if not separator:
+            if not text:
+                raise ValueError("the node's address is empty")
+            return cls("ipc", text.removeprefix("ipc:"))
+        if scheme.lower() not in _DEFAULT_PORTS:
+            raise ValueError(
+                f"a node's address begins with http://, https://, ws:// or wss://, or is the path"
+                f" of an IPC socket; {scheme}:// is none of these"
+            )
+        try:
+            url = urlsplit(text)
+            host, port = url.hostname, url.port
+        except ValueError:
+            host, port = None, None
+        if host is None:
+            raise ValueError(
+                f"the node's {scheme}:// address has no host, or a port that is not a number"
+            )
+        authorization = None
+        if url.username is not None:
+            pair = f"{unquote(url.username)}:{unquote(url.password or '')}"
+            authorization = "Basic " + base64.b64encode(pair.encode()).decode()
+        path = (url.path or "/") + (f"?{url.query}" if url.query else "")
+        port = _DEFAULT_PORTS[url.scheme] if port is None else port
+        return cls(url.scheme, path, host, port, authorization)
+
+    @property
+    def secure(self) -> bool:
+        return self.scheme in ("https", "wss")
+
+    @property
+    def authority(self) -> str:
+        """`host:port`, with the brackets that IPv6 addresses need."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+    def __str__(self) -> str:
+        return self.path if self.scheme == "ipc" else f"{self.scheme}://{self.authority}"
+
+
+def reason(error: BaseException) -> str:
+    """Why a connection failed, in an operator's words and without anything from the URL."""
+    if isinstance(error, FileNotFoundError):
+        return "there is no such socket"
+    if isinstance(error, ConnectionRefusedError) or f"[Errno {ECONNREFUSED}]" in str(error):
+        return "nothing listens there"
+    if isinstance(error, PermissionError):
+        return "this user may not open it"
+    if isinstance(error, socket.gaierror):
+        return "its host name cannot be resolved"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS failed ({error.reason or type(error).__name__})"
+    if isinstance(error, (ConnectionResetError, ConnectionAbortedError, BrokenPipeError)):
+        return "the connection broke off"
+    if isinstance(error, OSError):
+        return error.strerror or str(error) or type(error).__name__
+    return str(error) or type(error).__name__
+
+
+async def within(seconds: float, awaitable: Awaitable[T]) -> T:
+    """Awaits for at most this long, then cancels it and raises TimeoutError.
+
+    `asyncio.wait_for` of Python 3.10 and 3.11 can lose a cancellation from outside (bpo-37658).
+    """
+    task = asyncio.ensure_future(awaitable)
+    try:
+        await asyncio.wait({task}, timeout=seconds)
+    except asyncio.CancelledError:
+        task.cancel()
+        raise
+    if task.done():
+        return task.result()
+    task.cancel()
+    raise TimeoutError(f"no answer within {seconds:g} s")

@@ -1,0 +1,192 @@
+"""Following a node's head for ever: by subscription, else by polling, through every outage."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from typing import NamedTuple
+
+from scheduler.chain import codec
+from scheduler.chain.blocks import block_request, blocks
+from scheduler.chain.blocksage import BlockSage
+from scheduler.chain.connection import Connection
+from scheduler.chain.errors import ChainChanged, NodeUnavailable, RpcError
+from scheduler.chain.heads import HeadTracker
+from scheduler.chain.jsonrpc import Json, Request
+from scheduler.chain.model import Hash, Head, HeadEvent
+from scheduler.chain.outage import Outage
+from scheduler.chain.transport import Subscription
+
+_log = logging.getLogger("CHAIN")
+
+LONGEST_SILENCE = 60.0
+"""Seconds after which a silent subscription is doubted, however slow the blocks seem to be."""
+
+_GRACE = 1.0
+
+
+class _Landmarks(NamedTuple):
+    """What tells one chain from another. A development node that was reset may keep all but the
+    first block (geth --dev)."""
+
+    chain_id: int
+    genesis: Hash
+    first: Hash | None
+
+
+class Follower:
+    """The heads of the node at `connection`, linked to one another.
+
+    `quiet` is the number of seconds without a head (at least three block times) after which the
+    node is asked whether the subscription is still alive.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        sage: BlockSage,
+        tracker: HeadTracker | None = None,
+        quiet: float = 10.0,
+    ) -> None:
+        self._connection = connection
+        self._sage = sage
+        self._tracker = tracker or HeadTracker()
+        self._quiet = quiet
+        self._outage = Outage(f"Node {connection.endpoint}")
+        self._subscribes = connection.can_subscribe
+        self._landmarks: _Landmarks | None = None
+        self._unsure = False
+
+    async def events(self) -> AsyncIterator[HeadEvent]:
+        """Every new tip. Raises ChainChanged; a node that is away or refuses is waited for."""
+        clock = asyncio.get_running_loop().time
+        while True:
+            try:
+                async with aclosing(self._heads()) as heads:
+                    async for head in heads:
+                        self._outage.works(clock())
+                        event = await self._link(head)
+                        if event:
+                            yield event
+            except NodeUnavailable as error:
+                delay = self._outage.failed(f"Node {error}", clock())
+            except RpcError as error:
+                delay = self._outage.failed(
+                    f"Node {self._connection.endpoint} refuses: {error}", clock()
+                )
+            await asyncio.sleep(delay)
+
+    async def _link(self, head: Head) -> HeadEvent | None:
+        """The event that `head` makes, with the blocks between fetched where there are any."""
+        steps = self._tracker.track(head)
+        try:
+            wanted = next(steps)
+            while True:
+                wanted = steps.send(await blocks(self._connection, wanted))
+        except StopIteration as done:
+            event: HeadEvent | None = done.value
+        if event is None:
+            return None
+        if event.removed or event.rebased or self._unsure:
+            await self._check_chain()
+        if event.rebased:
+            await self._seed_sage(head)
+        for block in event.added:
+            self._sage.observe(block)
+        return event
+
+    async def _seed_sage(self, head: Head) -> None:
+        # Not block 0: on development chains its time may be 1970.
+        older = max(1, head.number - self._sage.window)
+        if older < head.number:
+            (block,) = await blocks(self._connection, [older])
+            if block:
+                self._sage.observe(block)
+
+    async def _heads(self) -> AsyncGenerator[Head, None]:
+        """The latest head, then whatever the node reports, until something fails."""
+        await self._check_chain()
+        if self._subscribes:
+            try:
+                subscription = await self._connection.subscribe("newHeads")
+            except RpcError as error:
+                self._subscribes = False
+                _log.warning(
+                    "Node %s refuses to report new blocks (%s): asking for them instead.",
+                    self._connection.endpoint,
+                    error,
+                )
+        heads = self._subscribed(subscription) if self._subscribes else self._polled()
+        async with aclosing(heads):
+            async for head in heads:
+                yield head
+
+    async def _subscribed(self, subscription: Subscription) -> AsyncGenerator[Head, None]:
+        # Asked for after the subscription began, so that no block falls between the two.
+        yield await self._latest()
+        patience = self._quiet
+        while True:
+            try:
+                item = await subscription.next(patience)
+            except TimeoutError:
+                latest = await self._latest()
+                behind = self._tracker.tip is None or latest.number > self._tracker.tip.number
+                yield latest
+                if patience == _GRACE:
+                    await self._connection.close()
+                    raise NodeUnavailable(
+                        f"{self._connection.endpoint}: it has newer blocks than it reports"
+                    ) from None
+                # The report may just be on its way.
+                patience = _GRACE if behind else self._patience()
+            else:
+                yield await self._complete(item)
+                patience = self._patience()
+
+    async def _polled(self) -> AsyncGenerator[Head, None]:
+        while True:
+            yield await self._latest()
+            await asyncio.sleep(min(1.0, max(0.1, self._sage.block_time / 10)))
+
+    def _patience(self) -> float:
+        return min(LONGEST_SILENCE, max(self._quiet, 3 * self._sage.block_time))
+
+    async def _latest(self) -> Head:
+        (head,) = await blocks(self._connection, [None])
+        if head is None:
+            raise NodeUnavailable(f"{self._connection.endpoint}: it has no latest block")
+        return head
+
+    async def _complete(self, item: Json) -> Head:
+        """The reported header; on rskj it lacks the minimum gas price, which the block has."""
+        head = self._connection.understand(codec.head, item)
+        tip = self._tracker.tip
+        if head.minimum_gas_price is None and tip and tip.minimum_gas_price is not None:
+            (block,) = await blocks(self._connection, [head.hash])
+            return block or head
+        return head
+
+    async def _check_chain(self) -> None:
+        """Makes sure that this is the chain that it was. Raises ChainChanged."""
+        answers = await self._connection.read(
+            [Request("eth_chainId"), block_request(0), block_request(1)]
+        )
+        now = self._connection.understand(_landmarks, answers)
+        before = self._landmarks or now
+        if now[:2] != before[:2] or (now.first and before.first and now.first != before.first):
+            raise ChainChanged(
+                f"{self._connection.endpoint} serves another chain than before:"
+                f" chain id {now.chain_id}, genesis {now.genesis}, first block {now.first};"
+                f" it was {before.chain_id}, {before.genesis}, {before.first}"
+            )
+        self._landmarks = now if before.first is None else before
+        self._unsure = before.first is not None and now.first is None
+
+
+def _landmarks(answers: list[Json]) -> _Landmarks:
+    chain_id, genesis, first = answers
+    return _Landmarks(
+        codec.quantity(chain_id),
+        codec.head(genesis).hash,
+        None if first is None else codec.head(first).hash,
+    )

@@ -1,0 +1,91 @@
+"""Following the canonical chain: what a new head adds to it and removes from it. No I/O."""
+
+from collections.abc import Generator, Sequence
+from typing import TypeAlias
+
+from scheduler.chain.model import Hash, Head, HeadEvent
+
+Wanted: TypeAlias = Sequence[int | Hash]
+Steps: TypeAlias = Generator[Wanted, Sequence[Head | None], HeadEvent | None]
+
+
+class HeadTracker:
+    """Remembers the last `history` canonical blocks, and links each new head to them.
+
+    A head that lies more than `gap_limit` blocks from the last one, or that joins the chain below
+    what is remembered, is reported as rebased.
+    """
+
+    def __init__(self, history: int = 256, gap_limit: int = 1_000) -> None:
+        self._history = history
+        self._gap_limit = gap_limit
+        self._canonical: dict[int, Head] = {}
+        self._tip: Head | None = None
+
+    @property
+    def tip(self) -> Head | None:
+        """The head that was reported last."""
+        return self._tip
+
+    def track(self, head: Head) -> Steps:
+        """What `head` changes; None where it says nothing new.
+
+        A generator that yields the numbers or hashes of the blocks that it needs to know, is sent
+        these blocks (None for one that the node does not have), and returns the event. Nothing is
+        remembered before it returns.
+
+        A head that is canonical already came twice, or late, after its successors; a node that
+        stepped back without a new block looks the same, and its next block will tell.
+        """
+        tip = self._tip
+        if tip is None:
+            return self._rebase(head)
+        if self._has(head):
+            return None
+        if head.number - tip.number - 1 > self._gap_limit:
+            return self._rebase(head)
+        added = [head]
+        if head.number > tip.number + 1:
+            added += _linked(head, (yield range(tip.number + 1, head.number)))
+        while not self._continues(added[-1]):
+            if added[-1].number - 1 not in self._canonical and added[-1].number <= tip.number:
+                return self._rebase(head)
+            (parent,) = yield (added[-1].parent,)
+            if parent is None or parent.number != added[-1].number - 1:
+                return self._rebase(head)
+            added.append(parent)
+        return self._extend(tuple(reversed(added)))
+
+    def _has(self, head: Head) -> bool:
+        known = self._canonical.get(head.number)
+        return known is not None and known.hash == head.hash
+
+    def _continues(self, head: Head) -> bool:
+        known = self._canonical.get(head.number - 1)
+        return known is not None and known.hash == head.parent
+
+    def _rebase(self, head: Head) -> HeadEvent:
+        self._canonical = {head.number: head}
+        self._tip = head
+        return HeadEvent(head=head, added=(head,), rebased=True)
+
+    def _extend(self, added: tuple[Head, ...]) -> HeadEvent:
+        replaced = [number for number in self._canonical if number >= added[0].number]
+        removed = tuple(self._canonical.pop(number) for number in sorted(replaced, reverse=True))
+        self._canonical.update((head.number, head) for head in added)
+        self._tip = added[-1]
+        for number in [n for n in self._canonical if n <= self._tip.number - self._history]:
+            del self._canonical[number]
+        return HeadEvent(head=self._tip, added=added, removed=removed)
+
+
+def _linked(head: Head, below: Sequence[Head | None]) -> list[Head]:
+    """The part of `below` (oldest first) that leads up to `head` without a break, newest first."""
+    chain: list[Head] = []
+    parent = head.parent
+    for block in reversed(below):
+        if block is None or block.hash != parent:
+            break
+        chain.append(block)
+        parent = block.parent
+    return chain

@@ -1,0 +1,237 @@
+"""A node reached by JSON-RPC, as the `Chain` and `NodeAccounts` that everything else uses."""
+
+import re
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import TypeVar
+
+from scheduler.chain import codec
+from scheduler.chain.blocks import block_request, blocks
+from scheduler.chain.blocksage import BlockSage
+from scheduler.chain.connection import Connection
+from scheduler.chain.errors import NodeUnavailable, RpcError
+from scheduler.chain.follow import Follower
+from scheduler.chain.jsonrpc import Json, Request
+from scheduler.chain.model import (
+    Address,
+    Call,
+    CallResult,
+    Hash,
+    Head,
+    HeadEvent,
+    Identity,
+    Log,
+    Nonces,
+    Receipt,
+)
+
+T = TypeVar("T")
+
+SIMULATED_VIEW_GAS = 1_000_000
+"""Gas of a simulated call that names none. One that fails the old way (solc before 0.4.10: an
+invalid jump) burns all it has, and what it has is taken from the calls behind it."""
+
+_FAILED_EXECUTION_CODES = (3, -32015)
+_FAILED_EXECUTION = re.compile(
+    r"revert|EVM error|VM execution error|out of gas|invalid opcode|invalid jump|stack (under|over)"
+    r"|stack limit|write protection|return data out of bounds|gas uint64 overflow|call depth"
+    r"|insufficient (balance|funds)|intrinsic gas|max (code|initcode) size",
+    re.IGNORECASE,
+)
+
+
+class JsonRpcNode:
+    """Implements the protocols `Chain` and `NodeAccounts` over one connection.
+
+    `sage` learns the block time from the heads that `follow` sees.
+    """
+
+    def __init__(self, connection: Connection, sage: BlockSage | None = None) -> None:
+        self._connection = connection
+        self.sage = sage or BlockSage()
+
+    @property
+    def endpoint(self) -> str:
+        """Where the node is, without credentials."""
+        return self._connection.endpoint
+
+    async def close(self) -> None:
+        """Ends the connection; the next request opens it again."""
+        await self._connection.close()
+
+    def follow(self) -> AsyncIterator[HeadEvent]:
+        """The chain's tips, for ever. Raises ChainChanged where the node serves another chain."""
+        return Follower(self._connection, self.sage).events()
+
+    async def identity(self) -> Identity:
+        answers = await self._connection.read([Request("eth_chainId"), block_request(0)])
+        return self._connection.understand(
+            lambda found: Identity(codec.quantity(found[0]), codec.head(found[1]).hash), answers
+        )
+
+    async def syncing(self) -> bool:
+        return (await self._connection.request("eth_syncing")) is not False
+
+    async def block(self, which: int | Hash | None = None) -> Head | None:
+        (found,) = await blocks(self._connection, [which])
+        return found
+
+    async def logs(
+        self, blocks: Sequence[Hash], topics: Sequence[Hash], address: Address | None = None
+    ) -> list[Log]:
+        common = {"topics": [list(topics)], **({"address": address} if address else {})}
+        answers = await self._connection.read(
+            [Request("eth_getLogs", ({"blockHash": block, **common},)) for block in blocks]
+        )
+        return self._connection.understand(
+            lambda found: [codec.log(log) for logs in found for log in logs], answers
+        )
+
+    async def call(self, calls: Sequence[Call], at: Hash) -> list[CallResult]:
+        answers = await self._connection.batch(
+            [Request("eth_call", (codec.call(call), {"blockHash": at})) for call in calls]
+        )
+        return self._connection.understand(
+            lambda found: [_called(answer) for answer in found], answers
+        )
+
+    async def balances(self, accounts: Sequence[Address], at: Hash) -> list[int]:
+        answers = await self._connection.read(
+            [Request("eth_getBalance", (account, {"blockHash": at})) for account in accounts]
+        )
+        return self._connection.understand(_each(codec.quantity), answers)
+
+    async def codes(self, addresses: Sequence[Address], at: Hash) -> list[bytes]:
+        answers = await self._connection.read(
+            [Request("eth_getCode", (address, {"blockHash": at})) for address in addresses]
+        )
+        return self._connection.understand(_each(codec.octets), answers)
+
+    async def simulate(
+        self, calls: Sequence[Call], on: Head, number: int, timestamp: int, base_fee: int | None
+    ) -> list[CallResult]:
+        """See `Chain.simulate`; measured on geth 1.16.7 and anvil 1.7.1.
+
+        - A block between `on` and `number` is simulated, too, empty: geth would give it a time 12 s
+          after `on` and refuse an earlier `timestamp`.
+        - EIP-1559 fees are sent as the gas price that they come to at `base_fee`: anvil without
+          validation would take base fee 0 for them. With validation geth refuses calls without
+          fees, which views are.
+        - A call without gas gets SIMULATED_VIEW_GAS.
+        - geth raises RpcError for all calls where one could not be included at all: balance below
+          gas · price + value (-38014), gas below the intrinsic (-38013), price below the base fee
+          (-32602), or what the calls use and the next one's gas beyond the block's gas limit
+          (-38015) or 50,000,000 in total (--rpc.gascap).
+        """
+        blocks: list[dict[str, object]] = []
+        if number > on.number + 1:
+            between = on.timestamp + max(1, (timestamp - on.timestamp) // 2)
+            blocks.append({"blockOverrides": {"number": on.number + 1, "time": between}})
+        overrides = {"number": number, "time": timestamp}
+        if base_fee is not None:
+            overrides["baseFeePerGas"] = base_fee
+        blocks.append(
+            {
+                "blockOverrides": overrides,
+                "calls": [_simulated_call(call, base_fee) for call in calls],
+            }
+        )
+        answer = await self._connection.request(
+            "eth_simulateV1",
+            codec.plain({"blockStateCalls": blocks, "validation": False}),
+            {"blockHash": on.hash},
+        )
+        results = self._connection.understand(
+            lambda found: [codec.simulated(outcome) for outcome in found[-1]["calls"]], answer
+        )
+        if len(results) != len(calls):
+            raise NodeUnavailable(f"{self.endpoint}: it simulated only {len(results)} calls")
+        return results
+
+    async def nonces(self, account: Address) -> Nonces:
+        answers = await self._connection.read(
+            [Request("eth_getTransactionCount", (account, at)) for at in ("latest", "pending")]
+        )
+        return self._connection.understand(
+            lambda found: Nonces(*map(codec.quantity, found)), answers
+        )
+
+    async def receipts(self, hashes: Sequence[Hash]) -> list[Receipt | None]:
+        answers = await self._connection.read(
+            [Request("eth_getTransactionReceipt", (hash,)) for hash in hashes]
+        )
+        return self._connection.understand(_each(_optional(codec.receipt)), answers)
+
+    async def known(self, hashes: Sequence[Hash]) -> list[bool]:
+        answers = await self._connection.read(
+            [Request("eth_getTransactionByHash", (hash,)) for hash in hashes]
+        )
+        return [answer is not None for answer in answers]
+
+    async def send_raw(self, raws: Sequence[bytes]) -> list[Hash | RpcError]:
+        answers = await self._connection.batch(
+            [Request("eth_sendRawTransaction", (codec.plain(raw),)) for raw in raws]
+        )
+        return self._connection.understand(
+            _each(lambda answer: answer if isinstance(answer, RpcError) else answer.lower()),
+            answers,
+        )
+
+    async def suggested_tip(self) -> int:
+        answer = await self._connection.request("eth_maxPriorityFeePerGas")
+        return self._connection.understand(codec.quantity, answer)
+
+    async def suggested_gas_price(self) -> int:
+        return self._connection.understand(
+            codec.quantity, await self._connection.request("eth_gasPrice")
+        )
+
+    async def accounts(self) -> list[Address]:
+        answer = await self._connection.request("eth_accounts")
+        return self._connection.understand(_each(lambda account: account.lower()), answer)
+
+    async def sign_transaction(self, fields: Mapping[str, object]) -> bytes:
+        answer = await self._connection.request("eth_signTransaction", codec.plain(fields))
+        raw = answer.get("raw") if isinstance(answer, dict) else answer
+        return self._connection.understand(codec.octets, raw)
+
+    async def send_transaction(self, fields: Mapping[str, object]) -> Hash:
+        answer = await self._connection.request("eth_sendTransaction", codec.plain(fields))
+        return self._connection.understand(str.lower, answer)
+
+
+def _optional(reader: Callable[[Json], T]) -> Callable[[Json], T | None]:
+    return lambda answer: None if answer is None else reader(answer)
+
+
+def _each(reader: Callable[[Json], T]) -> Callable[[Json], list[T]]:
+    return lambda answers: [reader(answer) for answer in answers]
+
+
+def _called(answer: Json) -> CallResult:
+    """The result of an `eth_call`; an error that is not about the call itself is raised.
+
+    Failed executions are error 3 with the return data (geth, anvil), -32015 (rskj and others), or,
+    where nothing was returned, told by their text alone: -32000 "out of gas", "invalid opcode: …"
+    (geth), -32603 "EVM error OutOfGas" (anvil 1.7).
+    """
+    if not isinstance(answer, RpcError):
+        return CallResult(ok=True, data=codec.octets(answer))
+    failed = answer.code in _FAILED_EXECUTION_CODES or _FAILED_EXECUTION.search(answer.message)
+    if not failed:
+        raise answer
+    data = answer.data if isinstance(answer.data, str) and answer.data.startswith("0x") else "0x"
+    return CallResult(ok=False, data=codec.octets(data), error=answer.message)
+
+
+def _simulated_call(call: Call, base_fee: int | None) -> Json:
+    message = codec.call(call)
+    message.setdefault("gas", hex(SIMULATED_VIEW_GAS))
+    price = _price_paid(call, base_fee)
+    return message if price is None else {**message, "gasPrice": hex(price)}
+
+
+def _price_paid(call: Call, base_fee: int | None) -> int | None:
+    """Wei per gas that the call would pay (EIP-1559: base fee + tip, at most `max_fee`)."""
+    if call.max_fee is None or base_fee is None:
+        return call.gas_price if call.max_fee is None else call.max_fee
+    return min(call.max_fee, base_fee + (call.tip or 0))
