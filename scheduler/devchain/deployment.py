@@ -61,6 +61,11 @@ class Deployment:
         except (OSError, ValueError, TypeError):
             return None
 
+    @staticmethod
+    def forget(directory: Path) -> None:
+        """Removes what `write` wrote there."""
+        (directory / FILE_NAME).unlink(missing_ok=True)
+
     def is_current(self, endpoint: Endpoint) -> bool:
         """Whether the chain behind `endpoint` is the one that this deployment is on."""
         block = endpoint.request("eth_getBlockByNumber", hex(self.first_block), False)

@@ -73,7 +73,7 @@ def start_anvil(
     order: str = "fifo",
     options: Sequence[str] = (),
 ) -> Node:
-    """Anvil with its files in `directory`; port 0 is a free one.
+    """Anvil with its files in `directory`; port 0 is a free one, on others it logs errors only.
 
     `block_time` in seconds mines at intervals, otherwise each transaction makes a block
     (`automine`) or blocks come from `anvil_mine` alone. The order `fifo` is not anvil's default:
@@ -92,7 +92,10 @@ def start_anvil(
         command += ["--no-mining"]
     if hardfork is not None:
         command += ["--hardfork", hardfork]
-    return _start("anvil", [*command, *options], directory, ipc, _ANVIL_PORT, signal.SIGKILL)
+    if port:
+        command.append("--quiet")
+    launch = _Launch("anvil", [*command, *options], _ANVIL_PORT, signal.SIGKILL)
+    return _start(launch, directory, port, ipc)
 
 
 def start_geth(
@@ -105,8 +108,8 @@ def start_geth(
 ) -> Node:
     """geth --dev (chain id 1337, one unlocked account) with its data in `directory`.
 
-    `period` is the block time in seconds; 0 mines when there is a transaction. Raises
-    NodeStartError, ToolchainError.
+    `period` is the block time in seconds; 0 mines when there is a transaction. Port 0 is a free
+    one, on others it logs warnings only. Raises NodeStartError, ToolchainError.
     """
     ipc = _ipc_path(directory)
     apis = "eth,net,web3,txpool,debug,dev,miner"
@@ -114,8 +117,9 @@ def start_geth(
     command += ["--dev.gaslimit", str(gas_limit), "--datadir", str(directory / "geth")]
     command += ["--http", "--http.addr", "127.0.0.1", "--http.port", str(port), "--http.api", apis]
     command += ["--ws", "--ws.addr", "127.0.0.1", "--ws.port", str(port), "--ws.api", apis]
-    command += ["--ipcpath", str(ipc), "--nodiscover", "--verbosity", "3"]
-    return _start("geth", [*command, *options], directory, ipc, _GETH_PORT, signal.SIGTERM)
+    command += ["--ipcpath", str(ipc), "--nodiscover", "--verbosity", "2" if port else "3"]
+    launch = _Launch("geth", [*command, *options], _GETH_PORT, signal.SIGTERM)
+    return _start(launch, directory, port, ipc)
 
 
 def _ipc_path(directory: Path) -> Path:
@@ -126,19 +130,22 @@ def _ipc_path(directory: Path) -> Path:
     return Path(tempfile.mkdtemp(prefix="node-")) / "node.ipc"
 
 
-def _start(
-    kind: str,
-    command: list[str],
-    directory: Path,
-    ipc: Path,
-    announcement: "re.Pattern[str]",
-    on_parent_death: int,
-) -> Node:
+@dataclass(frozen=True)
+class _Launch:
+    """How a kind of node is started, how it tells its port, and what ends it with its parent."""
+
+    kind: str
+    command: list[str]
+    announcement: "re.Pattern[str]"
+    on_parent_death: int
+
+
+def _start(launch: _Launch, directory: Path, port: int, ipc: Path) -> Node:
     directory.mkdir(parents=True, exist_ok=True)
-    log = directory / f"{kind}.log"
+    log = directory / f"{launch.kind}.log"
     with open(log, "wb") as output:
         process = subprocess.Popen(
-            bound_command(command, on_parent_death),
+            bound_command(launch.command, launch.on_parent_death),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -146,30 +153,33 @@ def _start(
             start_new_session=True,
         )
     try:
-        port = _wait_until_it_answers(kind, process, log, announcement)
+        port = _wait_until_it_answers(launch, process, log, port)
     except BaseException:
         process.kill()
         process.wait()
         raise
-    return Node(kind, process, port, ipc, log)
+    return Node(launch.kind, process, port, ipc, log)
 
 
 def _wait_until_it_answers(
-    kind: str, process: "subprocess.Popen[bytes]", log: Path, announcement: "re.Pattern[str]"
+    launch: _Launch, process: "subprocess.Popen[bytes]", log: Path, port: int
 ) -> int:
+    """The port that the node answers on, read from its log where it could choose (port 0)."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise NodeStartError(f"{kind} ended at once: {_last_words(log)}")
-        match = announcement.search(log.read_text(errors="replace"))
-        if match:
+            raise NodeStartError(f"{launch.kind} ended at once: {_last_words(log)}")
+        if not port:
+            match = launch.announcement.search(log.read_text(errors="replace"))
+            port = int(match.group(1)) if match else 0
+        if port:
             try:
-                _ask(int(match.group(1)), "eth_chainId")
-                return int(match.group(1))
+                _ask(port, "eth_chainId")
+                return port
             except NodeUnavailable:
                 pass
         time.sleep(0.02)
-    raise NodeStartError(f"{kind} does not answer after 60 seconds: read {log}")
+    raise NodeStartError(f"{launch.kind} does not answer after 60 seconds: read {log}")
 
 
 def _ask(port: int, method: str, *params: object) -> Any:

@@ -15,6 +15,8 @@ _CALL_REJECTED = "0x" + keccak(text="CallRejected(address,bytes32)").hex()
 HIT = keccak(text="hit()")[:4]
 DEFAULT_PAYMENT = 5 * 10**15  # wei; the Scheduler's own default
 MINIMUM_LEAD = 10  # blocks from the block that schedules to the target (Scheduler v0.7)
+# Creating the call takes up to 1.25 million gas with this project's Scheduler.
+_SCHEDULING_GAS = 1_400_000
 _DONATION_PERCENT = 1  # of the default payment (Scheduler v0.7)
 
 
@@ -99,7 +101,14 @@ def send_schedule(
     """Sends the transaction that schedules a call, and answers its hash; see `schedule`."""
     price = wallet.gas_price() if gas_price is None else gas_price
     value = 2 * request.minimum_endowment(price) if endowment is None else endowment
-    return wallet.send(scheduler, request.data(), value=value, gas_price=price, nonce=nonce)
+    return wallet.send(
+        scheduler,
+        request.data(),
+        value=value,
+        gas=_SCHEDULING_GAS,
+        gas_price=price,
+        nonce=nonce,
+    )
 
 
 def scheduled_by(
