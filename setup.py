@@ -23,13 +23,12 @@ setup(
     packages=find_packages(include=["scheduler", "scheduler.*"]),
     package_data={
         "scheduler": [
+            "py.typed",
             "*.toml",
             "**/*.toml",
             "**/*.sql",
             "**/*.sol",
-            "**/package.json",
-            "**/package-lock.json",
-            "py.typed",
+            "devchain/pins/*",
         ]
     },
     # The program files live at the root of the repository, where an operator looks for them;

@@ -117,8 +117,8 @@ setup_venv() {
     exec 9>&-
 }
 
-# The development chain: anvil, the published contracts and geth, each fetched or built once.
+# The development chain: anvil and the contracts and, with --geth, geth; each fetched or built once.
 setup_devchain() {
-    "$VENV/bin/python" -m scheduler.devchain.toolchain ||
-        fail "the development chain could not be set up: see the message above, then run $0 again"
+    "$VENV/bin/python" -m scheduler.devchain.install "$@" ||
+        fail "the development chain could not be set up: mend what the line above says, then run $0 again"
 }

@@ -1,0 +1,31 @@
+"""`python -m scheduler.devchain.install [--geth]`: what the development chain needs, ahead of use.
+
+Without it each part would be fetched by the first program or test that asks, as a surprise of
+some seconds, or of minutes for geth.
+"""
+
+import sys
+
+import click
+
+from scheduler.devchain.compiler import own_contracts
+from scheduler.devchain.toolchain import ToolchainError, alarm_contracts, anvil_path, geth_path
+
+
+@click.command()
+@click.option("--geth", is_flag=True, help="Build geth, too, which takes some minutes once.")
+def install(geth: bool) -> None:
+    """Fetch anvil and the alarm clock's contracts, and compile the project's own."""
+    try:
+        alarm_contracts()
+        own_contracts()
+        if geth:
+            geth_path()
+        anvil_path()
+    except ToolchainError as error:
+        click.echo(f"{error}", err=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    install()

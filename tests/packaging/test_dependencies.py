@@ -1,0 +1,72 @@
+"""Every dependency has its reason written down, and is pinned by hash from an unnamed place."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def normalised(name: str) -> str:
+    """A distribution's name as PEP 503 compares it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def names(requirements: list[str]) -> set[str]:
+    found = (re.match(r"[A-Za-z0-9._-]+", line) for line in requirements)
+    return {normalised(match.group()) for match in found if match}
+
+
+def runtime() -> set[str]:
+    """The names in setup.py's install_requires."""
+    for node in ast.walk(ast.parse((ROOT / "setup.py").read_text())):
+        if isinstance(node, ast.keyword) and node.arg == "install_requires":
+            return names(ast.literal_eval(node.value))
+    raise AssertionError("setup.py has no install_requires")
+
+
+def development() -> set[str]:
+    return names((ROOT / "requirements-dev.in").read_text().splitlines())
+
+
+def pins(file: str) -> dict[str, set[str]]:
+    """The versions that a compiled requirements file allows, by name."""
+    found: dict[str, set[str]] = {}
+    for name, version in re.findall(r"^([a-z0-9-]+)==(\S+)", (ROOT / file).read_text(), re.M):
+        found.setdefault(name, set()).add(version)
+    return found
+
+
+def test_each_dependency_has_its_sentence() -> None:
+    rows = re.findall(
+        r"^\| ([a-z0-9-]+) \| (.+) \|$", (ROOT / "docs/dependencies.md").read_text(), re.M
+    )
+    assert {name for name, why in rows} - {"package", "---"} == runtime() | development()
+
+
+@pytest.mark.parametrize(
+    ("file", "wanted"),
+    [("requirements.txt", runtime()), ("requirements-dev.txt", development())],
+    ids=["run", "development"],
+)
+def test_each_dependency_is_pinned(file: str, wanted: set[str]) -> None:
+    assert wanted <= pins(file).keys()
+
+
+def test_both_files_agree_on_versions() -> None:
+    run, development_pins = pins("requirements.txt"), pins("requirements-dev.txt")
+    common = run.keys() & development_pins.keys()
+    assert {name: run[name] for name in common} == {name: development_pins[name] for name in common}
+
+
+@pytest.mark.parametrize("file", ["requirements.txt", "requirements-dev.txt"])
+def test_pins_carry_hashes_and_name_no_place(file: str) -> None:
+    text = (ROOT / file).read_text()
+    for block in re.split(r"^(?=[a-z0-9-]+==)", text, flags=re.M)[1:]:
+        assert "--hash=sha256:" in block
+    assert "://" not in text
+    assert not re.search(
+        r"^(-i|-f|--index-url|--extra-index-url|--find-links|--trusted-host)", text, re.M
+    )
