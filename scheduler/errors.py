@@ -13,3 +13,7 @@ class NotYet(Exception):
 
     The message is one line: what is waited for and what the operator may do about it.
     """
+
+
+class HeldElsewhere(NotYet):
+    """Another process does this work already: exit status 1 for a command typed by hand."""

@@ -116,39 +116,25 @@ class Sender:
         if not fresh:
             return []
         await self.admit()
-        fee = await self._fee(head)
-        verdicts, syncing, nonces, [balance] = await asyncio.gather(
-            self._simulate(fresh, head, blocks_ahead, fee),
+        fee, syncing, nonces, [balance] = await asyncio.gather(
+            self._fee(head),
             desk.node.syncing(),
             desk.node.nonces(desk.account.address),
             desk.node.balances([desk.account.address], at=head.hash),
         )
         if syncing:
             raise NotYet("the node is syncing; nothing is sent until it has caught up")
-        transactions: list[tuple[Intent, Transaction]] = []
+        affordable = self._affordable(fresh, fee, balance)
         # The node's pool may hold transactions that the journal does not know: never replace one.
         nonce = max(desk.journal.next_nonce(desk.account), nonces.pending)
-        funds = balance - sum(
-            _worst_cost(attempt.fields) for attempt in desk.journal.open_attempts(desk.account)
-        )
-        for intent, verdict in zip(fresh, verdicts, strict=True):
+        transactions: list[tuple[Intent, Transaction]] = []
+        verdicts = await self._simulate(affordable, head, blocks_ahead, fee)
+        for intent, verdict in zip(affordable, verdicts, strict=True):
             if verdict.kind not in intent.worth_sending:
                 self._tell(intent.told, Refused(verdict))
                 continue
-            transaction = Transaction(
-                desk.chain_id, nonce, intent.to, intent.value, intent.gas, intent.data, fee
-            )
-            funds -= _worst_cost(transaction.rpc_fields(desk.account.address))
-            if funds < 0:
-                self._trouble.raised(
-                    f"{desk.account.address} has {balance} wei, which is not enough for what is "
-                    f"due: {-funds} wei more are needed; send ether to it"
-                )
-                break
-            transactions.append((intent, transaction))
+            transactions.append((intent, self._transaction(intent, nonce, fee)))
             nonce += 1
-        else:
-            self._trouble.cleared(f"{desk.account.address} has enough ether again")
         return await self._signed(transactions, head.number)
 
     async def commit(self, prepared: Sequence[Prepared], head: Head) -> list[Attempt]:
@@ -237,6 +223,34 @@ class Sender:
             return first_price(head, suggested, self._desk.policy)
         except FeeTooHigh as error:
             raise NotYet(str(error)) from error
+
+    def _affordable(self, intents: Sequence[Intent], fee: Fee, balance: int) -> list[Intent]:
+        """The first of `intents`, as many as the account can pay for besides what is in flight.
+
+        At the worst case: all their gas used, at the highest price.
+        """
+        desk = self._desk
+        address = desk.account.address
+        funds = balance - sum(
+            _worst_cost(attempt.fields) for attempt in desk.journal.open_attempts(desk.account)
+        )
+        affordable: list[Intent] = []
+        for intent in intents:
+            funds -= _worst_cost(self._transaction(intent, 0, fee).rpc_fields(address))
+            if funds < 0:
+                self._trouble.raised(
+                    f"{address} has {balance} wei, {-funds} wei less than what is due may cost; "
+                    "send ether to it"
+                )
+                return affordable
+            affordable.append(intent)
+        self._trouble.cleared(f"{address} has enough ether again")
+        return affordable
+
+    def _transaction(self, intent: Intent, nonce: int, fee: Fee) -> Transaction:
+        return Transaction(
+            self._desk.chain_id, nonce, intent.to, intent.value, intent.gas, intent.data, fee
+        )
 
     async def _simulate(
         self, intents: Sequence[Intent], head: Head, blocks_ahead: int, fee: Fee

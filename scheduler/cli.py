@@ -1,0 +1,194 @@
+"""`scheduler …` and `eth_alarm …`: what was typed is parsed here, and handed over.
+
+Exit status: 0 fine, 1 it ran and something is wrong, 2 wrong usage or configuration; one line on
+standard error says what to do. What a command needs is imported when it is chosen: a running
+program carries no other command's libraries.
+"""
+
+import asyncio
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import click
+
+from scheduler import __version__, config, logs
+from scheduler.errors import HeldElsewhere, Misconfigured, NotYet
+
+SCHEDULER = "scheduler"
+ETH_ALARM = "eth_alarm"
+
+_config_option = click.option(
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path),
+    help="The configuration file; else $SCHEDULER_CONFIG, else /etc/scheduler/config.toml.",
+)
+
+
+class _Commands(click.Group):
+    """A group some of whose commands are imported only when they are asked for."""
+
+    def __init__(self, *args: Any, elsewhere: Mapping[str, str], **kwargs: Any) -> None:
+        """`elsewhere` maps a command's name to its place, as module:attribute."""
+        super().__init__(*args, **kwargs)
+        self._elsewhere = elsewhere
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), *self._elsewhere])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self._elsewhere:
+            return super().get_command(ctx, cmd_name)
+        module, attribute = self._elsewhere[cmd_name].split(":")
+        command = getattr(import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.group(cls=_Commands, elsewhere={"dev": "scheduler.devchain.commands:dev"})
+@click.version_option(__version__, prog_name=SCHEDULER)
+def scheduler_commands() -> None:
+    """Gets on-chain work done on time, once, and proves it."""
+
+
+@scheduler_commands.group(
+    "config", cls=_Commands, elsewhere={"supervisor": "scheduler.supervision:command"}
+)
+def configuration() -> None:
+    """Look after a box's configuration."""
+
+
+@configuration.command()
+@_config_option
+def check(config_file: Path | None) -> None:
+    """Say whether the configuration can be read, and what is wrong if it cannot."""
+    config.load(config_file)
+    click.echo("the configuration is fine")
+
+
+@scheduler_commands.command()
+@click.argument("program", type=click.Choice([SCHEDULER]))
+@_config_option
+def run(program: str, config_file: Path | None) -> None:
+    """Run PROGRAM in the foreground, as supervisord does.
+
+    Waits for whatever can change outside: the node, its syncing, a contract not there yet.
+    """
+    _serve(program, config.load(config_file), patient=True)
+
+
+@click.group()
+@click.version_option(__version__, prog_name=ETH_ALARM)
+def eth_alarm_commands() -> None:
+    """The Ethereum Alarm Clock client."""
+
+
+@eth_alarm_commands.command()
+@click.option("-a", "--address", help="The Scheduler contract; else the network's own.")
+@click.option(
+    "-c",
+    "--client",
+    type=click.Choice(["rpc", "ipc", "ws"]),
+    help="How to reach the node: HTTP (rpc, the default), IPC socket or WebSocket.",
+)
+@click.option("-r", "--rpchost", help="The node's host.  [default: 127.0.0.1]")
+@click.option("-p", "--rpcport", type=click.IntRange(1, 65535), help="[default: 8545; ws: 8546]")
+@click.option("-i", "--ipcpath", help="The node's IPC socket.")
+@_config_option
+def scheduler(
+    address: str | None,
+    client: str | None,
+    rpchost: str | None,
+    rpcport: int | None,
+    ipcpath: str | None,
+    config_file: Path | None,
+) -> None:
+    """Discover scheduled calls, and execute them at their target block."""
+    from scheduler.service import supervised
+
+    settings = config.load(config_file).with_overrides(
+        rpc_url=_endpoint(client, rpchost, rpcport, ipcpath),
+        alarm=None if address is None else {"addresses": [address]},
+    )
+    _serve(ETH_ALARM, settings, patient=supervised())
+
+
+@eth_alarm_commands.command()
+def addresses() -> None:
+    """List the known Alarm Clock contracts."""
+    from scheduler.networks import networks
+
+    for network in networks().values():
+        for contract in network.alarm:
+            click.echo(f"{network.name:<12} v{contract.version:<4} {contract.address}")
+
+
+def _endpoint(
+    client: str | None, host: str | None, port: int | None, ipc_path: str | None
+) -> str | None:
+    """Where the options say that the node is; None where they say nothing. Raises Misconfigured."""
+    if client is None and ipc_path is not None:
+        client = "ipc"
+    if client == "ipc":
+        return ipc_path or str(_default_ipc_path())
+    if client is None and host is None and port is None:
+        return None
+    scheme, default_port = ("ws", 8546) if client == "ws" else ("http", 8545)
+    return f"{scheme}://{host or '127.0.0.1'}:{port or default_port}"
+
+
+def _default_ipc_path() -> Path:
+    """Where geth puts its socket: in the box's data directory, else in the user's home."""
+    box = Path("/data/ethereum/geth.ipc")
+    return box if box.exists() else Path("~/.ethereum/geth.ipc").expanduser()
+
+
+def _serve(name: str, settings: config.Settings, patient: bool) -> None:
+    from scheduler.programs import Program
+    from scheduler.service import serve
+
+    logs.configure()
+    asyncio.run(serve(Program(name, settings).assemble, patient))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command `scheduler`."""
+    _command(scheduler_commands, SCHEDULER, arguments)
+
+
+def eth_alarm(arguments: Sequence[str] | None = None) -> None:
+    """The command `eth_alarm`."""
+    _command(eth_alarm_commands, ETH_ALARM, arguments)
+
+
+def _command(command: click.Command, name: str, arguments: Sequence[str] | None) -> None:
+    """Runs a command and ends the process with its exit status."""
+    try:
+        status = command.main(
+            args=None if arguments is None else list(arguments),
+            prog_name=name,
+            standalone_mode=False,
+        )
+    except click.exceptions.NoArgsIsHelpError as error:
+        _end(2, error.format_message())
+    except click.ClickException as error:
+        _end(error.exit_code, f"{name}: {error.format_message()}; see {name} --help")
+    except click.Abort:
+        _end(1, f"{name}: interrupted")
+    except HeldElsewhere as error:
+        _end(1, f"{name}: {error}")
+    except (Misconfigured, NotYet) as error:
+        _end(2, f"{name}: {error}")
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _end(status: int, message: str) -> None:
+    click.echo(message, err=True)
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""The networks that are known by name, from networks.toml."""
+
+from dataclasses import dataclass
+from importlib import resources
+
+from scheduler import toml
+from scheduler.chain.model import Address
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmContract:
+    """A publicly known contract of the Ethereum Alarm Clock, and its version, such as 0.7."""
+
+    version: str
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """What differs between networks. `block_time` in seconds, `confirmations` in blocks."""
+
+    name: str
+    chain_ids: tuple[int, ...]
+    node: str
+    block_time: float
+    confirmations: int
+    development: bool = False
+    alarm: tuple[AlarmContract, ...] = ()
+
+    def alarm_contract(self, version: str) -> Address | None:
+        """The network's alarm contract of this version, if one is known."""
+        for contract in self.alarm:
+            if contract.version == version:
+                return contract.address
+        return None
+
+
+def networks() -> dict[str, Network]:
+    """The known networks by name."""
+    text = (resources.files("scheduler") / "networks.toml").read_text(encoding="utf-8")
+    return {
+        name: Network(
+            name=name,
+            chain_ids=tuple(entry["chain-ids"]),
+            node=entry["node"],
+            block_time=entry["block-time"],
+            confirmations=entry["confirmations"],
+            development=entry.get("development", False),
+            alarm=tuple(AlarmContract(**contract) for contract in entry.get("alarm", ())),
+        )
+        for name, entry in toml.loads(text).items()
+    }
+
+
+def network_of(chain_id: int) -> Network:
+    """The network with this chain id; for one that is not known, mainnet's cautious values."""
+    for network in networks().values():
+        if chain_id in network.chain_ids:
+            return network
+    return Network(
+        name=f"chain {chain_id}",
+        chain_ids=(chain_id,),
+        node="geth",
+        block_time=12.0,
+        confirmations=12,
+    )

@@ -1,0 +1,175 @@
+"""The only place where things are put together: a program's node, journal and families."""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+
+from eth_keys.datatypes import PrivateKey
+
+from scheduler.alarm.discovery import check_contract
+from scheduler.alarm.family import AlarmClock
+from scheduler.chain.blocksage import BlockSage, Heartbeat
+from scheduler.chain.connection import connect
+from scheduler.chain.fingerprint import fingerprint
+from scheduler.chain.model import Address, HeadEvent
+from scheduler.chain.node import JsonRpcNode
+from scheduler.config import Settings
+from scheduler.errors import HeldElsewhere, Misconfigured, NotYet
+from scheduler.locks import Held, Lock
+from scheduler.networks import Network, network_of, networks
+from scheduler.pulse import Pulse
+from scheduler.service import Work
+from scheduler.transactions.fees import FeePolicy
+from scheduler.transactions.flow import Flow
+from scheduler.transactions.journal import Account, Journal
+from scheduler.transactions.keystore import open_keystore
+from scheduler.transactions.sender import Desk
+from scheduler.transactions.signers import KeystoreSigner, NodeSigner, Signer
+
+ALARM_VERSION = "0.7"
+
+
+@dataclass(slots=True)
+class Running:
+    """A program that has everything it needs."""
+
+    node: JsonRpcNode
+    flow: Flow
+    family: AlarmClock
+    heartbeat: Heartbeat
+    journal: Journal
+    lock: Lock
+    pulse: Pulse
+
+    def follow(self) -> AsyncIterator[HeadEvent]:
+        return self.node.follow()
+
+    async def on(self, event: HeadEvent) -> None:
+        self.heartbeat.beat(event.head)
+        await self.flow.on(event)
+
+    def counts(self) -> Mapping[str, int]:
+        return {**self.family.counts(), "due": self.flow.due, "in_flight": self.flow.in_flight}
+
+    async def close(self) -> None:
+        self.journal.close()
+        self.lock.release()
+        await self.node.close()
+
+
+class Program:
+    """Puts a program together as often as it takes, from settings that do not change."""
+
+    def __init__(self, name: str, settings: Settings) -> None:
+        """Raises Misconfigured for what is wrong whatever the node says."""
+        self._name = name
+        self._settings = settings
+        try:
+            self._connection = connect(settings.rpc_url)
+        except ValueError as error:
+            raise Misconfigured(f"rpc-url: {error}") from error
+        self._journal_path = settings.journal_path()
+        self._key = _key(settings)
+
+    async def assemble(self) -> Work:
+        """Everything that the program needs, checked.
+
+        Raises NotYet, HeldElsewhere, FirstBlockMissing, JournalUnavailable, NodeUnavailable,
+        RpcError for what may pass, Misconfigured for what only the operator can mend.
+        """
+        node = JsonRpcNode(self._connection)
+        identity = await node.identity()
+        network = self._network(identity.chain_id)
+        node.sage = BlockSage(base=network.block_time)
+        if await node.syncing():
+            raise NotYet("the node is syncing")
+        head = await node.block()
+        if head is None:
+            raise NotYet("the node has no block yet")
+        contract = self._contract(network)
+        await check_contract(node, contract, head)
+        signer = await self._signer(node)
+        account = Account(await fingerprint(node, network.development), signer.address)
+        lock = _lock(account, contract)
+        try:
+            journal = Journal.open(self._journal_path)
+            pulse = Pulse.beside(self._journal_path, self._name)
+        except BaseException:
+            lock.release()
+            raise
+        family = AlarmClock(node, account.chain, contract, account.address)
+        policy = FeePolicy(self._settings.fees.max_gas_price, self._settings.fees.min_tip)
+        desk = Desk(node, identity.chain_id, account, signer, journal, policy, [family])
+        return Running(
+            node=node,
+            flow=Flow(desk, network.confirmations),
+            family=family,
+            heartbeat=Heartbeat(node.sage),
+            journal=journal,
+            lock=lock,
+            pulse=pulse,
+        )
+
+    def _network(self, chain_id: int) -> Network:
+        name = self._settings.network
+        if name is None:
+            return network_of(chain_id)
+        network = networks()[name]
+        if chain_id not in network.chain_ids:
+            raise NotYet(
+                f"the node serves chain id {chain_id}, but the network {name} has "
+                f"{' or '.join(map(str, network.chain_ids))}; start the right node, or correct "
+                "network or rpc-url in the configuration"
+            )
+        return network
+
+    def _contract(self, network: Network) -> Address:
+        if self._settings.alarm.addresses:
+            return self._settings.alarm.addresses[0]
+        known = network.alarm_contract(ALARM_VERSION)
+        if known is None:
+            raise Misconfigured(
+                f"no Alarm Clock contract is known on {network.name}; give its address with "
+                '--address, or in the configuration: [alarm] addresses = ["0x…"]'
+            )
+        return known
+
+    async def _signer(self, node: JsonRpcNode) -> Signer:
+        if self._key is not None:
+            return KeystoreSigner(self._key)
+        wanted = self._settings.account
+        accounts = await node.accounts()
+        if wanted is None and not accounts:
+            raise NotYet(
+                "the node has no account to sign with; make one there and unlock it, or use "
+                'signer = "keystore"'
+            )
+        if wanted is not None and wanted not in accounts:
+            raise NotYet(
+                f"the node does not have the account {wanted}; unlock it there, correct account "
+                'in the configuration, or use signer = "keystore"'
+            )
+        return NodeSigner(node, wanted or accounts[0])
+
+
+def _key(settings: Settings) -> PrivateKey | None:
+    """The key of the signer `keystore`, opened once; None for the signer `node`."""
+    if settings.signer != "keystore":
+        return None
+    assert settings.keystore is not None
+    key = open_keystore(settings.keystore.file, settings.keystore.password_file)
+    address = key.public_key.to_address()
+    if settings.account not in (None, address):
+        raise Misconfigured(
+            f"account = {settings.account}, but the key file is of {address}; correct one of them"
+        )
+    return key
+
+
+def _lock(account: Account, contract: Address) -> Lock:
+    """One actor per chain, account and contract, whatever its name, journal and user are."""
+    try:
+        return Lock(f"alarm/{account.chain}/{account.address}/{contract}")
+    except Held as held:
+        raise HeldElsewhere(
+            f"{held.holder} already serves {contract} with {account.address}; stop it first"
+        ) from held

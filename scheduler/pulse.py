@@ -1,0 +1,47 @@
+"""The sign of life that a running program leaves for `status` and `doctor --liveness`."""
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from scheduler.chain.model import Head
+
+DIRECTORY = "programs"
+
+
+@dataclass(slots=True)
+class Pulse:
+    """Writes PROGRAM.json beside the journal, whole or not at all, whenever the loop has turned.
+
+    `head` is the last one that was dealt with, `looped_at` when the loop last turned (seconds since
+    the epoch), `counts` what the program has in hand, `trouble` why it cannot work now, if so.
+    """
+
+    path: Path
+    program: str
+    started_at: float = field(default_factory=time.time)
+
+    @classmethod
+    def beside(cls, journal: Path, program: str) -> "Pulse":
+        """The pulse of this program of the box that has this journal. May raise OSError."""
+        directory = journal.parent / DIRECTORY
+        directory.mkdir(exist_ok=True)
+        return cls(directory / f"{program}.json", program)
+
+    def beat(self, head: Head, counts: Mapping[str, int], trouble: str | None) -> None:
+        """Overwrites the file. May raise OSError."""
+        content = {
+            "program": self.program,
+            "pid": os.getpid(),
+            "started_at": self.started_at,
+            "looped_at": time.time(),
+            "head": {"number": head.number, "hash": head.hash, "timestamp": head.timestamp},
+            "counts": dict(counts),
+            "trouble": trouble,
+        }
+        partial = self.path.with_suffix(f".{os.getpid()}")
+        partial.write_text(json.dumps(content) + "\n", encoding="utf-8")
+        partial.replace(self.path)
