@@ -57,8 +57,12 @@ class HeadTracker:
         return self._extend(tuple(reversed(added)))
 
     def _has(self, head: Head) -> bool:
-        known = self._canonical.get(head.number)
-        return known is not None and known.hash == head.hash
+        """Whether it is remembered, or the parent of one that is: when following begins, the head
+        before the first one may be reported late."""
+        known, child = self._canonical.get(head.number), self._canonical.get(head.number + 1)
+        if known is None:
+            return child is not None and child.parent == head.hash
+        return known.hash == head.hash
 
     def _continues(self, head: Head) -> bool:
         known = self._canonical.get(head.number - 1)

@@ -1,0 +1,47 @@
+"""Where a node is: read from text, and told without secrets."""
+
+import pytest
+
+from scheduler.chain.endpoint import Endpoint
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("http://127.0.0.1:8545", "http://127.0.0.1:8545"),
+        ("https://rpc.example", "https://rpc.example:443"),
+        ("HTTP://rpc.example/", "http://rpc.example:80"),
+        ("ws://[::1]:8546", "ws://[::1]:8546"),
+        ("wss://user:pass@rpc.example/v3/key?token=key", "wss://rpc.example:443"),
+        ("https://user:pass@rpc.example:8/v3/key?token=key", "https://rpc.example:8"),
+        ("/data/ethereum/geth.ipc", "/data/ethereum/geth.ipc"),
+    ],
+)
+def test_shown_without_credentials_and_keys(text: str, shown: str) -> None:
+    endpoint = Endpoint.parse(text)
+    assert str(endpoint) == shown
+    for secret in ("pass", "key"):
+        assert secret not in repr(endpoint)
+
+
+def test_credentials_path_and_query_are_used() -> None:
+    endpoint = Endpoint.parse("https://aladdin:open%20sesame@rpc.example/v3/key?token=key")
+    assert endpoint.path == "/v3/key?token=key"
+    assert endpoint.authorization == "Basic YWxhZGRpbjpvcGVuIHNlc2FtZQ=="  # RFC 7617, section 2
+    assert endpoint.secure
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "empty"),
+        ("ftp://user:secret@host/", "ftp:// is none of these"),
+        ("http://user:secret@:8545", "no host"),
+        ("http://user:secret@host:port", "not a number"),
+        ("http://user:secret@[::1", "no host"),
+    ],
+)
+def test_what_is_no_endpoint_is_refused_without_repeating_a_secret(text: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said) as caught:
+        Endpoint.parse(text)
+    assert "secret" not in str(caught.value)
