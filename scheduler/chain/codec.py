@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from scheduler.chain.jsonrpc import Json
-from scheduler.chain.model import Call, CallResult, Head, Log, Receipt
+from scheduler.chain.model import Address, Call, CallResult, Hash, Head, Log, Receipt
 
 Fields = Mapping[str, Any]
 
@@ -75,6 +75,15 @@ def receipt(fields: Fields) -> Receipt:
         gas_price=quantity(fields["effectiveGasPrice"]),
         logs=tuple(map(log, fields["logs"])),
     )
+
+
+def transactions(block: Fields | None) -> dict[tuple[Address, int], Hash]:
+    """The hashes of a block's transactions, by sender and nonce; none where there is no block."""
+    entries = () if block is None else block["transactions"]
+    return {
+        (entry["from"].lower(), quantity(entry["nonce"])): entry["hash"].lower()
+        for entry in entries
+    }
 
 
 def call(message: Call) -> Json:

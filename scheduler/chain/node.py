@@ -30,6 +30,9 @@ SIMULATED_VIEW_GAS = 1_000_000
 """Gas of a simulated call that names none. One that fails the old way (solc before 0.4.10: an
 invalid jump) burns all it has, and what it has is taken from the calls behind it."""
 
+FULL_BLOCKS_AT_ONCE = 10
+"""Blocks with all their transactions to ask for in one message: each can be megabytes."""
+
 _FAILED_EXECUTION_CODES = (3, -32015)
 _FAILED_EXECUTION = re.compile(
     r"revert|EVM error|VM execution error|out of gas|invalid opcode|invalid jump|stack (under|over)"
@@ -197,6 +200,24 @@ class JsonRpcNode:
     async def send_transaction(self, fields: Mapping[str, object]) -> Hash:
         answer = await self._connection.request("eth_sendTransaction", codec.plain(fields))
         return self._connection.understand(str.lower, answer)
+
+    async def sent_by(self, account: Address, nonce: int, since: int) -> Hash | None:
+        latest = await self.block()
+        numbers: list[int | None] = [None]
+        if latest is not None:
+            numbers += range(since + 1, latest.number + 1)
+        for start in range(0, len(numbers), FULL_BLOCKS_AT_ONCE):
+            answers = await self._connection.read(
+                [
+                    Request("eth_getBlockByNumber", ("pending" if n is None else hex(n), True))
+                    for n in numbers[start : start + FULL_BLOCKS_AT_ONCE]
+                ]
+            )
+            for block in answers:
+                found = self._connection.understand(codec.transactions, block)
+                if (account, nonce) in found:
+                    return found[account, nonce]
+        return None
 
 
 def _optional(reader: Callable[[Json], T]) -> Callable[[Json], T | None]:

@@ -192,6 +192,7 @@ def test_added_and_removed_reproduce_the_canonical_chain(
 ) -> None:
     node, tracker = Simulation(), HeadTracker(history=8, gap_limit=10)
     told: list[Head] = []
+    highest = 0
     for depth, length, reported, again in history:
         new = node.reorg(min(depth, max(0, len(node.chain) - 1)), length)
         heads = [block for index, block in enumerate(new[:-1]) if index in reported] + [new[-1]]
@@ -200,13 +201,16 @@ def test_added_and_removed_reproduce_the_canonical_chain(
             if event is None:
                 continue
             if event.rebased:
-                told = []
+                told, highest = [], 0
             for removed in event.removed:
                 assert told.pop() == removed
             for added in event.added:
                 assert not told or told[-1].hash == added.parent
                 told.append(added)
             assert told[-1] == event.head == tracker.tip
+            highest = max(highest, head.number)
+        remembered = [head for head in told if head.number > highest - 8]
         for back in again:
-            assert track(tracker, told[max(0, len(told) - 1 - back)], node) == (None, [])
+            late = remembered[-1 - back % len(remembered)]
+            assert track(tracker, late, node) == (None, [])
         assert told == node.chain[len(node.chain) - len(told) :]
