@@ -4,15 +4,16 @@ They are abstract Unix sockets: no file to own, to clean up, or to place where b
 and the kernel tells the loser which process the winner is.
 """
 
+import errno
 import os
 import socket
 import struct
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 
-_PREFIX = "scheduler-kit/"
 _RETRY_SECONDS = 0.2
 
 
@@ -29,14 +30,16 @@ class Lock:
 
     def __init__(self, name: str) -> None:
         """Takes the lock `name`; raises Held."""
-        # Abstract names are at most 107 bytes (sockaddr_un); ours are far below.
-        address = "\0" + _PREFIX + name
+        # A hash, since an abstract name is at most 107 bytes long (unix(7)).
+        address = f"\0scheduler-kit/{sha256(name.encode()).hexdigest()}"
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
         try:
             self._socket.bind(address)
             self._socket.listen()
         except OSError as error:
             self._socket.close()
+            if error.errno != errno.EADDRINUSE:
+                raise
             raise Held(_holder(address)) from error
 
     def release(self) -> None:
