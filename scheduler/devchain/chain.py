@@ -34,10 +34,12 @@ def chain_on_anvil(
     gas_limit: int = 30_000_000,
     chain_id: int = DEVELOPMENT_CHAIN_ID,
     hardfork: str | None = None,
+    history: int | None = None,
 ) -> Iterator[DevelopmentChain]:
     """Anvil with the contracts deployed and at least 300 blocks, mining every `block_time` seconds.
 
-    Without `block_time` each transaction makes a block. The blocks look as if they had been
+    Without `block_time` each transaction makes a block. `history` is how many blocks' states are
+    kept; a chain that runs for long needs it (see start_anvil). The blocks look as if they had been
     mined in their time, the last one now. Raises NodeStartError, ToolchainError.
     """
     seconds = block_time or 1
@@ -48,6 +50,7 @@ def chain_on_anvil(
         gas_limit=gas_limit,
         chain_id=chain_id,
         hardfork=hardfork,
+        history=history,
         options=options,
     )
     try:

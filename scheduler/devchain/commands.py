@@ -33,6 +33,9 @@ from scheduler.processes import die_with_parent
 
 DEFAULT_PORT = 8545
 
+# Blocks whose state anvil can still be asked for: 180 MB after a day of blocks, and no files.
+_STATES_KEPT = 64
+
 _state_dir_option = click.option(
     "--state-dir",
     type=click.Path(path_type=Path, file_okay=False),
@@ -70,6 +73,8 @@ def dev(
     options: dict[str, Any] = {"port": port, "block_time": block_time}
     if gas_limit is not None:
         options["gas_limit"] = gas_limit
+    if node == "anvil":
+        options["history"] = _STATES_KEPT
     start = chain_on_anvil if node == "anvil" else chain_on_geth
     _refuse_used_port(port)
     try:

@@ -71,6 +71,7 @@ def start_anvil(
     gas_limit: int = 30_000_000,
     chain_id: int = DEVELOPMENT_CHAIN_ID,
     order: str = "fifo",
+    history: int | None = None,
     options: Sequence[str] = (),
 ) -> Node:
     """Anvil with its files in `directory`; port 0 is a free one, on others it logs errors only.
@@ -78,7 +79,9 @@ def start_anvil(
     `block_time` in seconds mines at intervals, otherwise each transaction makes a block
     (`automine`) or blocks come from `anvil_mine` alone. The order `fifo` is not anvil's default:
     with `fees` it drops transactions of an account whose later nonce pays more than an earlier
-    one (seen with 1.7.1). Raises NodeStartError, ToolchainError.
+    one (seen with 1.7.1). `history` keeps the states of so many blocks, in memory; without it all
+    are kept, in files that grow by up to a megabyte a block (the ring of block hashes of EIP-2935
+    is part of every state). Raises NodeStartError, ToolchainError.
     """
     ipc = _ipc_path(directory)
     command = [str(anvil_path()), "--host", "127.0.0.1", "--port", str(port), "--order", order]
@@ -92,6 +95,8 @@ def start_anvil(
         command += ["--no-mining"]
     if hardfork is not None:
         command += ["--hardfork", hardfork]
+    if history is not None:
+        command += ["--prune-history", str(history)]
     if port:
         command.append("--quiet")
     launch = _Launch("anvil", [*command, *options], _ANVIL_PORT, signal.SIGKILL)

@@ -54,6 +54,7 @@ class Supervisor:
 
         `directory` exists and has a short path: that of a Unix socket is at most 107 bytes.
         """
+        self.directory = directory
         self.configuration = directory / "supervisord.conf"
         self.log = directory / "supervisord.log"
         text = _CONFIGURATION.format(
@@ -104,6 +105,11 @@ class Supervisor:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+
+    def add(self, name: str, program: str) -> None:
+        """Adds a program file while supervisord runs, which starts the program."""
+        (self.directory / "conf.d" / f"{name}.conf").write_text(program, encoding="utf-8")
+        self.control("update", name)
 
     def control_command(self, *arguments: str) -> list[str]:
         """The command line that asks this supervisord something."""
