@@ -5,7 +5,6 @@ standard error says what to do. What a command needs is imported when it is chos
 program carries no other command's libraries.
 """
 
-import asyncio
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -14,8 +13,10 @@ from typing import Any
 
 import click
 
-from scheduler import __version__, config, logs
-from scheduler.errors import HeldElsewhere, Misconfigured, NotYet
+from scheduler import __version__, config
+from scheduler.errors import Misconfigured, exit_status
+from scheduler.launch import Plan, launch
+from scheduler.processes import supervised
 
 SCHEDULER = "scheduler"
 ETH_ALARM = "eth_alarm"
@@ -77,7 +78,7 @@ def run(program: str, config_file: Path | None) -> None:
 
     Waits for whatever can change outside: the node, its syncing, a contract not there yet.
     """
-    _serve(program, config.load(config_file), patient=True)
+    _launch(program, config.load(config_file), patient=True)
 
 
 @click.group()
@@ -107,13 +108,11 @@ def scheduler(
     config_file: Path | None,
 ) -> None:
     """Discover scheduled calls, and execute them at their target block."""
-    from scheduler.service import supervised
-
     settings = config.load(config_file).with_overrides(
         rpc_url=_endpoint(client, rpchost, rpcport, ipcpath),
         alarm=None if address is None else {"addresses": [address]},
     )
-    _serve(ETH_ALARM, settings, patient=supervised())
+    _launch(ETH_ALARM, settings, patient=supervised())
 
 
 @eth_alarm_commands.command()
@@ -146,12 +145,23 @@ def _default_ipc_path() -> Path:
     return box if box.exists() else Path("~/.ethereum/geth.ipc").expanduser()
 
 
-def _serve(name: str, settings: config.Settings, patient: bool) -> None:
-    from scheduler.programs import Program
-    from scheduler.service import serve
-
-    logs.configure()
-    asyncio.run(serve(Program(name, settings).assemble, patient))
+def _launch(program: str, settings: config.Settings, patient: bool) -> None:
+    """Becomes the program: a running program carries none of a command's libraries."""
+    launch(
+        Plan(
+            program=program,
+            endpoint=settings.rpc_url,
+            network=settings.network,
+            contract=next(iter(settings.alarm.addresses), None),
+            account=settings.account,
+            key_file=str(settings.keystore.file) if settings.keystore else None,
+            password_file=str(settings.keystore.password_file) if settings.keystore else None,
+            journal=str(settings.journal_path()),
+            max_gas_price=settings.fees.max_gas_price,
+            min_tip=settings.fees.min_tip,
+            patient=patient,
+        )
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -178,10 +188,8 @@ def _command(command: click.Command, name: str, arguments: Sequence[str] | None)
         _end(error.exit_code, f"{name}: {error.format_message()}; see {name} --help")
     except click.Abort:
         _end(1, f"{name}: interrupted")
-    except HeldElsewhere as error:
-        _end(1, f"{name}: {error}")
-    except (Misconfigured, NotYet) as error:
-        _end(2, f"{name}: {error}")
+    except Misconfigured as error:
+        _end(exit_status(error), f"{name}: {error}")
     sys.exit(status if isinstance(status, int) else 0)
 
 

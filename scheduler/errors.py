@@ -17,3 +17,8 @@ class NotYet(Exception):
 
 class HeldElsewhere(NotYet):
     """Another process does this work already: exit status 1 for a command typed by hand."""
+
+
+def exit_status(error: Exception) -> int:
+    """The exit status of a command that ends with this error."""
+    return 1 if isinstance(error, HeldElsewhere) else 2

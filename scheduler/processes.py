@@ -9,6 +9,7 @@ import ctypes
 import os
 import signal
 import sys
+from collections.abc import Mapping
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
@@ -27,6 +28,16 @@ def die_with_parent(parent: int | None = None, signum: int = signal.SIGTERM) -> 
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
     if os.getppid() != expected:
         os.kill(os.getpid(), signum)
+
+
+def supervised(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether somebody starts this process again: supervisord, or it is a container's first."""
+    return by_supervisord(environment) or os.getpid() == 1
+
+
+def by_supervisord(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether supervisord started this process (its docs, "Subprocess Environment")."""
+    return "SUPERVISOR_ENABLED" in environment
 
 
 def bound_command(command: list[str], signum: int = signal.SIGKILL) -> list[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from eth_keys.datatypes import PrivateKey
 
@@ -12,8 +13,8 @@ from scheduler.chain.connection import connect
 from scheduler.chain.fingerprint import fingerprint
 from scheduler.chain.model import Address, HeadEvent
 from scheduler.chain.node import JsonRpcNode
-from scheduler.config import Settings
 from scheduler.errors import HeldElsewhere, Misconfigured, NotYet
+from scheduler.launch import Plan
 from scheduler.locks import Held, Lock
 from scheduler.networks import Network, network_of, networks
 from scheduler.pulse import Pulse
@@ -57,18 +58,17 @@ class Running:
 
 
 class Program:
-    """Puts a program together as often as it takes, from settings that do not change."""
+    """Puts a program together as often as it takes, after a plan that does not change."""
 
-    def __init__(self, name: str, settings: Settings) -> None:
+    def __init__(self, plan: Plan) -> None:
         """Raises Misconfigured for what is wrong whatever the node says."""
-        self._name = name
-        self._settings = settings
+        self._plan = plan
         try:
-            self._connection = connect(settings.rpc_url)
+            self._connection = connect(plan.endpoint)
         except ValueError as error:
             raise Misconfigured(f"rpc-url: {error}") from error
-        self._journal_path = settings.journal_path()
-        self._key = _key(settings)
+        self._journal = Path(plan.journal)
+        self._key = _key(plan)
 
     async def assemble(self) -> Work:
         """Everything that the program needs, checked.
@@ -91,13 +91,13 @@ class Program:
         account = Account(await fingerprint(node, network.development), signer.address)
         lock = _lock(account, contract)
         try:
-            journal = Journal.open(self._journal_path)
-            pulse = Pulse.beside(self._journal_path, self._name)
+            journal = Journal.open(self._journal)
+            pulse = Pulse.beside(self._journal, self._plan.program)
         except BaseException:
             lock.release()
             raise
         family = AlarmClock(node, account.chain, contract, account.address)
-        policy = FeePolicy(self._settings.fees.max_gas_price, self._settings.fees.min_tip)
+        policy = FeePolicy(self._plan.max_gas_price, self._plan.min_tip)
         desk = Desk(node, identity.chain_id, account, signer, journal, policy, [family])
         return Running(
             node=node,
@@ -110,7 +110,7 @@ class Program:
         )
 
     def _network(self, chain_id: int) -> Network:
-        name = self._settings.network
+        name = self._plan.network
         if name is None:
             return network_of(chain_id)
         network = networks()[name]
@@ -123,8 +123,8 @@ class Program:
         return network
 
     def _contract(self, network: Network) -> Address:
-        if self._settings.alarm.addresses:
-            return self._settings.alarm.addresses[0]
+        if self._plan.contract is not None:
+            return self._plan.contract
         known = network.alarm_contract(ALARM_VERSION)
         if known is None:
             raise Misconfigured(
@@ -136,7 +136,7 @@ class Program:
     async def _signer(self, node: JsonRpcNode) -> Signer:
         if self._key is not None:
             return KeystoreSigner(self._key)
-        wanted = self._settings.account
+        wanted = self._plan.account
         accounts = await node.accounts()
         if wanted is None and not accounts:
             raise NotYet(
@@ -151,16 +151,15 @@ class Program:
         return NodeSigner(node, wanted or accounts[0])
 
 
-def _key(settings: Settings) -> PrivateKey | None:
-    """The key of the signer `keystore`, opened once; None for the signer `node`."""
-    if settings.signer != "keystore":
+def _key(plan: Plan) -> PrivateKey | None:
+    """The key from the plan's key file, opened once; None where the node signs."""
+    if plan.key_file is None or plan.password_file is None:
         return None
-    assert settings.keystore is not None
-    key = open_keystore(settings.keystore.file, settings.keystore.password_file)
+    key = open_keystore(Path(plan.key_file), Path(plan.password_file))
     address = key.public_key.to_address()
-    if settings.account not in (None, address):
+    if plan.account not in (None, address):
         raise Misconfigured(
-            f"account = {settings.account}, but the key file is of {address}; correct one of them"
+            f"account = {plan.account}, but the key file is of {address}; correct one of them"
         )
     return key
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Protocol
@@ -11,7 +10,6 @@ from scheduler.chain.errors import ChainChanged, FirstBlockMissing, NodeUnavaila
 from scheduler.chain.model import HeadEvent
 from scheduler.errors import NotYet
 from scheduler.notices import Notice
-from scheduler.processes import die_with_parent
 from scheduler.pulse import Pulse
 from scheduler.transactions.journal import JournalUnavailable
 
@@ -40,20 +38,13 @@ class Work(Protocol):
     async def close(self) -> None: ...
 
 
-def supervised(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether somebody starts this process again: supervisord, or it is a container's first."""
-    return "SUPERVISOR_ENABLED" in environment or os.getpid() == 1
-
-
 async def serve(assemble: Callable[[], Awaitable[Work]], patient: bool) -> None:
     """Lives until SIGTERM or SIGINT.
 
-    `assemble` puts the work together; it is called again until it can. What it raises of NotYet
-    is waited for if `patient`, else raised; a node that is away is always waited for. Raises
-    Misconfigured from `assemble`.
+    `assemble` puts the work together; it is called again until it can. What is not as it must be
+    is waited for if `patient`, else raised as NotYet; a node that is away is always waited for.
+    Raises Misconfigured from `assemble`.
     """
-    if "SUPERVISOR_ENABLED" in os.environ:
-        die_with_parent()
     loop = asyncio.get_running_loop()
     life = asyncio.ensure_future(_live(assemble, patient))
     for signum in (signal.SIGTERM, signal.SIGINT):
@@ -85,7 +76,7 @@ async def _assembled(assemble: Callable[[], Awaitable[Work]], patient: bool) -> 
             waiting.raised(f"Waiting for the node: {error}")
         except (NotYet, FirstBlockMissing, JournalUnavailable, RpcError) as error:
             if not patient:
-                raise
+                raise error if isinstance(error, NotYet) else NotYet(str(error)) from error
             waiting.raised(f"Waiting: {error}")
         else:
             waiting.cleared("Everything needed is there now")

@@ -95,7 +95,25 @@ class Connection:
     async def _exchange(self, requests: Sequence[Request]) -> list[Answer]:
         numbered = {next(self._ids): request for request in requests}
         repeatable = not any(request.method in SENDING for request in requests)
-        return await self._transport.exchange(encode(numbered), list(numbered), repeatable)
+        answers = await self._transport.exchange(encode(numbered), list(numbered), repeatable)
+        left_out = [at for at, answer in enumerate(answers) if _is_too_large(answer)]
+        if repeatable and 0 < len(left_out) < len(requests):
+            rest = await self._exchange([requests[at] for at in left_out])
+            for at, answer in zip(left_out, rest, strict=True):
+                answers[at] = answer
+        return answers
+
+
+def _is_too_large(answer: Answer) -> bool:
+    """Whether geth left this part of a batch out because the others fill its answer.
+
+    25 MB over HTTP and WebSocket (geth 1.16, --rpc.batch-response-max-size).
+    """
+    return (
+        isinstance(answer, RpcError)
+        and answer.code == -32003
+        and answer.message == "response too large"
+    )
 
 
 def connect(endpoint: str, timeout: float = 10.0, batch_limit: int = 100) -> Connection:

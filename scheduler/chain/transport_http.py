@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import Sequence
+from contextlib import suppress
 from http import HTTPStatus
 from typing import TypeAlias
 
@@ -77,6 +78,11 @@ class _Channel:
     def abort(self) -> None:
         self._writer.transport.abort()
 
+    async def close(self) -> None:
+        self.abort()
+        with suppress(OSError):
+            await self._writer.wait_closed()
+
 
 class HttpTransport:
     """Posts each message. Follows no redirect and uses no proxy: either would see the messages."""
@@ -137,7 +143,7 @@ class HttpTransport:
 
     async def close(self) -> None:
         while self._idle:
-            self._idle.pop().abort()
+            await self._idle.pop().close()
 
 
 def _answers(status: int, content: bytes, ids: Sequence[int]) -> list[Answer]:

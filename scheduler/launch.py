@@ -1,0 +1,83 @@
+"""From a command to a running program: a new interpreter that carries no command's libraries.
+
+The command line and the configuration take 4 MiB of libraries that a program of months does not
+need. The process stays the same, so a supervisor sees nothing of it.
+"""
+
+import asyncio
+import json
+import os
+import sys
+from dataclasses import asdict, dataclass
+
+from scheduler.chain.model import Address
+from scheduler.errors import Misconfigured, NotYet, exit_status
+
+# What is written before the other side reads must fit into a pipe (pipe(7)).
+_PIPE_CAPACITY = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a program is to be, as the configuration and the command line settled it.
+
+    `endpoint` is the node's (and may hold a secret), `contract` and `network` are None for the
+    ones that go with the node's chain id, `account` is None for the node's first. `key_file` is
+    None where the node signs. Prices in wei per gas. `patient` programs wait for whatever can
+    change outside.
+    """
+
+    program: str
+    endpoint: str
+    network: str | None
+    contract: Address | None
+    account: Address | None
+    key_file: str | None
+    password_file: str | None
+    journal: str
+    max_gas_price: int | None
+    min_tip: int
+    patient: bool
+
+
+def launch(plan: Plan) -> None:
+    """Turns this process into the program. Does not return.
+
+    The plan goes through a pipe, since an endpoint may hold a secret, and arguments and
+    environment can be read by others.
+    """
+    content = json.dumps(asdict(plan)).encode()
+    if len(content) >= _PIPE_CAPACITY:
+        raise Misconfigured("the configuration's values are too long")
+    reading, writing = os.pipe()
+    os.write(writing, content)
+    os.close(writing)
+    os.set_inheritable(reading, True)
+    # Without it, a file in the working directory could stand in for a module (Python 3.11+).
+    os.environ["PYTHONSAFEPATH"] = "1"
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-m", __name__, plan.program, str(reading)])
+
+
+def main() -> None:
+    """The running program. Ends the process: 0 after SIGTERM, 1 or 2 with a line on stderr."""
+    program, reading = sys.argv[1:]
+    with open(int(reading), encoding="utf-8") as pipe:
+        plan = Plan(**json.load(pipe))
+    from scheduler import logs
+    from scheduler.processes import by_supervisord, die_with_parent
+    from scheduler.programs import Program
+    from scheduler.service import serve
+
+    if by_supervisord():
+        die_with_parent()
+    logs.configure()
+    try:
+        asyncio.run(serve(Program(plan).assemble, plan.patient))
+    except (Misconfigured, NotYet) as error:
+        print(f"{program}: {error}", file=sys.stderr)
+        sys.exit(exit_status(error))
+
+
+if __name__ == "__main__":
+    main()
