@@ -67,17 +67,20 @@ create_venv() {
     fi
 }
 
-# Whether $VENV holds what the requirement files (checksum $1) pin, for PYTHON where that is set.
+# A short checksum of these files of the checkout.
+checksum() { (cd "$ROOT" && cat "$@") | sha256sum | cut -c1-16; }
+
+# Whether $VENV was filled from files with the checksum $1, by PYTHON where that is set.
 venv_is_current() {
     [[ $(cat "$VENV/.scheduler-kit" 2>/dev/null) == "$VENV $1" ]] && suits "$VENV/bin/python" || return 1
     [[ -z ${PYTHON:-} || $(version_of "$PYTHON" 2>/dev/null) == "$(version_of "$VENV/bin/python")" ]]
 }
 
-# Fills $VENV by Python $1 with the packages that the requirement files (checksum $2) pin. Their
+# Fills $VENV, made by Python $1, with what the requirement files pin, and with the checkout. The
 # wheels are kept in the cache: another checkout, or this one rebuilt, needs no network.
 fill_venv() {
     local python=$1 wheels
-    wheels=$CACHE/wheels/$2-$(version_of "$python")-$(uname -m)
+    wheels=$CACHE/wheels/$(checksum requirements.txt requirements-dev.txt)-$(version_of "$python")-$(uname -m)
     if [[ ! -e $wheels/complete ]]; then
         say "downloading the packages of requirements.txt and requirements-dev.txt"
         mkdir -p "$wheels"
@@ -98,7 +101,7 @@ fill_venv() {
 setup_venv() {
     local python sum
     [[ -n ${HOME:-} ]] || fail "HOME is not set: set it to a directory that you can write to"
-    sum=$(cd "$ROOT" && cat requirements.txt requirements-dev.txt setup.py | sha256sum | cut -c1-16)
+    sum=$(checksum requirements.txt requirements-dev.txt setup.py)
     venv_is_current "$sum" && return
 
     # Two scripts started at once set up one after the other; the second finds the work done.
@@ -111,7 +114,7 @@ setup_venv() {
             [[ -e $VENV/.scheduler-kit && $(cut -d' ' -f1 "$VENV/.scheduler-kit") != "$VENV" ]]; then
             create_venv "$python"
         fi
-        fill_venv "$python" "$sum"
+        fill_venv "$python"
         echo "$VENV $sum" >"$VENV/.scheduler-kit"
     fi
     exec 9>&-
