@@ -61,6 +61,10 @@ class Demo:
         self._deployment = deployment
         self._customer = Wallet(self.endpoint, Role.CUSTOMER)
 
+    def close(self) -> None:
+        """Closes the connection to the node."""
+        self.endpoint.close()
+
     def head(self) -> int:
         """The number of the newest block."""
         return self.endpoint.number("eth_blockNumber")
@@ -172,8 +176,14 @@ def _calls_for_ever(running: Demo) -> None:
 def _directory() -> Iterator[Path]:
     """A new directory for everything that runs; kept only where something went wrong."""
     base = cache_directory() / "demo"
-    base.mkdir(parents=True, exist_ok=True)
-    directory = Path(tempfile.mkdtemp(prefix="", dir=base))
+    try:
+        base.mkdir(parents=True, exist_ok=True)
+        directory = Path(tempfile.mkdtemp(prefix="", dir=base))
+    except OSError as error:
+        raise DemoFailed(
+            f"cannot write to {base} ({error.strerror}): set XDG_CACHE_HOME to a directory that "
+            "you may write to"
+        ) from error
     try:
         yield directory
     except KeyboardInterrupt:
@@ -213,9 +223,11 @@ def _running(directory: Path, node: str) -> Iterator[Demo]:
         supervisor.add("scheduler", render("scheduler", placement))
         _say("waiting for the scheduler (program scheduler)")
         _wait_until_it_follows(supervisor, logs)
+        running = Demo(supervisor, deployment)
         try:
-            yield Demo(supervisor, deployment)
+            yield running
         finally:
+            running.close()
             _say("stopping what was started")
 
 

@@ -43,7 +43,9 @@ class Witness:
     """Asks a node about calls whose targets are Counter contracts."""
 
     def __init__(self, url: str) -> None:
-        self._web3 = Web3(Web3.HTTPProvider(url))
+        # Each question has a connection of its own: web3 cannot be told to close the ones it keeps.
+        headers = {"Content-Type": "application/json", "Connection": "close"}
+        self._web3 = Web3(Web3.HTTPProvider(url, request_kwargs={"headers": headers}))
         self._counter_abi = own_contracts()["Counter"].abi
 
     def testify(self, call: ScheduledCall, target: Address) -> Evidence:
