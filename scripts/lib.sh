@@ -120,8 +120,13 @@ setup_venv() {
     exec 9>&-
 }
 
-# The development chain: anvil and the contracts and, with --geth, geth; each fetched or built once.
-setup_devchain() {
+install_devchain() {
     "$VENV/bin/python" -m scheduler.devchain.install "$@" ||
         fail "the development chain could not be set up: mend what the line above says, then run $0 again"
 }
+
+# The development chain on anvil with its contracts: each part fetched or compiled once.
+setup_devchain() { install_devchain; }
+
+# The same, and geth, built once, which takes some minutes.
+setup_devchain_and_geth() { install_devchain --geth; }

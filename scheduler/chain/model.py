@@ -113,7 +113,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Nonces:
-    """The account's transaction counts: mined (`latest`) and with the node's own pool (`pending`)."""
+    """The account's transaction counts: mined (`latest`), and with the node's pool (`pending`)."""
 
     latest: int
     pending: int

@@ -26,7 +26,7 @@ class Chain(Protocol):
     """
 
     def follow(self) -> AsyncIterator[HeadEvent]:
-        """The chain's tips, from now on and for ever: survives reconnects, fills gaps, reports reorgs."""
+        """The chain's tips, from now on: survives reconnects, fills gaps, reports reorgs."""
         ...
 
     async def identity(self) -> Identity: ...
@@ -75,7 +75,7 @@ class Chain(Protocol):
         ...
 
     async def send_raw(self, raws: Sequence[bytes]) -> list[Hash | RpcError]:
-        """Hands signed transactions to the node; an answer each, in order. Never repeated by itself.
+        """Hands signed transactions to the node; an answer each, in order. Never repeats itself.
 
         NodeUnavailable here means "maybe sent", for all of them.
         """

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import rlp  # type: ignore[import-untyped]
+import rlp
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
