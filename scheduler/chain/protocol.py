@@ -96,7 +96,7 @@ class NodeAccounts(Protocol):
     async def accounts(self) -> list[Address]: ...
 
     async def sign_transaction(self, fields: Mapping[str, object]) -> bytes:
-        """Raw bytes signed by the node (`eth_signTransaction`); geth and anvil answer differently."""
+        """Raw bytes signed by the node (`eth_signTransaction`), however it answers."""
         ...
 
     async def send_transaction(self, fields: Mapping[str, object]) -> Hash:
