@@ -53,8 +53,8 @@ def chain_on_anvil(
         history=history,
         options=options,
     )
+    endpoint = Endpoint(node.http)
     try:
-        endpoint = Endpoint(node.http)
         endpoint.request("anvil_setBlockTimestampInterval", seconds)
         deployment = deploy(endpoint)
         missing = MINIMUM_HEIGHT - endpoint.number("eth_blockNumber")
@@ -65,6 +65,7 @@ def chain_on_anvil(
             endpoint.request("evm_setIntervalMining", block_time)
         yield _chain(node, endpoint, deployment)
     finally:
+        endpoint.close()
         node.stop()
 
 
@@ -80,11 +81,12 @@ def chain_on_geth(
     NodeStartError, ToolchainError.
     """
     node = start_geth(directory, port=port, period=block_time, gas_limit=gas_limit)
+    endpoint = Endpoint(node.http)
     try:
-        endpoint = Endpoint(node.http)
         fund(endpoint)
         yield _chain(node, endpoint, deploy(endpoint))
     finally:
+        endpoint.close()
         node.stop()
 
 

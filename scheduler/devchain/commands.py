@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -20,7 +19,7 @@ from scheduler.devchain.accounts import Role, TransactionFailed, Wallet
 from scheduler.devchain.chain import DevelopmentChain, chain_on_anvil, chain_on_geth
 from scheduler.devchain.deployment import Deployment
 from scheduler.devchain.endpoint import Endpoint
-from scheduler.devchain.nodes import NodeStartError
+from scheduler.devchain.nodes import NodeStartError, PortInUse
 from scheduler.devchain.scheduling import (
     DEFAULT_PAYMENT,
     CallRejected,
@@ -76,10 +75,11 @@ def dev(
     if node == "anvil":
         options["history"] = _STATES_KEPT
     start = chain_on_anvil if node == "anvil" else chain_on_geth
-    _refuse_used_port(port)
     try:
         with _own(directory) as files:
             _run(start(files, **options), directory, block_time)
+    except PortInUse as error:
+        _fail(f"{error} with --port", _code_where_taken())
     except (NodeStartError, ToolchainError, NodeUnavailable, RpcError, TransactionFailed) as error:
         _fail(str(error), 1)
 
@@ -228,16 +228,6 @@ def _own(directory: Path) -> Iterator[Path]:
         yield files
     finally:
         os.close(lock)
-
-
-def _refuse_used_port(port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            advice = "stop what uses it or choose another --port"
-            _fail(f"port {port}: {error.strerror}; {advice}", _code_where_taken())
 
 
 def _supervised() -> bool:

@@ -9,14 +9,16 @@ from scheduler.chain.errors import NodeUnavailable, RpcError
 
 
 class Endpoint:
-    """A node's HTTP endpoint, such as http://127.0.0.1:8545."""
+    """A node's HTTP endpoint, such as http://127.0.0.1:8545; `timeout` in seconds."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, timeout: float = 60.0) -> None:
         parts = urlsplit(url)
         if parts.scheme != "http" or not parts.hostname:
             raise ValueError(f"{parts.scheme}://{parts.hostname} is not an http endpoint")
         self.url = url
-        self._connection = http.client.HTTPConnection(parts.hostname, parts.port or 80, timeout=60)
+        self._connection = http.client.HTTPConnection(
+            parts.hostname, parts.port or 80, timeout=timeout
+        )
 
     def request(self, method: str, *params: object) -> Any:
         """The result of a request. Raises NodeUnavailable, RpcError."""

@@ -2,6 +2,7 @@
 
 import re
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -24,6 +25,10 @@ _GETH_PORT = re.compile(r"HTTP server started\s+endpoint=127\.0\.0\.1:(\d+)")
 
 class NodeStartError(Exception):
     """The node did not come up; the message is one line with the node's own last words."""
+
+
+class PortInUse(NodeStartError):
+    """Somebody listens on the port that the node was to have."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +88,7 @@ def start_anvil(
     are kept, in files that grow by up to a megabyte a block (the ring of block hashes of EIP-2935
     is part of every state). Raises NodeStartError, ToolchainError.
     """
+    _require_free(port)
     ipc = _ipc_path(directory)
     command = [str(anvil_path()), "--host", "127.0.0.1", "--port", str(port), "--order", order]
     command += ["--mnemonic", MNEMONIC, "--chain-id", str(chain_id), "--color", "never"]
@@ -116,6 +122,7 @@ def start_geth(
     `period` is the block time in seconds; 0 mines when there is a transaction. Port 0 is a free
     one, on others it logs warnings only. Raises NodeStartError, ToolchainError.
     """
+    _require_free(port)
     ipc = _ipc_path(directory)
     apis = "eth,net,web3,txpool,debug,dev,miner"
     command = [str(geth_path()), "--dev", "--dev.period", str(period)]
@@ -125,6 +132,17 @@ def start_geth(
     command += ["--ipcpath", str(ipc), "--nodiscover", "--verbosity", "2" if port else "3"]
     launch = _Launch("geth", [*command, *options], _GETH_PORT, signal.SIGTERM)
     return _start(launch, directory, port, ipc)
+
+
+def _require_free(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise PortInUse(
+                f"port {port}: {error.strerror}; stop what uses it or take another"
+            ) from error
 
 
 def _ipc_path(directory: Path) -> Path:
@@ -179,7 +197,7 @@ def _wait_until_it_answers(
             port = int(match.group(1)) if match else 0
         if port:
             try:
-                _ask(port, "eth_chainId")
+                _ask(port, "eth_chainId", timeout=2.0)
                 return port
             except NodeUnavailable:
                 pass
@@ -187,8 +205,8 @@ def _wait_until_it_answers(
     raise NodeStartError(f"{launch.kind} does not answer after 60 seconds: read {log}")
 
 
-def _ask(port: int, method: str, *params: object) -> Any:
-    endpoint = Endpoint(f"http://127.0.0.1:{port}")
+def _ask(port: int, method: str, *params: object, timeout: float = 60.0) -> Any:
+    endpoint = Endpoint(f"http://127.0.0.1:{port}", timeout)
     try:
         return endpoint.request(method, *params)
     finally:
