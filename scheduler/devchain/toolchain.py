@@ -62,7 +62,7 @@ def geth_path() -> Path:
     """
 
     def build(target: Path) -> None:
-        go = _go()
+        go = usable_go()
         work = target / "build"
         work.mkdir()
         for name in ("go.mod", "go.sum"):
@@ -169,7 +169,8 @@ def _npm() -> list[str]:
     return [str(node), str(node.parents[1] / "lib/node_modules/npm/bin/npm-cli.js")]
 
 
-def _go() -> Path:
+def usable_go() -> Path:
+    """Go from PATH where it is new enough for geth, otherwise the pinned one."""
     found = shutil.which("go")
     if found and _version(found, "version") >= _MINIMUM_GO:
         return Path(found)
