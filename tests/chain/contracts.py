@@ -1,0 +1,77 @@
+"""Four small contracts for the tests, written in EVM assembly so that no compiler is needed."""
+
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from scheduler.chain.model import Address, Hash
+from scheduler.devchain.nodes import Node
+
+# Logs (topic 0xff) and returns five words: GASPRICE, BASEFEE, NUMBER, TIMESTAMP, CALLER.
+# BASEFEE is left out on chains before London, where it is an invalid opcode.
+PROBE = (
+    "3a600052" + "48602052" + "43604052" + "42606052" + "33608052" + "60ff60a06000a1" + "60a06000f3"
+)
+OLD_PROBE = PROBE.replace("48602052", "")
+
+# Without call data: returns its count. With any: adds one, logs (topic 0xaa) and returns it.
+COUNTER = "36600f57" + "600054600052" + "60206000f3"
+COUNTER += "5b" + "600054600101" + "80600055" + "600052" + "60aa60206000a1" + "60206000f3"
+
+# Reverts with the word 0xaa.
+REVERTER = "60aa600052" + "60206000fd"
+
+# The invalid opcode: burns all its gas.
+BURNER = "fe"
+
+COUNTED = "0x" + "00" * 31 + "aa"
+PROBED = "0x" + "00" * 31 + "ff"
+
+
+@dataclass
+class Rig:
+    """A node with the contracts, and the account that it unlocks."""
+
+    node: Node
+
+    @cached_property
+    def account(self) -> Address:
+        return str(self.node.rpc("eth_accounts")[0]).lower()
+
+    @cached_property
+    def probe(self) -> Address:
+        block = self.node.rpc("eth_getBlockByNumber", "latest", False)
+        return self.deploy(PROBE if "baseFeePerGas" in block else OLD_PROBE)
+
+    @cached_property
+    def counter(self) -> Address:
+        return self.deploy(COUNTER)
+
+    @cached_property
+    def reverter(self) -> Address:
+        return self.deploy(REVERTER)
+
+    @cached_property
+    def burner(self) -> Address:
+        return self.deploy(BURNER)
+
+    def deploy(self, runtime: str) -> Address:
+        size = f"{len(runtime) // 2:02x}"
+        receipt = self.mined(data=f"0x60{size}600c60003960{size}6000f3{runtime}")
+        return str(receipt["contractAddress"]).lower()
+
+    def mined(self, **fields: str) -> dict[str, Any]:
+        """The receipt of a transaction from the account."""
+        transaction = {"from": self.account, "gas": hex(500_000), **fields}
+        return self.receipt(self.node.rpc("eth_sendTransaction", transaction))
+
+    def receipt(self, hash: Hash) -> dict[str, Any]:
+        """Waits for the receipt; anvil has it at once, geth within its period."""
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            receipt: dict[str, Any] | None = self.node.rpc("eth_getTransactionReceipt", hash)
+            if receipt:
+                return receipt
+            time.sleep(0.05)
+        raise AssertionError(f"{hash} was not mined")
