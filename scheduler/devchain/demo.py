@@ -117,10 +117,13 @@ def demo(once: bool, node: str) -> None:
     for signum in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, _interrupt)
     try:
-        with _directory() as directory, _running(directory, node) as running:
-            _few_calls(running)
-            if not once:
-                _calls_for_ever(running)
+        with _directory() as directory:
+            with _running(directory, node) as running:
+                found = _few_calls(running)
+                if not once:
+                    _report(found, directory)
+                    _calls_for_ever(running)
+            _report(found, directory)
     except KeyboardInterrupt:
         _say("stopped")
         sys.exit(1 if once else 0)
@@ -137,8 +140,8 @@ def demo(once: bool, node: str) -> None:
         sys.exit(1)
 
 
-def _few_calls(running: Demo) -> None:
-    """Four calls to three contracts, two of them in one block. Raises DemoFailed."""
+def _few_calls(running: Demo) -> list[Evidence]:
+    """What became of four calls to three contracts, two of them in one block."""
     targets = running.counters(3)
     chosen = [targets[i % len(targets)] for i in range(len(_LEADS))]
     base = running.head()
@@ -147,7 +150,11 @@ def _few_calls(running: Demo) -> None:
     blocks = ", ".join(str(call.target_block) for call in calls)
     _say(f"{len(calls)} calls are scheduled, for the blocks {blocks}; the head is {running.head()}")
     _say("waiting for them")
-    found = list(running.evidence(list(zip(calls, chosen, strict=True))))
+    return list(running.evidence(list(zip(calls, chosen, strict=True))))
+
+
+def _report(found: Sequence[Evidence], directory: Path) -> None:
+    """Prints what the chain says. Raises DemoFailed unless all is as it must be."""
     _say("what the chain says, read through web3 from receipts, logs and the target contracts")
     click.echo(heading())
     for evidence in found:
@@ -155,13 +162,13 @@ def _few_calls(running: Demo) -> None:
     good = sum(evidence.on_target for evidence in found)
     click.echo(f"{good} of {len(found)} calls were executed exactly at their target block.")
     if good != len(found):
-        raise DemoFailed(f"not all were executed at their target: read {_logs(running)}")
+        raise DemoFailed(f"not all were executed at their target: read {_logs(directory)}")
 
 
 def _calls_for_ever(running: Demo) -> None:
     """A call now and then, until Ctrl-C."""
     _say("it goes on: a call now and then, until Ctrl-C. Watch it from another terminal:")
-    click.echo(f"  tail -f {_logs(running)}")
+    click.echo(f"  tail -f {_logs(running.supervisor.directory)}")
     click.echo("  " + " ".join(running.supervisor.control_command("status")))
     click.echo(heading())
     target = running.counters(1)[0]
@@ -254,8 +261,8 @@ def _check(supervisor: Supervisor, program: str, logs: Path, deadline: float) ->
         raise DemoFailed(f"{program} {how}: read {logs}/{program}*.log")
 
 
-def _logs(running: Demo) -> str:
-    return f"{running.supervisor.directory}/logs/scheduler*.log"
+def _logs(directory: Path) -> str:
+    return f"{directory}/logs/scheduler*.log"
 
 
 def _free_port() -> int:

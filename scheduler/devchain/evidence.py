@@ -86,17 +86,17 @@ class Witness:
 def heading() -> str:
     """The titles of the columns of `row`."""
     return (
-        f"{'call':42}  {'calls':13}  {'target':>6}  {'executed':>8}  {'outcome':13}  "
-        f"{'gas':>7}  {'payment/ether':>13}"
+        f"{'call':42}  {'contract':11}  {'target block':>12}  {'executed in':>11}  {'outcome':13}  "
+        f"{'gas':>7}  {'payment/ETH':>11}"
     )
 
 
 def row(evidence: Evidence) -> str:
     """One line of a table: blocks by number, the target contract by its ends."""
     executed = "-" if evidence.executed_in is None else str(evidence.executed_in)
-    target = f"{evidence.target[:6]}…{evidence.target[-6:]}"
+    target = f"{evidence.target[:4]}…{evidence.target[-6:]}"
     payment = f"{Web3.from_wei(evidence.payment, 'ether'):.6f}"
     return (
-        f"{evidence.call:42}  {target:13}  {evidence.target_block:>6}  {executed:>8}  "
-        f"{evidence.outcome:13}  {evidence.gas:>7}  {payment:>13}"
+        f"{evidence.call:42}  {target:11}  {evidence.target_block:>12}  {executed:>11}  "
+        f"{evidence.outcome:13}  {evidence.gas:>7}  {payment:>11}"
     )

@@ -32,7 +32,7 @@ def test_only_one_effect_exactly_at_the_target_block_is_on_target(bad: dict[str,
 
 
 def test_a_row_shows_block_outcome_gas_and_payment() -> None:
-    expected = ["0x" + "1" * 40, "0x2222…222222", "320", "320", "succeeded", "200000", "0.010000"]
+    expected = ["0x" + "1" * 40, "0x22…222222", "320", "320", "succeeded", "200000", "0.010000"]
     assert row(GOOD).split() == expected
     assert row(replace(GOOD, executed_in=None)).split()[3] == "-"
 
