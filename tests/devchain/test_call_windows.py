@@ -2,6 +2,7 @@
 
 import pytest
 
+from scheduler.chain.errors import RpcError
 from tests.devchain.alarm import Alarm, aborted, executed
 
 GRACE = 40
@@ -111,3 +112,19 @@ def test_anyone_cancels_a_call_that_was_missed(alarm: Alarm) -> None:
     assert alarm.cancel(call, call.target_block + GRACE - 1, alarm.executor) == []
     (event,) = alarm.cancel(call, call.target_block + GRACE, alarm.executor)
     assert event.name == "Cancelled"
+
+
+@pytest.mark.parametrize(
+    ("offset", "answers"), [(-1, False), (0, True), (GRACE, True), (GRACE + 1, False)]
+)
+def test_asking_for_authorization_reverts_outside_the_window_and_one_block_later_than_it_ends(
+    alarm: Alarm, offset: int, answers: bool
+) -> None:
+    call = alarm.schedule(ahead=20, grace=GRACE)
+    question = "checkExecutionAuthorization(address,uint256)"
+    arguments = (alarm.executor.address, call.target_block + offset)
+    if answers:
+        assert alarm.view(call.address, question, "bool", *arguments) is True
+    else:
+        with pytest.raises(RpcError):
+            alarm.view(call.address, question, "bool", *arguments)
