@@ -1,6 +1,7 @@
 """Starts a real node on loopback as a child process, and stops it."""
 
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -64,6 +65,8 @@ class Node:
             except subprocess.TimeoutExpired:
                 self.process.kill()
         self.process.wait()
+        if self.ipc.parent != self.log.parent:
+            shutil.rmtree(self.ipc.parent, ignore_errors=True)
 
 
 def start_anvil(

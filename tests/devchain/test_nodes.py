@@ -70,3 +70,13 @@ def _ends(pid: int) -> bool:
             return True
         time.sleep(0.02)
     return False
+
+
+def test_a_directory_too_deep_for_a_socket_gets_its_socket_elsewhere(tmp_path: Path) -> None:
+    deep = tmp_path / ("d" * 100)
+    node = start_anvil(deep)
+    try:
+        assert node.ipc.is_socket()
+    finally:
+        node.stop()
+    assert not node.ipc.parent.exists()
