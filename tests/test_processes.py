@@ -4,15 +4,15 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from pathlib import Path
 
 from scheduler import processes
 from scheduler.processes import bound_command
+from tests.waiting import ended
 
 STARTS_A_BOUND_SLEEPER = """
 import subprocess, sys
 from scheduler.processes import bound_command
+from tests.waiting import ended
 child = subprocess.Popen(bound_command(["sleep", "1000"]))
 print(child.pid, flush=True)
 sys.stdin.read()
@@ -72,11 +72,7 @@ def _child_ends_with_killed_parent(program: str) -> bool:
         assert parent.stdout is not None
         pid = int(parent.stdout.readline())
         parent.kill()
-    deadline = time.monotonic() + 5
-    while time.monotonic() < deadline:
-        stat = Path(f"/proc/{pid}/stat")
-        if not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z":
-            return True
-        time.sleep(0.02)
+    if ended(pid):
+        return True
     os.kill(pid, signal.SIGKILL)
     return False

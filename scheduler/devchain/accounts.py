@@ -44,11 +44,6 @@ def address_of(role: Role) -> Address:
     return str(_account(role).address).lower()
 
 
-def private_key_of(role: Role) -> bytes:
-    """The private key of the development account with this role (it is public knowledge)."""
-    return bytes(_account(role).key)
-
-
 class Wallet:
     """One development account on one node: signs here, sends, waits for the receipt."""
 

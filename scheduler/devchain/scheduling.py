@@ -14,7 +14,6 @@ _CALL_REJECTED = "0x" + keccak(text="CallRejected(address,bytes32)").hex()
 
 HIT = keccak(text="hit()")[:4]
 DEFAULT_PAYMENT = 5 * 10**15  # wei; the Scheduler's own default
-MINIMUM_LEAD = 10  # blocks from the block that schedules to the target (Scheduler v0.7)
 # Creating the call takes up to 1.25 million gas with this project's Scheduler.
 _SCHEDULING_GAS = 1_400_000
 _DONATION_PERCENT = 1  # of the default payment (Scheduler v0.7)

@@ -3,13 +3,13 @@
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from scheduler.devchain.nodes import Node, PortInUse, start_anvil
 from tests import nodes
+from tests.waiting import ended
 
 
 def test_anvil_answers_over_http_and_has_a_socket(anvil: Node) -> None:
@@ -59,17 +59,7 @@ def test_a_node_does_not_outlive_a_killed_parent(tmp_path: Path) -> None:
         assert parent.stdout is not None
         pid = int(parent.stdout.readline())
         parent.kill()
-    assert _ends(pid)
-
-
-def _ends(pid: int) -> bool:
-    deadline = time.monotonic() + 5
-    while time.monotonic() < deadline:
-        status = Path(f"/proc/{pid}/stat")
-        if not status.exists() or status.read_text().rpartition(")")[2].split()[0] == "Z":
-            return True
-        time.sleep(0.02)
-    return False
+    assert ended(pid)
 
 
 def test_a_directory_too_deep_for_a_socket_gets_its_socket_elsewhere(tmp_path: Path) -> None:
