@@ -159,16 +159,21 @@ class JsonRpcNode:
         )
 
     async def receipts(self, hashes: Sequence[Hash]) -> list[Receipt | None]:
-        answers = await self._connection.read(
-            [Request("eth_getTransactionReceipt", (hash,)) for hash in hashes]
-        )
+        answers = await self._of_transactions("eth_getTransactionReceipt", hashes)
         return self._connection.understand(_each(_optional(codec.receipt)), answers)
 
     async def known(self, hashes: Sequence[Hash]) -> list[bool]:
-        answers = await self._connection.read(
-            [Request("eth_getTransactionByHash", (hash,)) for hash in hashes]
-        )
+        answers = await self._of_transactions("eth_getTransactionByHash", hashes)
         return [answer is not None for answer in answers]
+
+    async def _of_transactions(self, method: str, hashes: Sequence[Hash]) -> list[Json]:
+        try:
+            return await self._connection.read([Request(method, (hash,)) for hash in hashes])
+        except RpcError as error:
+            if "indexing is in progress" in error.message:
+                # geth (1.16), just started: it cannot tell yet what it does not know.
+                raise NodeUnavailable(f"{self.endpoint}: {error.message}") from error
+            raise
 
     async def send_raw(self, raws: Sequence[bytes]) -> list[Hash | RpcError]:
         answers = await self._connection.batch(

@@ -1,10 +1,10 @@
 """Four small contracts for the tests, written in EVM assembly so that no compiler is needed."""
 
 import time
-from dataclasses import dataclass
-from functools import cached_property
+from contextlib import suppress
 from typing import Any
 
+from scheduler.chain.errors import RpcError
 from scheduler.chain.model import Address, Hash
 from scheduler.devchain.nodes import Node
 
@@ -29,49 +29,47 @@ COUNTED = "0x" + "00" * 31 + "aa"
 PROBED = "0x" + "00" * 31 + "ff"
 
 
-@dataclass
 class Rig:
     """A node with the contracts, and the account that it unlocks."""
 
-    node: Node
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.account: Address = node.rpc("eth_accounts")[0].lower()
+        block = node.rpc("eth_getBlockByNumber", "latest", False)
+        probe = PROBE if "baseFeePerGas" in block else OLD_PROBE
+        sent = [self.send(data=creation(code)) for code in (probe, COUNTER, REVERTER, BURNER)]
+        self.probe, self.counter, self.reverter, self.burner = map(self.created, sent)
 
-    @cached_property
-    def account(self) -> Address:
-        return str(self.node.rpc("eth_accounts")[0]).lower()
+    def send(self, **fields: str) -> Hash:
+        """A transaction from the account."""
+        transaction = {"from": self.account, "gas": hex(500_000), **fields}
+        return str(self.node.rpc("eth_sendTransaction", transaction))
 
-    @cached_property
-    def probe(self) -> Address:
-        block = self.node.rpc("eth_getBlockByNumber", "latest", False)
-        return self.deploy(PROBE if "baseFeePerGas" in block else OLD_PROBE)
-
-    @cached_property
-    def counter(self) -> Address:
-        return self.deploy(COUNTER)
-
-    @cached_property
-    def reverter(self) -> Address:
-        return self.deploy(REVERTER)
-
-    @cached_property
-    def burner(self) -> Address:
-        return self.deploy(BURNER)
+    def created(self, hash: Hash) -> Address:
+        """The contract that this transaction created."""
+        return str(self.receipt(hash)["contractAddress"]).lower()
 
     def deploy(self, runtime: str) -> Address:
-        size = f"{len(runtime) // 2:02x}"
-        receipt = self.mined(data=f"0x60{size}600c60003960{size}6000f3{runtime}")
-        return str(receipt["contractAddress"]).lower()
+        return self.created(self.send(data=creation(runtime)))
 
     def mined(self, **fields: str) -> dict[str, Any]:
         """The receipt of a transaction from the account."""
-        transaction = {"from": self.account, "gas": hex(500_000), **fields}
-        return self.receipt(self.node.rpc("eth_sendTransaction", transaction))
+        return self.receipt(self.send(**fields))
 
     def receipt(self, hash: Hash) -> dict[str, Any]:
         """Waits for the receipt; anvil has it at once, geth within its period."""
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
-            receipt: dict[str, Any] | None = self.node.rpc("eth_getTransactionReceipt", hash)
-            if receipt:
-                return receipt
+            # A geth that has just started refuses: "transaction indexing is in progress".
+            with suppress(RpcError):
+                receipt: dict[str, Any] | None = self.node.rpc("eth_getTransactionReceipt", hash)
+                if receipt:
+                    return receipt
             time.sleep(0.05)
         raise AssertionError(f"{hash} was not mined")
+
+
+def creation(runtime: str) -> str:
+    """Code that creates a contract with this runtime code of less than 256 bytes."""
+    size = f"{len(runtime) // 2:02x}"
+    return f"0x60{size}600c60003960{size}6000f3{runtime}"

@@ -32,6 +32,19 @@ async def block_at(chain: JsonRpcNode, which: Hash) -> Head:
     return block
 
 
+async def indexed(chain: JsonRpcNode) -> None:
+    """Waits until a node that has just started can tell which transactions it does not know."""
+    for _ in range(200):
+        try:
+            assert await chain.known([UNKNOWN]) == [False]
+        except NodeUnavailable as error:
+            assert "indexing is in progress" in str(error)  # noqa: PT017
+            await asyncio.sleep(0.05)
+        else:
+            return
+    raise AssertionError("the node is still indexing after ten seconds")
+
+
 async def simulate_next(
     chain: JsonRpcNode, calls: list[Call], on: Hash, base_fee: int = 7 * GWEI, ahead: int = 1
 ) -> list[CallResult]:
@@ -224,6 +237,7 @@ async def test_raw_transactions_are_sent_known_and_mined(rig: Rig, chain: JsonRp
         for nonce in range(3)
     ]
     hashes = ["0x" + transaction.hash.hex() for transaction in signed]
+    await indexed(chain)
     assert await chain.known(hashes) == [False] * 3
     assert await chain.receipts(hashes) == [None] * 3
 
