@@ -1,16 +1,16 @@
 """Locks held by the kernel: gone with the process that holds them, whatever its journal or user.
 
-They are abstract Unix sockets: no file to own, to clean up, or to place where both can reach it,
-and the kernel tells the loser which process the winner is.
+They are abstract Unix sockets (unix(7)): no file to own, to clean up, or to place where both can
+reach it. Nobody ever connects to them: a holder that never accepts would leave whoever asks often
+in its full queue. Who holds a lock is told by a second name, which carries the pid.
 """
 
 import errno
 import os
 import socket
-import struct
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 
@@ -31,19 +31,27 @@ class Lock:
     def __init__(self, name: str) -> None:
         """Takes the lock `name`; raises Held."""
         # A hash, since an abstract name is at most 107 bytes long (unix(7)).
-        address = f"\0scheduler-kit/{sha256(name.encode()).hexdigest()}"
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+        address = f"scheduler-kit/{sha256(name.encode()).hexdigest()}"
+        self._sockets = [_socket()]
         try:
-            self._socket.bind(address)
-            self._socket.listen()
+            self._sockets[0].bind(f"\0{address}")
         except OSError as error:
-            self._socket.close()
+            self.release()
             if error.errno != errno.EADDRINUSE:
                 raise
             raise Held(_holder(address)) from error
+        self._sockets.append(_socket())
+        # Taken only by a process of the same pid in another pid namespace: then it stays unsaid.
+        with suppress(OSError):
+            self._sockets[1].bind(f"\0{address}/{os.getpid()}")
 
     def release(self) -> None:
-        self._socket.close()
+        for each in self._sockets:
+            each.close()
+
+
+def _socket() -> socket.socket:
+    return socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
 
 
 @contextmanager
@@ -62,15 +70,16 @@ def hold_when_free(name: str) -> Iterator[None]:
 
 
 def _holder(address: str) -> str:
-    """The process listening on the socket, by SO_PEERCRED (socket(7)): pid and program."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        try:
-            probe.connect(address)
-            credentials = probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
-        except OSError:
-            return "a process that has just ended"
-    pid, uid, _ = struct.unpack("3i", credentials)
-    return f"process {pid} ({_program(pid)}) of user {uid}"
+    """Pid, program and user of the process that holds the lock, from the kernel's list of names."""
+    prefix = f"@{address}/"  # proc(5): abstract names are listed with @
+    with suppress(OSError, ValueError):
+        for line in Path("/proc/net/unix").read_text(errors="replace").splitlines():
+            path = line.rpartition(" ")[2]
+            if path.startswith(prefix):
+                pid = int(path[len(prefix) :])
+                user = Path(f"/proc/{pid}").stat().st_uid
+                return f"process {pid} ({_program(pid)}) of user {user}"
+    return "a process that has just begun or ended"
 
 
 def _program(pid: int) -> str:
