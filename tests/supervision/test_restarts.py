@@ -16,13 +16,14 @@ from scheduler.supervision import Placement, render, templates
 PROGRAM = """\
 #!/bin/sh
 cd "{directory}" || exit 99
+# before the start is noted: who reads that may stop it at once
+trap 'echo stopped >> "stopped-$1"; exit 0' TERM
 echo "$$" >> "starts-$1"
 n=$(wc -l < "starts-$1")
 ending=$(sed -n "${{n}}p" "script-$1")
 case $ending in
     kill) kill -KILL $$ ;;
-    stay) trap 'echo stopped >> "stopped-$1"; exit 0' TERM
-          while :; do sleep 0.05; done ;;
+    stay) while :; do sleep 0.05; done ;;
     *) exit "$ending" ;;
 esac
 """
