@@ -5,6 +5,8 @@ standard error says what to do. What a command needs is imported when it is chos
 program carries no other command's libraries.
 """
 
+import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -129,24 +131,33 @@ def _endpoint(
     client: str | None, host: str | None, port: int | None, ipc_path: str | None
 ) -> str | None:
     """Where the options say that the node is; None where they say nothing. Raises Misconfigured."""
-    if client is None and ipc_path is not None:
-        client = "ipc"
+    if ipc_path is not None:
+        if client not in (None, "ipc") or host is not None or port is not None:
+            raise Misconfigured("--ipcpath goes with --client ipc, and without a host or port")
+        return str(Path(ipc_path).expanduser().absolute())
     if client == "ipc":
-        return ipc_path or str(_default_ipc_path())
+        if host is not None or port is not None:
+            raise Misconfigured("--client ipc takes --ipcpath, and neither host nor port")
+        return str(_default_ipc_path())
     if client is None and host is None and port is None:
         return None
+    if host is not None and not re.fullmatch(r"[\w.:-]+", host):
+        raise Misconfigured("--rpchost: write a host name or an address alone, such as 127.0.0.1")
+    name = f"[{host}]" if host and ":" in host else host or "127.0.0.1"
     scheme, default_port = ("ws", 8546) if client == "ws" else ("http", 8545)
-    return f"{scheme}://{host or '127.0.0.1'}:{port or default_port}"
+    return f"{scheme}://{name}:{port or default_port}"
 
 
 def _default_ipc_path() -> Path:
     """Where geth puts its socket: in the box's data directory, else in the user's home."""
     box = Path("/data/ethereum/geth.ipc")
-    return box if box.exists() else Path("~/.ethereum/geth.ipc").expanduser()
+    # Not Path.exists, which raises where the directory may not be entered.
+    return box if os.path.exists(box) else Path("~/.ethereum/geth.ipc").expanduser()
 
 
 def _launch(program: str, settings: config.Settings, patient: bool) -> None:
     """Becomes the program: a running program carries none of a command's libraries."""
+    keystore = settings.keystore if settings.signer == "keystore" else None
     launch(
         Plan(
             program=program,
@@ -154,8 +165,8 @@ def _launch(program: str, settings: config.Settings, patient: bool) -> None:
             network=settings.network,
             contract=next(iter(settings.alarm.addresses), None),
             account=settings.account,
-            key_file=str(settings.keystore.file) if settings.keystore else None,
-            password_file=str(settings.keystore.password_file) if settings.keystore else None,
+            key_file=str(keystore.file) if keystore else None,
+            password_file=str(keystore.password_file) if keystore else None,
             journal=str(settings.journal_path()),
             max_gas_price=settings.fees.max_gas_price,
             min_tip=settings.fees.min_tip,

@@ -2,6 +2,7 @@
 
 import os
 import re
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
@@ -17,8 +18,10 @@ from pydantic import (
 )
 
 from scheduler import toml
+from scheduler.chain.endpoint import Endpoint
 from scheduler.chain.model import Address
 from scheduler.errors import Misconfigured
+from scheduler.logs import secrets_in
 from scheduler.networks import networks
 
 DEFAULT_FILE = Path("/etc/scheduler/config.toml")
@@ -61,8 +64,42 @@ def _network(value: str) -> str:
     return value
 
 
+def _path(value: Path) -> Path:
+    # Relative ones would name another file after a start in another directory.
+    try:
+        path = value.expanduser()
+    except RuntimeError as error:
+        raise ValueError("there is no such home directory; write the whole path") from error
+    if not path.is_absolute():
+        raise ValueError("write a whole path, beginning with / or ~/")
+    return path
+
+
+def _rpc_url(value: str) -> str:
+    """What no node's address can be is refused, and never repeated: it may hold a key."""
+    scheme, separator, _ = value.partition("://")
+    if not separator:
+        path = value.removeprefix("ipc:")
+        if not path.startswith(("/", "~")):
+            raise ValueError(
+                "write http://, https://, ws:// or wss:// and the host, or the path of the node's "
+                "IPC socket, beginning with / or ~/"
+            )
+        return str(_path(Path(path)))
+    if scheme.lower() not in ("http", "https", "ws", "wss"):
+        raise ValueError("a URL of a node begins with http://, https://, ws:// or wss://")
+    if not re.fullmatch(r"[!-~]+", value):
+        raise ValueError("a URL holds no blanks and no letters beyond ASCII; write them as %XX")
+    try:
+        Endpoint.parse(value).host.encode("idna")
+    except UnicodeError as error:
+        raise ValueError("its host is no host name") from error
+    return value
+
+
 Wei = Annotated[int, BeforeValidator(_wei), Field(ge=0, strict=True)]
 AddressField = Annotated[Address, AfterValidator(_address)]
+PathField = Annotated[Path, AfterValidator(_path)]
 
 
 class _Section(BaseModel):
@@ -77,8 +114,8 @@ class _Section(BaseModel):
 class Keystore(_Section):
     """[keystore]: an encrypted key file, and the file whose first line is its password."""
 
-    file: Path
-    password_file: Path
+    file: PathField
+    password_file: PathField
 
 
 class Fees(_Section):
@@ -98,10 +135,10 @@ class Settings(_Section):
     """Everything that can be set; each key has a default with which a box works."""
 
     network: Annotated[str, AfterValidator(_network)] | None = None
-    rpc_url: Annotated[str, Field(min_length=1)] = DEFAULT_ENDPOINT
+    rpc_url: Annotated[str, AfterValidator(_rpc_url)] = DEFAULT_ENDPOINT
     account: AddressField | None = None
     signer: Literal["node", "keystore"] = "node"
-    journal: Path | None = None
+    journal: PathField | None = None
     keystore: Keystore | None = None
     fees: Fees = Fees()
     alarm: Alarm = Alarm()
@@ -121,44 +158,39 @@ class Settings(_Section):
         Raises Misconfigured.
         """
         given = {name: value for name, value in values.items() if value is not None}
-        return _validated({**self.model_dump(), **given}, "the command line")
+        return _validated({**self.model_dump(), **given}, "the command line", _OPTIONS)
 
     def journal_path(self) -> Path:
-        """Where the journal is, its directory made where it is the user's own.
+        """Where the journal is.
 
-        Raises Misconfigured where the directory cannot be written: another journal would not
-        know what was sent.
+        Only the default directory within the user's home is made, where it is missing: a directory
+        that was configured may be on a volume that is not mounted yet. Raises Misconfigured.
         """
-        path = self.journal
-        if path is None:
-            path = (BOX_DATA if BOX_DATA.is_dir() else USER_DATA.expanduser()) / "journal.db"
+        if self.journal is not None:
+            return self.journal
+        if _exists(BOX_DATA):
+            return BOX_DATA / "journal.db"
+        directory = USER_DATA.expanduser()
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise Misconfigured(
-                f"the journal's directory {path.parent} cannot be made: {error.strerror}; "
-                'make it, or name another with journal = "…"'
+                f"the journal's directory {directory} cannot be made: {error.strerror}; "
+                'name another place with journal = "…" in the configuration'
             ) from error
-        if not os.access(path.parent, os.W_OK | os.X_OK):
-            raise Misconfigured(
-                f"the journal's directory {path.parent} cannot be written by this user; "
-                f"run: sudo chown $(id -un) {path.parent}"
-            )
-        if path.exists() and not os.access(path, os.R_OK | os.W_OK):
-            raise Misconfigured(
-                f"the journal {path} cannot be written by this user; "
-                f"run: sudo chown $(id -un) {path}*"
-            )
-        return path
+        return directory / "journal.db"
 
+
+# What a command line says, by the key that it sets.
+_OPTIONS = {"rpc-url": "--rpchost, --rpcport or --ipcpath", "alarm": "--address"}
 
 # Top-level keys that may be given in the environment, which wins over the file.
 _ENVIRONMENT = {
-    "SCHEDULER_NETWORK": "network",
-    "SCHEDULER_RPC_URL": "rpc-url",
-    "SCHEDULER_ACCOUNT": "account",
-    "SCHEDULER_SIGNER": "signer",
-    "SCHEDULER_JOURNAL": "journal",
+    "network": "SCHEDULER_NETWORK",
+    "rpc-url": "SCHEDULER_RPC_URL",
+    "account": "SCHEDULER_ACCOUNT",
+    "signer": "SCHEDULER_SIGNER",
+    "journal": "SCHEDULER_JOURNAL",
 }
 
 
@@ -166,19 +198,40 @@ def load(file: Path | None, environment: Mapping[str, str] = os.environ) -> Sett
     """The settings of this box.
 
     From `file`, else the one that SCHEDULER_CONFIG names, else /etc/scheduler/config.toml where
-    that exists, else defaults; then from the environment. Raises Misconfigured, naming the key
-    and what to write.
+    that exists, else defaults; then from the environment, where empty variables say nothing.
+    Raises Misconfigured, naming the key and what to write.
     """
-    named = file or (Path(environment["SCHEDULER_CONFIG"]) if "SCHEDULER_CONFIG" in environment
-                     else None)  # fmt: skip
+    named = file or (Path(text) if (text := environment.get("SCHEDULER_CONFIG")) else None)
     path = named or DEFAULT_FILE
     values: dict[str, object] = {}
-    if named is not None or path.exists():
+    if named is not None or _exists(path):
         values = _read(path)
-    for variable, key in _ENVIRONMENT.items():
-        if variable in environment:
-            values[key] = environment[variable]
-    return _validated(values, str(path))
+    given = {key: variable for key, variable in _ENVIRONMENT.items() if environment.get(variable)}
+    values |= {key: environment[variable] for key, variable in given.items()}
+    settings = _validated(values, str(path), given)
+    if "rpc-url" in values and "rpc-url" not in given:
+        _keep_private(path, settings.rpc_url)
+    return settings
+
+
+def _exists(path: Path) -> bool:
+    """Whether it is there, also where this user may not look: then its use will say so."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _keep_private(path: Path, rpc_url: str) -> None:
+    """Raises Misconfigured where others can read a file with a node's password or key in it."""
+    if secrets_in(rpc_url) and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise Misconfigured(
+            f"{path} can be read by others, and its rpc-url may hold a password or key; "
+            f"run: chmod 600 {path}"
+        )
 
 
 def _read(path: Path) -> dict[str, object]:
@@ -195,21 +248,23 @@ def _read(path: Path) -> dict[str, object]:
         raise Misconfigured(f"{path} is not UTF-8 text") from error
 
 
-def _validated(values: Mapping[str, object], source: str) -> Settings:
+def _validated(values: Mapping[str, object], source: str, elsewhere: Mapping[str, str]) -> Settings:
+    """`source` says where the values are from, `elsewhere` which keys are from another place."""
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
-        raise Misconfigured(_explained(error, source)) from None
+        raise Misconfigured(_explained(error, source, elsewhere)) from None
 
 
-def _explained(error: ValidationError, source: str) -> str:
+def _explained(error: ValidationError, source: str, elsewhere: Mapping[str, str]) -> str:
     """The first thing wrong, in one line; never the value, which may be a secret."""
     first = error.errors(include_input=False, include_url=False)[0]
     key = ".".join(str(part) for part in first["loc"])
+    place = elsewhere.get(key.partition(".")[0]) or (f"{source}: {key}" if key else source)
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
         known = ", ".join(field.alias or name for name, field in Settings.model_fields.items())
         message = f"there is no such key; the top-level ones are {known}"
     more = len(error.errors()) - 1
     rest = f" (and {more} more)" if more else ""
-    return f"{source}: {key + ': ' if key else ''}{message}{rest}"
+    return f"{place}: {message}{rest}"

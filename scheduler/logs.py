@@ -2,20 +2,55 @@
 
 import logging
 import os
+import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from urllib.parse import unquote, urlsplit
 
 FORMAT = "%(name)s: %(levelname)s: %(asctime)s %(message)s"
+
+# Shorter pieces of a URL's path are words such as "v3"; keys are longer than any of those.
+_SHORTEST_KEY = 16
 
 _LEVELS = ("CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG")
 
 
-def configure(environment: Mapping[str, str] = os.environ) -> None:
+class _WithoutSecrets(logging.Formatter):
+    """A node's answer may repeat the key with which it was asked: no line shows it."""
+
+    def __init__(self, secrets: Sequence[str]) -> None:
+        super().__init__(FORMAT)
+        self._secrets = secrets
+
+    def format(self, record: logging.LogRecord) -> str:
+        return without(self._secrets, super().format(record))
+
+
+def without(secrets: Sequence[str], text: str) -> str:
+    """`text` with an ellipsis in place of each secret."""
+    for secret in secrets:
+        text = text.replace(secret, "…")
+    return text
+
+
+def secrets_in(endpoint: str) -> list[str]:
+    """The password and what looks like a key in a node's URL, as written and as meant."""
+    if "://" not in endpoint:
+        return []
+    url = urlsplit(endpoint)
+    pieces = re.split(r"[/?&=]", f"{url.path}?{url.query}")
+    found = [piece for piece in pieces if len(piece) >= _SHORTEST_KEY]
+    if url.password:
+        found.append(url.password)
+    return sorted({*found, *map(unquote, found)}, key=len, reverse=True)
+
+
+def configure(secrets: Sequence[str] = (), environment: Mapping[str, str] = os.environ) -> None:
     """Sends all log lines to standard output; LOG_LEVEL chooses, INFO where it says nothing known.
 
     Standard error is for the one line with which a program ends in exit status 1 or 2.
     """
-    level = environment.get("LOG_LEVEL", "INFO")
-    logging.basicConfig(
-        stream=sys.stdout, level=level if level in _LEVELS else "INFO", format=FORMAT
-    )
+    level = environment.get("LOG_LEVEL", "").upper()
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(_WithoutSecrets(secrets))
+    logging.basicConfig(handlers=[handler], level=level if level in _LEVELS else "INFO")
