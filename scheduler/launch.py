@@ -7,14 +7,19 @@ need. The process stays the same, so a supervisor sees nothing of it.
 import asyncio
 import json
 import os
+import signal
 import sys
 from dataclasses import asdict, dataclass
+from types import FrameType
+from typing import NoReturn
 
 from scheduler.chain.model import Address
 from scheduler.errors import Misconfigured, NotYet, exit_status
 
 # What is written before the other side reads must fit into a pipe (pipe(7)).
 _PIPE_CAPACITY = 65_536
+
+_ENDING = (signal.SIGTERM, signal.SIGINT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,27 +61,47 @@ def launch(plan: Plan) -> None:
     # Without it, a file in the working directory could stand in for a module (Python 3.11+).
     os.environ["PYTHONSAFEPATH"] = "1"
     sys.stdout.flush()
+    # The new interpreter takes a signal that comes before it can: the mask survives exec.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
     os.execv(sys.executable, [sys.executable, "-m", __name__, plan.program, str(reading)])
 
 
 def main() -> None:
     """The running program. Ends the process: 0 after SIGTERM, 1 or 2 with a line on stderr."""
+    for signum in _ENDING:
+        signal.signal(signum, _leave)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
     program, reading = sys.argv[1:]
     with open(int(reading), encoding="utf-8") as pipe:
         plan = Plan(**json.load(pipe))
     from scheduler import logs
     from scheduler.processes import by_supervisord, die_with_parent
-    from scheduler.programs import Program
-    from scheduler.service import serve
 
     if by_supervisord():
         die_with_parent()
-    logs.configure()
+    secrets = logs.secrets_in(plan.endpoint)
+    logs.configure(secrets)
     try:
-        asyncio.run(serve(Program(plan).assemble, plan.patient))
+        asyncio.run(_run(plan))
     except (Misconfigured, NotYet) as error:
-        print(f"{program}: {error}", file=sys.stderr)
+        print(f"{program}: {logs.without(secrets, str(error))}", file=sys.stderr)
         sys.exit(exit_status(error))
+
+
+async def _run(plan: Plan) -> NoReturn:
+    from scheduler.programs import Program
+    from scheduler.service import serve
+
+    program = Program(plan)
+    await serve(program.assemble, program.pulse, plan.patient)
+    sys.stdout.flush()
+    # At once: the end of the interpreter would wait for a host name that is being resolved, for
+    # longer than a stop may take.
+    os._exit(0)
+
+
+def _leave(signum: int, frame: FrameType | None) -> NoReturn:
+    sys.exit(0)
 
 
 if __name__ == "__main__":

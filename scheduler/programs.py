@@ -1,5 +1,6 @@
 """The only place where things are put together: a program's node, journal and families."""
 
+import os
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from scheduler.alarm.discovery import check_contract
 from scheduler.alarm.family import AlarmClock
 from scheduler.chain.blocksage import BlockSage, Heartbeat
 from scheduler.chain.connection import connect
+from scheduler.chain.errors import ChainChanged, FirstBlockMissing
 from scheduler.chain.fingerprint import fingerprint
 from scheduler.chain.model import Address, HeadEvent
 from scheduler.chain.node import JsonRpcNode
@@ -34,22 +36,38 @@ class Running:
     """A program that has everything it needs."""
 
     node: JsonRpcNode
+    network: Network
+    chain: str
     flow: Flow
     family: AlarmClock
     heartbeat: Heartbeat
     journal: Journal
     lock: Lock
-    pulse: Pulse
 
     def follow(self) -> AsyncIterator[HeadEvent]:
         return self.node.follow()
 
     async def on(self, event: HeadEvent) -> None:
+        if event.rebased:
+            await self._check_chain()
         self.heartbeat.beat(event.head)
         await self.flow.on(event)
 
     def counts(self) -> Mapping[str, int]:
         return {**self.family.counts(), "due": self.flow.due, "in_flight": self.flow.in_flight}
+
+    async def _check_chain(self) -> None:
+        """Raises ChainChanged unless this is the chain for which the program was put together.
+
+        Following compares with what it saw first, and a development chain may have been reset
+        before that: nonces of one chain must not be used on another.
+        """
+        try:
+            found = await fingerprint(self.node, self.network.development)
+        except FirstBlockMissing:
+            found = None
+        if found != self.chain:
+            raise ChainChanged(f"{self.node.endpoint} serves another chain than a moment before")
 
     async def close(self) -> None:
         self.journal.close()
@@ -69,6 +87,7 @@ class Program:
             raise Misconfigured(f"rpc-url: {error}") from error
         self._journal = Path(plan.journal)
         self._key = _key(plan)
+        self.pulse = Pulse.beside(self._journal, plan.program)
 
     async def assemble(self) -> Work:
         """Everything that the program needs, checked.
@@ -76,6 +95,7 @@ class Program:
         Raises NotYet, HeldElsewhere, FirstBlockMissing, JournalUnavailable, NodeUnavailable,
         RpcError for what may pass, Misconfigured for what only the operator can mend.
         """
+        _check_directory(self._journal)
         node = JsonRpcNode(self._connection)
         identity = await node.identity()
         network = self._network(identity.chain_id)
@@ -92,7 +112,6 @@ class Program:
         lock = _lock(account, contract)
         try:
             journal = Journal.open(self._journal)
-            pulse = Pulse.beside(self._journal, self._plan.program)
         except BaseException:
             lock.release()
             raise
@@ -101,12 +120,13 @@ class Program:
         desk = Desk(node, identity.chain_id, account, signer, journal, policy, [family])
         return Running(
             node=node,
+            network=network,
+            chain=account.chain,
             flow=Flow(desk, network.confirmations),
             family=family,
             heartbeat=Heartbeat(node.sage),
             journal=journal,
             lock=lock,
-            pulse=pulse,
         )
 
     def _network(self, chain_id: int) -> Network:
@@ -162,6 +182,32 @@ def _key(plan: Plan) -> PrivateKey | None:
             f"account = {plan.account}, but the key file is of {address}; correct one of them"
         )
     return key
+
+
+def _check_directory(journal: Path) -> None:
+    """Raises NotYet where the journal cannot be in its directory: a volume may come later.
+
+    Never makes the directory: on a mount point it would be another journal, which would not know
+    what was sent.
+    """
+    directory = journal.parent
+    if not directory.is_dir():
+        raise NotYet(
+            f"the journal's directory {directory} is not there; mount its volume, make it, or "
+            'name another with journal = "…" in the configuration'
+        )
+    for path in (directory, journal):
+        if path.exists() and not os.access(path, os.R_OK | os.W_OK):
+            raise NotYet(_unwritable(path, directory))
+
+
+def _unwritable(path: Path, directory: Path) -> str:
+    if os.statvfs(directory).f_flag & os.ST_RDONLY:
+        return f"the journal's file system at {directory} is mounted read-only; mount it writable"
+    return (
+        f"{path}, where the journal is, cannot be written by this user; "
+        f"run: sudo chown -R $(id -un) {directory}"
+    )
 
 
 def _lock(account: Account, contract: Address) -> Lock:

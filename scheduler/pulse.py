@@ -4,7 +4,7 @@ import json
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from scheduler.chain.model import Head
@@ -16,8 +16,9 @@ DIRECTORY = "programs"
 class Pulse:
     """Writes PROGRAM.json beside the journal, whole or not at all, whenever the loop has turned.
 
-    `head` is the last one that was dealt with, `looped_at` when the loop last turned (seconds since
-    the epoch), `counts` what the program has in hand, `trouble` why it cannot work now, if so.
+    `head` is the last one that was dealt with (null before the first), `looped_at` when the loop
+    last turned (seconds since the epoch), `counts` what the program has in hand, `trouble` why it
+    cannot work now, if so.
     """
 
     path: Path
@@ -26,22 +27,25 @@ class Pulse:
 
     @classmethod
     def beside(cls, journal: Path, program: str) -> "Pulse":
-        """The pulse of this program of the box that has this journal. May raise OSError."""
-        directory = journal.parent / DIRECTORY
-        directory.mkdir(exist_ok=True)
-        return cls(directory / f"{program}.json", program)
+        """The pulse of this program of the box that has this journal. Nothing is written yet."""
+        return cls(journal.parent / DIRECTORY / f"{program}.json", program)
 
-    def beat(self, head: Head, counts: Mapping[str, int], trouble: str | None) -> None:
-        """Overwrites the file. May raise OSError."""
+    def beat(self, head: Head | None, counts: Mapping[str, int], trouble: str | None) -> None:
+        """Overwrites the file, in a directory that it makes. May raise OSError."""
         content = {
             "program": self.program,
             "pid": os.getpid(),
             "started_at": self.started_at,
             "looped_at": time.time(),
-            "head": {"number": head.number, "hash": head.hash, "timestamp": head.timestamp},
+            "head": None if head is None else _known(head),
             "counts": dict(counts),
             "trouble": trouble,
         }
+        self.path.parent.mkdir(exist_ok=True)
         partial = self.path.with_suffix(f".{os.getpid()}")
         partial.write_text(json.dumps(content) + "\n", encoding="utf-8")
         partial.replace(self.path)
+
+
+def _known(head: Head) -> dict[str, object]:
+    return {name: asdict(head)[name] for name in ("number", "hash", "timestamp")}

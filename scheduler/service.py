@@ -4,11 +4,12 @@ import asyncio
 import logging
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Protocol
 
 from scheduler.chain.errors import ChainChanged, FirstBlockMissing, NodeUnavailable, RpcError
-from scheduler.chain.model import HeadEvent
-from scheduler.errors import NotYet
+from scheduler.chain.model import Head, HeadEvent
+from scheduler.errors import HeldElsewhere, NotYet
 from scheduler.notices import Notice
 from scheduler.pulse import Pulse
 from scheduler.transactions.journal import JournalUnavailable
@@ -20,17 +21,17 @@ PASSING = (NotYet, NodeUnavailable, JournalUnavailable, RpcError)
 
 RETRY_SECONDS = 1.0
 
+# Without a head the sign of life is renewed so often.
+PULSE_SECONDS = 10.0
+
 
 class Work(Protocol):
     """What a process does, once everything that it needs is there."""
 
-    @property
-    def pulse(self) -> Pulse: ...
-
     def follow(self) -> AsyncIterator[HeadEvent]: ...
 
     async def on(self, event: HeadEvent) -> None:
-        """Deals with a new head. May raise what PASSING lists."""
+        """Deals with a new head. May raise what PASSING lists, and ChainChanged."""
         ...
 
     def counts(self) -> Mapping[str, int]: ...
@@ -38,7 +39,7 @@ class Work(Protocol):
     async def close(self) -> None: ...
 
 
-async def serve(assemble: Callable[[], Awaitable[Work]], patient: bool) -> None:
+async def serve(assemble: Callable[[], Awaitable[Work]], pulse: Pulse, patient: bool) -> None:
     """Lives until SIGTERM or SIGINT.
 
     `assemble` puts the work together; it is called again until it can. What is not as it must be
@@ -46,7 +47,7 @@ async def serve(assemble: Callable[[], Awaitable[Work]], patient: bool) -> None:
     Raises Misconfigured from `assemble`.
     """
     loop = asyncio.get_running_loop()
-    life = asyncio.ensure_future(_live(assemble, patient))
+    life = asyncio.ensure_future(_live(assemble, pulse, patient))
     for signum in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signum, life.cancel)
     try:
@@ -56,46 +57,69 @@ async def serve(assemble: Callable[[], Awaitable[Work]], patient: bool) -> None:
         log.info("Stopping")
 
 
-async def _live(assemble: Callable[[], Awaitable[Work]], patient: bool) -> None:
+async def _live(assemble: Callable[[], Awaitable[Work]], pulse: Pulse, patient: bool) -> None:
     while True:
-        work = await _assembled(assemble, patient)
+        work = await _assembled(assemble, pulse, patient)
+        # What was there once is what the operator meant: from now on it is waited for.
+        patient = True
         try:
-            await _turn(work)
+            await _turn(work, pulse)
         except ChainChanged as change:
             log.warning("%s; starting over on the chain that is there now", change)
         finally:
             await work.close()
 
 
-async def _assembled(assemble: Callable[[], Awaitable[Work]], patient: bool) -> Work:
+async def _assembled(assemble: Callable[[], Awaitable[Work]], pulse: Pulse, patient: bool) -> Work:
     waiting = Notice(log)
     while True:
         try:
             work = await assemble()
-        except NodeUnavailable as error:
-            waiting.raised(f"Waiting for the node: {error}")
-        except (NotYet, FirstBlockMissing, JournalUnavailable, RpcError) as error:
-            if not patient:
+        except (*PASSING, FirstBlockMissing) as error:
+            if isinstance(error, NodeUnavailable):
+                waiting.raised(f"Waiting for the node: {error}")
+            elif patient:
+                waiting.raised(f"Waiting: {error}")
+            else:
                 raise error if isinstance(error, NotYet) else NotYet(str(error)) from error
-            waiting.raised(f"Waiting: {error}")
+            if not isinstance(error, HeldElsewhere):
+                # The one who holds the lock may have the same name, and gives the sign of life.
+                with suppress(OSError):
+                    pulse.beat(None, {}, waiting.text)
         else:
             waiting.cleared("Everything needed is there now")
             return work
         await asyncio.sleep(RETRY_SECONDS)
 
 
-async def _turn(work: Work) -> None:
-    trouble, pulse_trouble = Notice(log), Notice(log)
-    async for event in work.follow():
+async def _turn(work: Work, pulse: Pulse) -> None:
+    trouble, unwritten = Notice(log), Notice(log)
+    head: Head | None = None
+    async for event in _with_pauses(work.follow()):
+        if event is not None:
+            head = event.head
+            try:
+                await work.on(event)
+            except PASSING as error:
+                trouble.raised(str(error))
+            else:
+                trouble.cleared("Working again")
         try:
-            await work.on(event)
-        except PASSING as error:
-            trouble.raised(str(error))
-        else:
-            trouble.cleared("Working again")
-        try:
-            work.pulse.beat(event.head, work.counts(), trouble.text)
+            pulse.beat(head, work.counts(), trouble.text)
         except OSError as error:
-            pulse_trouble.raised(f"the sign of life cannot be written: {error}")
+            unwritten.raised(f"the sign of life cannot be written: {error}")
         else:
-            pulse_trouble.cleared("The sign of life can be written again")
+            unwritten.cleared("The sign of life can be written again")
+
+
+async def _with_pauses(events: AsyncIterator[HeadEvent]) -> AsyncIterator[HeadEvent | None]:
+    """The events, and None whenever there was none for PULSE_SECONDS."""
+    while True:
+        upcoming = asyncio.ensure_future(anext(events))
+        try:
+            while not (await asyncio.wait({upcoming}, timeout=PULSE_SECONDS))[0]:
+                yield None
+        except BaseException:
+            upcoming.cancel()
+            raise
+        yield upcoming.result()
