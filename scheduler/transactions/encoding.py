@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import rlp
+from eth_keys.constants import SECPK1_N
 from eth_keys.datatypes import PrivateKey, Signature
 from eth_utils.crypto import keccak
 
@@ -110,6 +111,8 @@ def verify(transaction: Transaction, sender: Address, raw: bytes) -> Signed:
         signed = _assemble(transaction, parity, r, s)
     except Exception as error:  # anything that a foreign signer can put into bytes
         raise WrongSignature(f"the signed transaction cannot be read: {error}") from error
+    if s > SECPK1_N // 2:
+        raise WrongSignature("the signature is the one of two that nodes refuse (EIP-2)")
     if signed.raw != raw or signer.to_address() != sender:
         raise WrongSignature("the signed transaction is not the one that was asked for")
     return signed
