@@ -8,6 +8,10 @@ from scheduler.transactions.encoding import DynamicFee, Fee, LegacyFee
 # EIP-1559: from one block to the next the base fee changes by at most one eighth.
 BASE_FEE_CHANGE_DENOMINATOR = 8
 
+# Half the smallest gas limit that a block can have (Yellow Paper, section 4.4.4: 5,000). A full
+# block of an odd limit uses one gas more than twice its target, which the rule counts, too.
+SMALLEST_GAS_TARGET = 2_500
+
 # Steps of base fee that a price survives: two, so that bytes signed one block ahead still enter.
 STEPS_AHEAD = 2
 
@@ -30,10 +34,11 @@ class FeePolicy:
 def base_fee_after(base_fee: int, blocks: int) -> int:
     """The highest base fee possible `blocks` blocks later, wei per gas (EIP-1559).
 
-    A full block raises it by an eighth, and by at least one wei.
+    A full block raises it by an eighth (rounded up for any gas limit), and by at least one wei.
     """
     for _ in range(blocks):
-        base_fee += max(base_fee // BASE_FEE_CHANGE_DENOMINATOR, 1)
+        excess = base_fee * (SMALLEST_GAS_TARGET + 1) // SMALLEST_GAS_TARGET
+        base_fee += max(excess // BASE_FEE_CHANGE_DENOMINATOR, 1)
     return base_fee
 
 
@@ -48,12 +53,12 @@ def first_price(head: Head, suggested: int, policy: FeePolicy) -> Fee:
     if head.base_fee is None:
         price = max(suggested, head.minimum_gas_price or 0, policy.min_tip)
         if ceiling is not None and price > ceiling:
-            raise FeeTooHigh(_too_high(price, ceiling))
+            raise FeeTooHigh(_too_high(ceiling))
         return LegacyFee(price)
     tip = max(suggested, policy.min_tip)
     needed = base_fee_after(head.base_fee, 1) + tip
     if ceiling is not None and needed > ceiling:
-        raise FeeTooHigh(_too_high(needed, ceiling))
+        raise FeeTooHigh(_too_high(ceiling))
     cap = base_fee_after(head.base_fee, STEPS_AHEAD) + tip
     return DynamicFee(cap if ceiling is None else min(cap, ceiling), tip)
 
@@ -65,8 +70,9 @@ def price_at(fee: Fee, base_fee: int | None) -> int:
     return min(fee.max_fee, (base_fee or 0) + fee.tip)
 
 
-def _too_high(price: int, ceiling: int) -> str:
+def _too_high(ceiling: int) -> str:
+    """Without the price of the moment: it changes with every block, and trouble is said once."""
     return (
-        f"inclusion costs {price} wei per gas now, above fees.max-gas-price = {ceiling}; "
-        "it is sent when the price falls, or raise that ceiling"
+        f"inclusion costs more than fees.max-gas-price = {ceiling} wei per gas now; "
+        "what is due is sent when the price falls, or raise that ceiling"
     )

@@ -1,0 +1,157 @@
+"""First prices: enough to enter in time whatever the base fee does, and never above the ceiling."""
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from scheduler.chain.model import Head
+from scheduler.transactions.encoding import DynamicFee, LegacyFee
+from scheduler.transactions.fees import (
+    STEPS_AHEAD,
+    FeePolicy,
+    FeeTooHigh,
+    base_fee_after,
+    first_price,
+    price_at,
+)
+
+GWEI = 10**9
+SMALLEST_GAS_LIMIT = 5_000  # Yellow Paper, section 4.4.4
+
+
+def head(base_fee: int | None = None, minimum_gas_price: int | None = None) -> Head:
+    return Head(9, "0x" + "aa" * 32, "0x" + "bb" * 32, 0, 30_000_000, base_fee, minimum_gas_price)
+
+
+def eip1559_base_fee(base_fee: int, gas_limit: int, gas_used: int) -> int:
+    """The next block's base fee where more than the target was used, by the EIP's own text."""
+    target = gas_limit // 2
+    return base_fee + max(base_fee * (gas_used - target) // target // 8, 1)
+
+
+@pytest.mark.parametrize(
+    ("base_fee", "suggested", "policy", "expected"),
+    [
+        (8 * GWEI, 2 * GWEI, FeePolicy(), (10_125_000_000 + 2 * GWEI, 2 * GWEI)),
+        (8 * GWEI, 0, FeePolicy(min_tip=GWEI), (10_125_000_000 + GWEI, GWEI)),
+        (8 * GWEI, 2 * GWEI, FeePolicy(max_gas_price=11_500_000_000), (11_500_000_000, 2 * GWEI)),
+        (0, 0, FeePolicy(), (2, 0)),
+        (7, 1, FeePolicy(), (10, 1)),
+    ],
+)
+def test_the_cap_outlives_two_full_blocks(
+    base_fee: int, suggested: int, policy: FeePolicy, expected: tuple[int, int]
+) -> None:
+    fee = first_price(head(base_fee), suggested, policy)
+    assert isinstance(fee, DynamicFee)
+    assert fee.tip == expected[1]
+    # The bound is rounded up, by a two-thousandth of the base fee at most.
+    assert 0 <= fee.max_fee - expected[0] <= base_fee // 2000
+
+
+@pytest.mark.parametrize(
+    ("minimum", "suggested", "policy", "price"),
+    [
+        (60_000_000, 59_000_000, FeePolicy(), 60_000_000),
+        (60_000_000, 61_000_000, FeePolicy(), 61_000_000),
+        (None, 61_000_000, FeePolicy(), 61_000_000),
+        (0, 0, FeePolicy(), 0),
+        (60_000_000, 0, FeePolicy(min_tip=70_000_000), 70_000_000),
+        (60_000_000, 0, FeePolicy(max_gas_price=60_000_000), 60_000_000),
+    ],
+)
+def test_a_legacy_price_is_at_least_rskjs_minimum(
+    minimum: int | None, suggested: int, policy: FeePolicy, price: int
+) -> None:
+    assert first_price(head(minimum_gas_price=minimum), suggested, policy) == LegacyFee(price)
+
+
+@pytest.mark.parametrize(
+    ("at", "suggested", "ceiling"),
+    [
+        (head(minimum_gas_price=60_000_000), 0, 59_999_999),
+        (head(minimum_gas_price=1), 60_000_000, 59_999_999),
+        (head(base_fee=8 * GWEI), GWEI, 10 * GWEI - 1),
+    ],
+)
+def test_nothing_is_priced_that_cannot_enter_below_the_ceiling(
+    at: Head, suggested: int, ceiling: int
+) -> None:
+    with pytest.raises(FeeTooHigh, match=rf"fees\.max-gas-price = {ceiling}\b"):
+        first_price(at, suggested, FeePolicy(max_gas_price=ceiling))
+
+
+def test_a_price_above_the_ceiling_is_told_in_the_same_words_with_every_block() -> None:
+    """Trouble is said once: a text with the price of the moment is said again with every block."""
+    texts = set()
+    for base_fee in (8 * GWEI, 9 * GWEI, 20 * GWEI):
+        with pytest.raises(FeeTooHigh) as raised:
+            first_price(head(base_fee), GWEI, FeePolicy(max_gas_price=2 * GWEI))
+        texts.add(str(raised.value))
+    assert len(texts) == 1
+
+
+@given(
+    st.integers(0, 10**15),
+    st.lists(st.integers(SMALLEST_GAS_LIMIT, 200_000_000), max_size=6),
+)
+@example(1_234_567_890, [SMALLEST_GAS_LIMIT + 1])
+@example(10**9, [29_999_945])
+def test_no_run_of_full_blocks_exceeds_the_bound(base_fee: int, gas_limits: list[int]) -> None:
+    """With an odd gas limit a full block is more than twice its target: EIP-1559 rounds it down."""
+    exact = base_fee
+    for gas_limit in gas_limits:
+        exact = eip1559_base_fee(exact, gas_limit, gas_used=gas_limit)
+    assert exact <= base_fee_after(base_fee, len(gas_limits))
+
+
+@given(st.integers(10_000, 10**15), st.integers(0, 6))
+def test_the_bound_is_close(base_fee: int, blocks: int) -> None:
+    exact = base_fee
+    for _ in range(blocks):
+        exact = eip1559_base_fee(exact, 30_000_000, 30_000_000)
+    assert base_fee_after(base_fee, blocks) <= exact * 1.001
+
+
+@given(
+    base_fee=st.one_of(st.none(), st.integers(0, 10**12)),
+    minimum=st.one_of(st.none(), st.integers(0, 10**12)),
+    suggested=st.integers(0, 10**12),
+    ceiling=st.one_of(st.none(), st.integers(0, 10**12)),
+    min_tip=st.integers(0, 10**12),
+)
+def test_a_price_enters_the_next_block_and_stays_within_the_ceiling(
+    base_fee: int | None, minimum: int | None, suggested: int, ceiling: int | None, min_tip: int
+) -> None:
+    at, policy = head(base_fee, minimum), FeePolicy(ceiling, min_tip)
+    try:
+        fee = first_price(at, suggested, policy)
+    except FeeTooHigh:
+        assert ceiling is not None
+        return
+    assert ceiling is None or fee.cap <= ceiling
+    if base_fee is None:
+        assert isinstance(fee, LegacyFee)
+        assert fee.gas_price >= max(suggested, minimum or 0, min_tip)
+        return
+    assert isinstance(fee, DynamicFee)
+    assert fee.tip >= max(suggested, min_tip)
+    assert fee.cap >= base_fee_after(base_fee, 1) + fee.tip
+    if ceiling is None:
+        assert fee.cap >= base_fee_after(base_fee, STEPS_AHEAD) + fee.tip
+
+
+@pytest.mark.parametrize(
+    ("fee", "base_fee", "price"),
+    [
+        (LegacyFee(5), None, 5),
+        (LegacyFee(5), 3, 5),
+        (DynamicFee(10, 2), 3, 5),
+        (DynamicFee(10, 2), 9, 10),
+        (DynamicFee(10, 2), None, 2),
+    ],
+)
+def test_what_a_unit_of_gas_costs_in_a_block(
+    fee: LegacyFee | DynamicFee, base_fee: int | None, price: int
+) -> None:
+    assert price_at(fee, base_fee) == price
