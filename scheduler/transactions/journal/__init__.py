@@ -1,14 +1,7 @@
 """The journal: everything that is sent is in it first, durably."""
 
-from scheduler.transactions.journal.store import (
-    Account,
-    Attempt,
-    IntentTaken,
-    Journal,
-    JournalUnavailable,
-    NonceTaken,
-    Prepared,
-)
+from scheduler.transactions.journal.errors import IntentTaken, JournalUnavailable, NonceTaken
+from scheduler.transactions.journal.store import Account, Attempt, Journal, Prepared
 
 __all__ = [
     "Account",

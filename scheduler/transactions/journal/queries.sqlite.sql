@@ -25,11 +25,15 @@ UPDATE intents SET state = :state WHERE key = :key;
 
 -- name: insert_slot
 INSERT INTO slots (chain, account, nonce, state, created_at)
-VALUES (:chain, :account, :nonce, 'open', :now);
+VALUES (:chain, :account, :nonce, 'open', :now)
+ON CONFLICT DO NOTHING
+RETURNING nonce;
 
 -- name: insert_placement
 INSERT INTO placements (intent, chain, account, nonce, is_open)
-VALUES (:key, :chain, :account, :nonce, 1);
+VALUES (:key, :chain, :account, :nonce, 1)
+ON CONFLICT DO NOTHING
+RETURNING intent;
 
 -- name: insert_attempt
 INSERT INTO attempts (
@@ -54,7 +58,8 @@ SELECT state FROM attempts WHERE id = :id;
 SELECT state FROM intents WHERE key = :key;
 
 -- name: set_broadcast
-UPDATE attempts SET state = :state, hash = :hash WHERE id = :id;
+-- The hash of bytes that were signed here is known; what a node says of it changes nothing.
+UPDATE attempts SET state = :state, hash = coalesce(hash, :hash) WHERE id = :id;
 
 -- name: set_mined
 UPDATE attempts

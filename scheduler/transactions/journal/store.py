@@ -13,6 +13,12 @@ from scheduler.chain.model import Address, Hash, Receipt
 from scheduler.transactions.encoding import Signed, Transaction
 from scheduler.transactions.intents import Intent, Told, Verdict
 from scheduler.transactions.journal import named
+from scheduler.transactions.journal.errors import (
+    IntentTaken,
+    JournalUnavailable,
+    NonceTaken,
+    unavailable,
+)
 from scheduler.transactions.states import AttemptState, IntentState, step
 
 DIALECT = "sqlite"
@@ -23,22 +29,6 @@ BUSY_TIMEOUT_MS = 2_000
 
 # A result row; the schema says what is in it (STRICT tables).
 Row: TypeAlias = tuple[Any, ...]
-
-
-class JournalUnavailable(Exception):
-    """The journal cannot be read or written now; nothing may be sent. Says why and what to do."""
-
-
-class NonceTaken(Exception):
-    """Another transaction was given this nonce meanwhile: sign again with the next."""
-
-
-class IntentTaken(Exception):
-    """The intent is in a slot already, or has its outcome. `key` says which."""
-
-    def __init__(self, key: str) -> None:
-        super().__init__(f"{key} is in a slot already, or has its outcome")
-        self.key = key
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +76,7 @@ class Journal:
         self._connection = connection
         self._clock = clock
         self._queries = named.queries(DIALECT)
+        [(_, _, self._path)] = connection.execute("PRAGMA database_list").fetchall()
 
     @classmethod
     def open(cls, path: Path, clock: Callable[[], float] = time.time) -> "Journal":
@@ -96,13 +87,25 @@ class Journal:
         """
         try:
             connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1000)
-            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.Error as error:
+            raise unavailable(str(path), "opened", error) from error
+        try:
+            mode = _mode_after_asking_for_wal(connection)
+            if mode != "wal":
+                raise JournalUnavailable(
+                    f"the journal {path} cannot be kept there: {mode} instead of WAL mode; "
+                    "give it a path on a local file system with journal = in the configuration"
+                )
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")
             journal = cls(connection, clock)
             journal._migrate()
         except sqlite3.Error as error:
-            raise JournalUnavailable(f"the journal {path} cannot be opened: {error}") from error
+            connection.close()
+            raise unavailable(str(path), "opened", error) from error
+        except BaseException:
+            connection.close()
+            raise
         return journal
 
     def close(self) -> None:
@@ -211,14 +214,10 @@ class Journal:
         )
         if self._intent_state(intent.key) is not IntentState.PLANNED:
             raise IntentTaken(intent.key)
-        try:
-            self._run("insert_slot", **slot)
-        except sqlite3.IntegrityError as error:
-            raise NonceTaken(str(transaction.nonce)) from error
-        try:
-            self._run("insert_placement", **slot, key=intent.key)
-        except sqlite3.IntegrityError as error:
-            raise IntentTaken(intent.key) from error
+        if not self._run("insert_slot", **slot):
+            raise NonceTaken(str(transaction.nonce))
+        if not self._run("insert_placement", **slot, key=intent.key):
+            raise IntentTaken(intent.key)
         self._step_intent(intent.key, IntentState.IN_SLOT)
         fields = transaction.rpc_fields(account.address)
         signed = item.signed
@@ -266,7 +265,7 @@ class Journal:
         try:
             return self._run(query, **values)
         except sqlite3.Error as error:
-            raise JournalUnavailable(f"the journal cannot be read: {error}") from error
+            raise unavailable(self._path, "read", error) from error
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -284,18 +283,42 @@ class Journal:
                     self._connection.execute("ROLLBACK")
                 raise
         except sqlite3.Error as error:
-            raise JournalUnavailable(f"the journal cannot be written: {error}") from error
+            raise unavailable(self._path, "written", error) from error
 
     def _migrate(self) -> None:
         """Applies the migrations that the file lacks; their number is its user_version."""
-        for number, sql in named.migrations(DIALECT):
+        migrations = named.migrations(DIALECT)
+        newest, _ = migrations[-1]
+        for number, sql in migrations:
             with self._transaction():
                 [(version,)] = self._connection.execute("PRAGMA user_version").fetchall()
+                if version > newest:
+                    raise JournalUnavailable(
+                        f"the journal {self._path} was written by a newer release (schema "
+                        f"{version}, this one knows {newest}); install that release again"
+                    )
                 if number <= version:
                     continue
                 for statement in _statements(sql):
                     self._connection.execute(statement)
                 self._connection.execute(f"PRAGMA user_version = {number}")
+
+
+def _mode_after_asking_for_wal(connection: sqlite3.Connection) -> str:
+    """The file's journal mode: not WAL where the file system has no shared memory.
+
+    Of programs that open a new file at the same time all but one are told at once that it is
+    locked: the busy timeout does not apply to this (sqlite 3.40).
+    """
+    deadline = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+    while True:
+        try:
+            [(mode,)] = connection.execute("PRAGMA journal_mode = WAL").fetchall()
+            return str(mode)
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
 
 
 def _of(account: Account) -> dict[str, object]:

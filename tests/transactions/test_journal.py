@@ -1,0 +1,211 @@
+"""The journal remembers what was sent and what came of it, all or nothing, across restarts."""
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from scheduler.transactions.intents import Verdict
+from scheduler.transactions.journal import (
+    Account,
+    IntentTaken,
+    Journal,
+    JournalUnavailable,
+    NonceTaken,
+)
+from scheduler.transactions.states import (
+    AttemptState,
+    IllegalTransition,
+    IntentState,
+    OutcomeKind,
+)
+from tests.transactions.samples import ACCOUNT, CHAIN, DONE, intent, prepared, receipt
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "journal.db"
+
+
+@pytest.fixture
+def journal(path: Path) -> Iterator[Journal]:
+    """A journal that may send from ACCOUNT."""
+    journal = Journal.open(path, clock=lambda: 1_000.0)
+    journal.admit(ACCOUNT)
+    yield journal
+    journal.close()
+
+
+def rows(path: Path, table: str) -> int:
+    """How many rows somebody else finds in the table."""
+    connection = sqlite3.connect(path)
+    try:
+        [(count,)] = connection.execute(f"SELECT count(*) FROM {table}").fetchall()
+    finally:
+        connection.close()
+    return int(count)
+
+
+def test_an_account_is_admitted_once_and_for_all(path: Path) -> None:
+    journal = Journal.open(path)
+    assert not journal.admitted(ACCOUNT)
+    journal.admit(ACCOUNT)
+    journal.admit(ACCOUNT)
+    journal.close()
+    again = Journal.open(path)
+    assert again.admitted(ACCOUNT)
+    assert not again.admitted(Account("another chain", ACCOUNT.address))
+    again.close()
+
+
+def test_what_is_reserved_is_there_for_others_when_the_call_returns(
+    journal: Journal, path: Path
+) -> None:
+    attempts = journal.reserve(ACCOUNT, [prepared(0), prepared(1)])
+    assert [attempt.state for attempt in attempts] == [AttemptState.SIGNED] * 2
+    assert [rows(path, table) for table in ("intents", "slots", "attempts")] == [2, 2, 2]
+
+
+def test_an_attempt_is_read_back_as_it_was_written(journal: Journal, path: Path) -> None:
+    item = prepared(0, intent(params={"call": "0xab", "number": 2**40}))
+    written = journal.reserve(ACCOUNT, [item])
+    journal.close()
+    again = Journal.open(path)
+    assert again.open_attempts(ACCOUNT) == written
+    [attempt] = written
+    assert item.signed is not None
+    assert (attempt.raw, attempt.hash) == (item.signed.raw, item.signed.hash)
+    assert attempt.fields == item.transaction.rpc_fields(ACCOUNT.address)
+    assert attempt.intent == item.intent.told
+    assert attempt.head_number == 4
+    again.close()
+
+
+def test_the_next_nonce_is_above_all_that_were_given_out(journal: Journal) -> None:
+    assert journal.next_nonce(ACCOUNT) == 0
+    journal.reserve(ACCOUNT, [prepared(40), prepared(41)])
+    assert journal.next_nonce(ACCOUNT) == 42
+    assert journal.next_nonce(Account("another chain", ACCOUNT.address)) == 0
+
+
+def test_a_nonce_that_is_taken_leaves_nothing_of_the_others(journal: Journal, path: Path) -> None:
+    journal.reserve(ACCOUNT, [prepared(1)])
+    with pytest.raises(NonceTaken):
+        journal.reserve(ACCOUNT, [prepared(0, intent("a")), prepared(1, intent("b"))])
+    assert [rows(path, table) for table in ("intents", "slots", "placements", "attempts")] == [
+        1
+    ] * 4
+    assert journal.intent_states(["a", "b"]) == {}
+
+
+def test_an_intent_that_is_in_a_slot_leaves_nothing_of_the_others(
+    journal: Journal, path: Path
+) -> None:
+    journal.reserve(ACCOUNT, [prepared(0, intent("a"))])
+    with pytest.raises(IntentTaken) as taken:
+        journal.reserve(ACCOUNT, [prepared(1, intent("b")), prepared(2, intent("a"))])
+    assert taken.value.key == "a"
+    assert [rows(path, table) for table in ("intents", "slots", "placements", "attempts")] == [
+        1
+    ] * 4
+
+
+def test_an_account_that_was_not_admitted_is_no_nonce_conflict(path: Path) -> None:
+    """A sender that took it for one signed again for ever."""
+    journal = Journal.open(path)
+    with pytest.raises(JournalUnavailable, match="FOREIGN KEY"):
+        journal.reserve(ACCOUNT, [prepared(0)])
+    assert rows(path, "intents") == 0
+    journal.close()
+
+
+def test_the_life_of_an_attempt(journal: Journal) -> None:
+    [attempt] = journal.reserve(ACCOUNT, [prepared(0, intent("a"))])
+    assert journal.intent_states(["a"]) == {"a": IntentState.IN_SLOT}
+    assert attempt.hash is not None
+
+    journal.broadcast([(attempt, attempt.hash)])
+    [attempt] = journal.open_attempts(ACCOUNT)
+    assert attempt.state is AttemptState.BROADCAST
+
+    journal.mined(attempt, receipt(attempt), DONE)
+    [attempt] = journal.open_attempts(ACCOUNT)
+    assert (attempt.state, attempt.block_number) == (AttemptState.MINED, 5)
+    assert attempt.block_hash == "0x" + "a" * 64
+    assert journal.intent_states(["a"]) == {"a": IntentState.SUCCEEDED}
+    assert journal.outcome_counts(CHAIN) == {"succeeded": 1}
+
+    journal.final(ACCOUNT, attempt)
+    assert journal.open_attempts(ACCOUNT) == []
+    assert journal.next_nonce(ACCOUNT) == 1
+    with pytest.raises(IllegalTransition):
+        journal.unmined(attempt)
+    assert journal.outcome_counts(CHAIN) == {"succeeded": 1}
+
+
+def test_a_reorg_takes_back_what_a_receipt_said(journal: Journal) -> None:
+    [attempt] = journal.reserve(ACCOUNT, [prepared(0, intent("a"))])
+    journal.mined(attempt, receipt(attempt), Verdict(OutcomeKind.NO_EFFECT, "nothing"))
+    journal.unmined(attempt)
+    [again] = journal.open_attempts(ACCOUNT)
+    assert (again.state, again.block_hash, again.raw) == (
+        AttemptState.BROADCAST,
+        None,
+        attempt.raw,
+    )
+    assert journal.outcome_counts(CHAIN) == {}
+    assert journal.intent_states(["a"]) == {"a": IntentState.IN_SLOT}
+    journal.mined(again, receipt(again, block=6, branch="b"), DONE)
+    assert journal.outcome_counts(CHAIN) == {"succeeded": 1}
+
+
+def test_amounts_beyond_64_bits_are_kept(journal: Journal, path: Path) -> None:
+    [attempt] = journal.reserve(ACCOUNT, [prepared(0, intent("a", value=10**24, max_cost=10**25))])
+    journal.mined(attempt, receipt(attempt), Verdict(OutcomeKind.SUCCEEDED, "", earned=10**26))
+    connection = sqlite3.connect(path)
+    assert connection.execute("SELECT value, max_cost FROM intents").fetchall() == [
+        (str(10**24), str(10**25))
+    ]
+    assert connection.execute("SELECT gas_price, earned FROM outcomes").fetchall() == [
+        (str(10**20), str(10**26))
+    ]
+    connection.close()
+
+
+def test_a_request_for_the_node_to_sign_gets_its_hash_from_the_answer(journal: Journal) -> None:
+    [attempt] = journal.reserve(ACCOUNT, [prepared(0, signs=False)])
+    assert (attempt.raw, attempt.hash) == (None, None)
+    journal.broadcast([(attempt, "0x" + "12" * 32)])
+    [attempt] = journal.open_attempts(ACCOUNT)
+    assert attempt.hash == "0x" + "12" * 32
+
+
+def test_no_answer_changes_the_hash_of_bytes_that_were_signed_here(journal: Journal) -> None:
+    """A node's wrong answer made the journal forget under which hash to look for the receipt."""
+    [attempt] = journal.reserve(ACCOUNT, [prepared(0)])
+    journal.broadcast([(attempt, "0x" + "12" * 32)])
+    [again] = journal.open_attempts(ACCOUNT)
+    assert again.hash == attempt.hash
+
+
+def test_a_step_that_cannot_be_leaves_everything_as_it_was(journal: Journal) -> None:
+    [first, second] = journal.reserve(ACCOUNT, [prepared(0, intent("a")), prepared(1, intent("b"))])
+    journal.mined(second, receipt(second), DONE)
+    [_, second] = journal.open_attempts(ACCOUNT)
+    journal.final(ACCOUNT, second)
+    assert first.hash is not None
+    assert second.hash is not None
+    with pytest.raises(IllegalTransition):
+        journal.broadcast([(first, first.hash), (second, second.hash)])
+    [unchanged] = journal.open_attempts(ACCOUNT)
+    assert unchanged == first
+
+
+def test_accounts_and_chains_have_nonces_of_their_own(journal: Journal) -> None:
+    other = Account("another chain", ACCOUNT.address)
+    journal.admit(other)
+    journal.reserve(ACCOUNT, [prepared(0, intent("a"))])
+    journal.reserve(other, [prepared(0, intent("b"))])
+    assert [a.intent.key for a in journal.open_attempts(ACCOUNT)] == ["a"]
+    assert [a.intent.key for a in journal.open_attempts(other)] == ["b"]

@@ -1,0 +1,187 @@
+"""What must be unique is unique in the database itself, whatever writes to it."""
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from enum import Enum
+from pathlib import Path
+
+import pytest
+
+from scheduler.transactions.journal import Journal, JournalUnavailable
+from scheduler.transactions.journal.named import migrations
+from scheduler.transactions.states import (
+    MINED_OUTCOMES,
+    AttemptState,
+    IntentState,
+    SlotState,
+)
+from tests.transactions.samples import ACCOUNT, DONE, intent, prepared, receipt
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A journal with a mined attempt in the slot 0 and a signed one in the slot 1."""
+    path = tmp_path / "journal.db"
+    journal = Journal.open(path)
+    journal.admit(ACCOUNT)
+    [first, _] = journal.reserve(ACCOUNT, [prepared(0, intent("a")), prepared(1, intent("b"))])
+    journal.mined(first, receipt(first), DONE)
+    journal.close()
+    return path
+
+
+@pytest.fixture
+def database(path: Path) -> Iterator[sqlite3.Connection]:
+    """The same file, opened by something that knows nothing of our rules."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("PRAGMA foreign_keys = ON")
+    yield connection
+    connection.close()
+
+
+def copied(table: str, **changes: str) -> str:
+    """SQL that inserts a copy of the table's first row, with some columns other expressions."""
+    columns = {
+        "slots": "chain account nonce state consumed_by created_at",
+        "placements": "intent chain account nonce is_open",
+        "attempts": "chain account nonce intent fields raw hash state head_number block_number "
+        "block_hash created_at",
+        "intents": "key family kind chain contract params recipient data value gas first_block "
+        "last_block max_cost state created_at",
+        "outcomes": "attempt intent kind detail gas_used gas_price earned is_final judged_at",
+    }[table].split()
+    values = [changes.get(column, column) for column in columns]
+    names, row = ", ".join(columns), ", ".join(values)
+    return f"INSERT INTO {table} ({names}) SELECT {row} FROM {table} ORDER BY rowid LIMIT 1"
+
+
+REFUSED = [
+    ("a nonce twice", copied("slots"), "UNIQUE constraint failed: slots"),
+    (
+        "an intent in two open slots",
+        copied("placements", nonce="1"),
+        "UNIQUE constraint failed: placements.intent",
+    ),
+    (
+        "a hash twice",
+        copied("attempts", state="'broadcast'", block_number="NULL", block_hash="NULL"),
+        "UNIQUE constraint failed: attempts.chain, attempts.hash",
+    ),
+    (
+        "two mined attempts in a slot",
+        copied("attempts", hash="'0xother'"),
+        "UNIQUE constraint failed: attempts.chain, attempts.account, attempts.nonce",
+    ),
+    ("an intent twice", copied("intents"), "UNIQUE constraint failed: intents.key"),
+    ("an outcome twice", copied("outcomes"), "UNIQUE constraint failed: outcomes.attempt"),
+    ("an attempt without a slot", copied("attempts", nonce="9", hash="'0xother'"), "FOREIGN"),
+    ("a slot of an account not admitted", copied("slots", account="'0x'"), "FOREIGN KEY"),
+    ("a negative nonce", copied("slots", nonce="-1"), "CHECK"),
+    ("a slot consumed by nothing", copied("slots", nonce="9", state="'consumed'"), "CHECK"),
+    ("an open slot that is consumed", copied("slots", nonce="9", consumed_by="'0x'"), "CHECK"),
+    (
+        "a mined attempt without a block",
+        copied("attempts", nonce="1", hash="'0x'", block_hash="NULL", block_number="NULL"),
+        "CHECK",
+    ),
+    (
+        "a signed attempt in a block",
+        copied("attempts", nonce="1", hash="'0xother'", state="'signed'"),
+        "CHECK",
+    ),
+    ("bytes without a hash", copied("attempts", nonce="1", hash="NULL"), "CHECK"),
+    (
+        "a window that ends before it opens",
+        copied("intents", key="'c'", last_block="0"),
+        "CHECK",
+    ),
+    ("an intent without gas", copied("intents", key="'c'", gas="0"), "CHECK"),
+    (
+        "fields that are no JSON",
+        copied("attempts", nonce="1", hash="'0x'", fields="'{'"),
+        "CHECK",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("sql", "constraint"),
+    [row[1:] for row in REFUSED],
+    ids=[row[0] for row in REFUSED],
+)
+def test_the_database_refuses(sql: str, constraint: str, database: sqlite3.Connection) -> None:
+    before = list(database.iterdump())
+    with pytest.raises(sqlite3.Error) as refused:
+        database.execute(sql)
+    assert constraint in str(refused.value)
+    assert list(database.iterdump()) == before
+
+
+def test_a_replacement_fits_into_a_slot_beside_what_it_replaces(
+    database: sqlite3.Connection,
+) -> None:
+    database.execute(
+        copied("attempts", hash="'0x'", state="'replaced'", block_hash="NULL", block_number="NULL")
+    )
+
+
+def test_an_intent_fits_into_a_slot_again_when_the_earlier_one_is_closed(
+    database: sqlite3.Connection,
+) -> None:
+    database.execute("UPDATE placements SET is_open = 0 WHERE intent = 'a'")
+    database.execute(copied("placements", nonce="1", is_open="1"))
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "states"),
+    [
+        ("intents", "state", IntentState),
+        ("slots", "state", SlotState),
+        ("attempts", "state", AttemptState),
+        ("outcomes", "kind", MINED_OUTCOMES),
+    ],
+)
+def test_the_schema_allows_the_states_that_the_program_knows(
+    table: str, column: str, states: "type[Enum] | frozenset[Enum]", database: sqlite3.Connection
+) -> None:
+    [(sql,)] = database.execute("SELECT sql FROM sqlite_master WHERE name = ?", (table,))
+    allowed = re.search(rf"\b{column}\s+TEXT NOT NULL CHECK \({column} IN \(([^)]*)\)", sql)
+    assert allowed is not None
+    assert set(re.findall(r"'(\w+)'", allowed[1])) == {state.value for state in states}
+
+
+def test_the_file_is_at_the_number_of_the_newest_migration(database: sqlite3.Connection) -> None:
+    numbers = [number for number, _ in migrations("sqlite")]
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert database.execute("PRAGMA user_version").fetchall() == [(numbers[-1],)]
+
+
+def test_opening_again_changes_nothing(path: Path, database: sqlite3.Connection) -> None:
+    before = list(database.iterdump())
+    Journal.open(path).close()
+    assert list(database.iterdump()) == before
+
+
+def test_a_file_of_a_newer_release_is_left_alone(path: Path, database: sqlite3.Connection) -> None:
+    database.execute("PRAGMA user_version = 9999")
+    with pytest.raises(JournalUnavailable, match="newer release"):
+        Journal.open(path)
+
+
+def test_a_migration_that_fails_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [first, *_] = migrations("sqlite")
+    broken = (2, "CREATE TABLE extra (x INTEGER) STRICT;\nCREATE TABLE intents (x TEXT);\n")
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            "scheduler.transactions.journal.named.migrations", lambda dialect: [first, broken]
+        )
+        with pytest.raises(JournalUnavailable, match="intents"):
+            Journal.open(tmp_path / "journal.db")
+    connection = sqlite3.connect(tmp_path / "journal.db")
+    assert connection.execute("PRAGMA user_version").fetchall() == [(1,)]
+    assert connection.execute("SELECT * FROM sqlite_master WHERE name = 'extra'").fetchall() == []
+    connection.close()
+    Journal.open(tmp_path / "journal.db").close()
