@@ -12,7 +12,7 @@ from pathlib import Path
 
 from eth_keys.datatypes import PrivateKey
 
-from scheduler.errors import Misconfigured
+from scheduler.errors import Misconfigured, NotYet
 from scheduler.locks import hold_when_free
 from scheduler.transactions.secrets import private_file
 
@@ -26,11 +26,33 @@ def open_keystore(path: Path, password_file: Path) -> PrivateKey:
     """The key in the Web3 secret storage file `path`, whose password is the file's first line.
 
     Raises Misconfigured: a file is missing, readable to others, not a key file, or the password
-    is wrong. No message contains a secret.
+    is wrong; NotYet where the box cannot open it now. No message contains a secret.
     """
     private_file(path, "the key file")
     private_file(password_file, "the password file")
     with hold_when_free("keystore"):
+        status, answer = _ask_child(path, password_file)
+    if status == WRONG_PASSWORD:
+        raise Misconfigured(
+            f"the password in {password_file} does not open {path}; write the right one there"
+        )
+    if status == NOT_A_KEYSTORE:
+        raise Misconfigured(
+            f"{path} is not an encrypted key file (Web3 secret storage, version 3); "
+            "make one with: geth account new"
+        )
+    if status != 0:
+        # Above all the kernel's killer of what takes too much memory: -9.
+        raise NotYet(
+            f"{path} could not be opened: the process that tried ended with status {status}; "
+            "see whether memory is short: free -m (a standard key file takes 256 MiB for a moment)"
+        )
+    return PrivateKey(answer)
+
+
+def _ask_child(path: Path, password_file: Path) -> tuple[int, bytes]:
+    """The child's exit status, and what it wrote."""
+    try:
         child = subprocess.run(
             [sys.executable, "-m", __name__, str(path), str(password_file)],
             stdin=subprocess.DEVNULL,
@@ -39,30 +61,27 @@ def open_keystore(path: Path, password_file: Path) -> PrivateKey:
             timeout=TIME_LIMIT,
             check=False,
         )
-    if child.returncode == WRONG_PASSWORD:
-        raise Misconfigured(
-            f"the password in {password_file} does not open {path}; write the right one there"
-        )
-    if child.returncode != 0:
-        raise Misconfigured(
-            f"{path} is not an encrypted key file (Web3 secret storage, version 3); "
-            "make one with: geth account new"
-        )
-    return PrivateKey(child.stdout)
+    except subprocess.TimeoutExpired:
+        # Not "from" it: it carries what the child wrote.
+        raise NotYet(
+            f"{path} was not open after {TIME_LIMIT} seconds; "
+            "see what keeps the machine busy, or make a key file with: geth account new --lightkdf"
+        ) from None
+    return child.returncode, child.stdout
 
 
 def _child(path: str, password_file: str) -> int:
     from eth_keyfile.keyfile import decode_keyfile_json
 
     password = Path(password_file).read_bytes().split(b"\n")[0].rstrip(b"\r")
+    content = Path(path).read_bytes()
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-        key = decode_keyfile_json(content, password)
-    except ValueError as error:
-        # eth_keyfile tells a wrong password by the checksum (MAC) alone.
+        key = decode_keyfile_json(json.loads(content), password)
+    except MemoryError:
+        raise
+    except Exception as error:  # anything that the library makes of a file that is something else
+        # It tells a wrong password by the checksum (MAC) alone.
         return WRONG_PASSWORD if "MAC" in str(error) else NOT_A_KEYSTORE
-    except (KeyError, TypeError, AttributeError, NotImplementedError):
-        return NOT_A_KEYSTORE
     os.write(sys.stdout.fileno(), key)
     return 0
 
