@@ -39,7 +39,7 @@ class Endpoint:
         if not separator:
             if not text:
                 raise ValueError("the node's address is empty")
-            return cls("ipc", text.removeprefix("ipc:"))
+            return cls("ipc", text)
         if scheme.lower() not in _DEFAULT_PORTS:
             raise ValueError(
                 f"a node's address begins with http://, https://, ws:// or wss://, or is the path"

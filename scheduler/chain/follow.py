@@ -3,17 +3,17 @@
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
-from typing import NamedTuple
+from contextlib import aclosing, suppress
 
 from scheduler.chain import codec
-from scheduler.chain.blocks import block_request, blocks
+from scheduler.chain.blocks import blocks
 from scheduler.chain.blocksage import BlockSage
 from scheduler.chain.connection import Connection
 from scheduler.chain.errors import ChainChanged, NodeUnavailable, RpcError
 from scheduler.chain.heads import HeadTracker
-from scheduler.chain.jsonrpc import Json, Request
-from scheduler.chain.model import Hash, Head, HeadEvent
+from scheduler.chain.jsonrpc import Json
+from scheduler.chain.landmarks import Landmarks, landmarks
+from scheduler.chain.model import Head, HeadEvent
 from scheduler.chain.outage import Outage
 from scheduler.chain.transport import Subscription
 
@@ -23,15 +23,7 @@ LONGEST_SILENCE = 60.0
 """Seconds after which a silent subscription is doubted, however slow the blocks seem to be."""
 
 _GRACE = 1.0
-
-
-class _Landmarks(NamedTuple):
-    """What tells one chain from another. A development node that was reset may keep all but the
-    first block (geth --dev)."""
-
-    chain_id: int
-    genesis: Hash
-    first: Hash | None
+"""Seconds that a report may come later than the answer to a question."""
 
 
 class Follower:
@@ -54,7 +46,7 @@ class Follower:
         self._quiet = quiet
         self._outage = Outage(f"Node {connection.endpoint}")
         self._subscribes = connection.can_subscribe
-        self._landmarks: _Landmarks | None = None
+        self._landmarks: Landmarks | None = None
         self._unsure = False
 
     async def events(self) -> AsyncIterator[HeadEvent]:
@@ -64,8 +56,8 @@ class Follower:
             try:
                 async with aclosing(self._heads()) as heads:
                     async for head in heads:
-                        self._outage.works(clock())
                         event = await self._link(head)
+                        self._outage.works(clock())
                         if event:
                             yield event
             except NodeUnavailable as error:
@@ -91,6 +83,8 @@ class Follower:
             await self._check_chain()
         if event.rebased:
             await self._seed_sage(head)
+        # Only now: had one of these questions failed, the event would be lost.
+        self._tracker.accept(event)
         for block in event.added:
             self._sage.observe(block)
         return event
@@ -99,9 +93,11 @@ class Follower:
         # Not block 0: on development chains its time may be 1970.
         older = max(1, head.number - self._sage.window)
         if older < head.number:
-            (block,) = await blocks(self._connection, [older])
-            if block:
-                self._sage.observe(block)
+            # A node that does not keep it leaves the sage to learn from what comes.
+            with suppress(RpcError):
+                (block,) = await blocks(self._connection, [older])
+                if block:
+                    self._sage.observe(block)
 
     async def _heads(self) -> AsyncGenerator[Head, None]:
         """The latest head, then whatever the node reports, until something fails."""
@@ -124,24 +120,23 @@ class Follower:
     async def _subscribed(self, subscription: Subscription) -> AsyncGenerator[Head, None]:
         # Asked for after the subscription began, so that no block falls between the two.
         yield await self._latest()
-        patience = self._quiet
+        doubted = False
         while True:
             try:
-                item = await subscription.next(patience)
+                item = await subscription.next(_GRACE if doubted else self._patience())
             except TimeoutError:
-                latest = await self._latest()
-                behind = self._tracker.tip is None or latest.number > self._tracker.tip.number
-                yield latest
-                if patience == _GRACE:
+                if doubted:
                     await self._connection.close()
                     raise NodeUnavailable(
                         f"{self._connection.endpoint}: it has newer blocks than it reports"
                     ) from None
-                # The report may just be on its way.
-                patience = _GRACE if behind else self._patience()
+                latest = await self._latest()
+                # A newer block than those reported: unless its report is on its way just now.
+                doubted = self._tracker.tip is None or latest.number > self._tracker.tip.number
+                yield latest
             else:
+                doubted = False
                 yield await self._complete(item)
-                patience = self._patience()
 
     async def _polled(self) -> AsyncGenerator[Head, None]:
         while True:
@@ -168,12 +163,9 @@ class Follower:
 
     async def _check_chain(self) -> None:
         """Makes sure that this is the chain that it was. Raises ChainChanged."""
-        answers = await self._connection.read(
-            [Request("eth_chainId"), block_request(0), block_request(1)]
-        )
-        now = self._connection.understand(_landmarks, answers)
+        now = await landmarks(self._connection)
         before = self._landmarks or now
-        if now[:2] != before[:2] or (now.first and before.first and now.first != before.first):
+        if now.differ(before):
             raise ChainChanged(
                 f"{self._connection.endpoint} serves another chain than before:"
                 f" chain id {now.chain_id}, genesis {now.genesis}, first block {now.first};"
@@ -181,12 +173,3 @@ class Follower:
             )
         self._landmarks = now if before.first is None else before
         self._unsure = before.first is not None and now.first is None
-
-
-def _landmarks(answers: list[Json]) -> _Landmarks:
-    chain_id, genesis, first = answers
-    return _Landmarks(
-        codec.quantity(chain_id),
-        codec.head(genesis).hash,
-        None if first is None else codec.head(first).hash,
-    )

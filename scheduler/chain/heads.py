@@ -32,29 +32,45 @@ class HeadTracker:
 
         A generator that yields the numbers or hashes of the blocks that it needs to know, is sent
         these blocks (None for one that the node does not have), and returns the event. Nothing is
-        remembered before it returns.
+        remembered before `accept`.
 
         A head that is canonical already came twice, or late, after its successors; a node that
         stepped back without a new block looks the same, and its next block will tell.
         """
         tip = self._tip
         if tip is None:
-            return self._rebase(head)
+            return _rebased(head)
         if self._has(head):
             return None
         if head.number - tip.number - 1 > self._gap_limit:
-            return self._rebase(head)
+            return _rebased(head)
         added = [head]
         if head.number > tip.number + 1:
             added += _linked(head, (yield range(tip.number + 1, head.number)))
         while not self._continues(added[-1]):
             if added[-1].number - 1 not in self._canonical and added[-1].number <= tip.number:
-                return self._rebase(head)
+                return _rebased(head)
             (parent,) = yield (added[-1].parent,)
             if parent is None or parent.number != added[-1].number - 1:
-                return self._rebase(head)
+                return _rebased(head)
             added.append(parent)
-        return self._extend(tuple(reversed(added)))
+        above = sorted((n for n in self._canonical if n >= added[-1].number), reverse=True)
+        return HeadEvent(
+            head=head,
+            added=tuple(reversed(added)),
+            removed=tuple(self._canonical[number] for number in above),
+        )
+
+    def accept(self, event: HeadEvent) -> None:
+        """Remembers that this event was reported: the next heads are told relative to it."""
+        if event.rebased:
+            self._canonical.clear()
+        for block in event.removed:
+            del self._canonical[block.number]
+        self._canonical.update((block.number, block) for block in event.added)
+        self._tip = event.head
+        for number in [n for n in self._canonical if n <= event.head.number - self._history]:
+            del self._canonical[number]
 
     def _has(self, head: Head) -> bool:
         """Whether it is remembered, or the parent of one that is: when following begins, the head
@@ -68,19 +84,9 @@ class HeadTracker:
         known = self._canonical.get(head.number - 1)
         return known is not None and known.hash == head.parent
 
-    def _rebase(self, head: Head) -> HeadEvent:
-        self._canonical = {head.number: head}
-        self._tip = head
-        return HeadEvent(head=head, added=(head,), rebased=True)
 
-    def _extend(self, added: tuple[Head, ...]) -> HeadEvent:
-        replaced = [number for number in self._canonical if number >= added[0].number]
-        removed = tuple(self._canonical.pop(number) for number in sorted(replaced, reverse=True))
-        self._canonical.update((head.number, head) for head in added)
-        self._tip = added[-1]
-        for number in [n for n in self._canonical if n <= self._tip.number - self._history]:
-            del self._canonical[number]
-        return HeadEvent(head=self._tip, added=added, removed=removed)
+def _rebased(head: Head) -> HeadEvent:
+    return HeadEvent(head=head, added=(head,), rebased=True)
 
 
 def _linked(head: Head, below: Sequence[Head | None]) -> list[Head]:

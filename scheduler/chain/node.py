@@ -5,12 +5,13 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import TypeVar
 
 from scheduler.chain import codec
-from scheduler.chain.blocks import block_request, blocks
+from scheduler.chain.blocks import blocks
 from scheduler.chain.blocksage import BlockSage
 from scheduler.chain.connection import Connection
 from scheduler.chain.errors import NodeUnavailable, RpcError
 from scheduler.chain.follow import Follower
 from scheduler.chain.jsonrpc import Json, Request
+from scheduler.chain.landmarks import landmarks
 from scheduler.chain.model import (
     Address,
     Call,
@@ -66,10 +67,8 @@ class JsonRpcNode:
         return Follower(self._connection, self.sage).events()
 
     async def identity(self) -> Identity:
-        answers = await self._connection.read([Request("eth_chainId"), block_request(0)])
-        return self._connection.understand(
-            lambda found: Identity(codec.quantity(found[0]), codec.head(found[1]).hash), answers
-        )
+        found = await landmarks(self._connection)
+        return Identity(found.chain_id, found.genesis)
 
     async def syncing(self) -> bool:
         return (await self._connection.request("eth_syncing")) is not False

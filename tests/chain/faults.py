@@ -85,7 +85,8 @@ class Cable:
 class Relay:
     """A WebSocket in front of a real node that refuses, withholds or changes what the node says.
 
-    `methods` are those that were asked for; `edit` changes each message of the node.
+    `methods` are those that were asked for; messages with those in `withholds` are not passed on;
+    `edit` changes each message of the node.
     """
 
     def __init__(self, upstream: str) -> None:
@@ -93,6 +94,7 @@ class Relay:
         self.methods: list[str] = []
         self._asked = asyncio.Condition()
         self.refuses_subscriptions = False
+        self.withholds: set[str] = set()
         self.withholds_heads = False
         self.edit: Callable[[Message], Message] = lambda message: message
         self.url = ""
@@ -126,15 +128,16 @@ class Relay:
             try:
                 async for text in client:
                     message = json.loads(text)
-                    for one in message if isinstance(message, list) else [message]:
-                        self.methods.append(one["method"])
+                    batch = message if isinstance(message, list) else [message]
+                    asked = [one["method"] for one in batch]
+                    self.methods += asked
                     async with self._asked:
                         self._asked.notify_all()
-                    if self.refuses_subscriptions and self.methods[-1] == "eth_subscribe":
+                    if self.refuses_subscriptions and asked == ["eth_subscribe"]:
                         error = {"code": -32601, "message": "notifications not supported"}
                         answer = {"jsonrpc": "2.0", "id": message["id"], "error": error}
                         await client.send(json.dumps(answer))
-                    else:
+                    elif self.withholds.isdisjoint(asked):
                         await node.send(text)
             except ConnectionClosed:
                 pass

@@ -14,7 +14,9 @@ from scheduler.chain.errors import ChainChanged
 from scheduler.chain.follow import Follower
 from scheduler.chain.heads import HeadTracker
 from scheduler.chain.model import Head, HeadEvent
+from scheduler.chain.node import JsonRpcNode
 from scheduler.devchain.nodes import Node, start_anvil, start_geth
+from tests import nodes
 from tests.chain.conftest import Said
 from tests.chain.contracts import Rig
 from tests.chain.faults import Cable, Message, Relay
@@ -282,6 +284,46 @@ async def test_headers_without_minimum_gas_price_are_completed(anvil: Node) -> N
         mine(anvil)
         await watched.until_at(anvil)
     assert [block.minimum_gas_price for block in watched.chain] == [60_000_000] * 2
+
+
+async def test_reorg_that_could_not_be_checked_at_first_is_told_later(
+    anvil: Node, said: Said
+) -> None:
+    """Whether it is a reorg or another chain is asked, and this question stays unanswered."""
+    mine(anvil, 5)
+    async with Relay(anvil.ws).running() as relay, followed(relay.url, timeout=0.3) as watched:
+        await watched.until_at(anvil)
+        mine(anvil, 3)
+        await watched.until_at(anvil)
+        abandoned = watched.chain[-2:]
+        relay.withholds.add("eth_chainId")
+        anvil.rpc("anvil_reorg", 2, [])
+        await said.something()
+        relay.withholds.clear()
+        await watched.until_at(anvil)
+        assert watched.matches(anvil)
+        assert watched.events[-1].removed == tuple(abandoned[::-1])
+
+
+async def test_node_that_prunes_old_blocks_is_followed() -> None:
+    """Imitates geth with `--history.chain postmerge`: it has no block 0 and 1 but their headers."""
+    relay_refuses = {"code": 4444, "message": "pruned history unavailable"}
+
+    def pruned(message: Message) -> Message:
+        block = message.get("result")
+        if isinstance(block, dict) and "size" in block and int(block["number"], 16) < 2:
+            return {"jsonrpc": "2.0", "id": message["id"], "error": relay_refuses}
+        return message
+
+    with nodes.geth() as geth:
+        relay = Relay(geth.ws)
+        relay.edit = pruned
+        genesis = geth.rpc("eth_getBlockByNumber", "0x0", False)["hash"]
+        async with relay.running(), followed(relay.url) as watched:
+            await watched.until(lambda: len(watched.chain) >= 2)
+            node = JsonRpcNode(connect(relay.url))
+            assert (await node.identity()).genesis == genesis
+            await node.close()
 
 
 async def test_block_time_is_known_from_the_first_head_on(anvil: Node) -> None:

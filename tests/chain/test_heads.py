@@ -51,6 +51,8 @@ def track(
             asked.append(wanted)
             wanted = steps.send(node.blocks(wanted))
     except StopIteration as done:
+        if done.value:
+            tracker.accept(done.value)
         return done.value, asked
 
 
@@ -166,13 +168,15 @@ def test_head_whose_parent_the_node_lost_is_a_new_beginning() -> None:
     assert event == HeadEvent(orphan, added=(orphan,), rebased=True)
 
 
-def test_an_abandoned_question_leaves_no_trace() -> None:
+def test_what_was_not_accepted_is_told_again() -> None:
     node, tracker = following()
     head = node.mine(3)[-1]
-    next(tracker.track(head))  # then the connection breaks
-    assert tracker.tip == node.chain[9]
+    steps = tracker.track(head)
+    with pytest.raises(StopIteration) as finished:
+        steps.send(node.blocks(next(steps)))
+    assert tracker.tip == node.chain[9]  # the connection broke before the event could be told
     event, _ = track(tracker, head, node)
-    assert event == HeadEvent(head, added=tuple(node.chain[10:]))
+    assert event == finished.value.value == HeadEvent(head, added=tuple(node.chain[10:]))
 
 
 steps = st.lists(

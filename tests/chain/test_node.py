@@ -312,6 +312,18 @@ async def test_node_signs_and_sends_for_its_accounts(rig: Rig, chain: JsonRpcNod
     assert rig.receipt(hash)["status"] == "0x1"
 
 
+async def test_transaction_is_found_by_its_sender_and_nonce(rig: Rig, chain: JsonRpcNode) -> None:
+    before = await chain.block()
+    assert before is not None
+    nonces = await chain.nonces(rig.account)
+    hash = rig.mined(to=NOBODY)["transactionHash"]
+    assert await chain.sent_by(rig.account, nonces.pending, since=before.number) == hash
+    assert await chain.sent_by(rig.account, nonces.pending + 1, since=before.number) is None
+    latest = await chain.block()
+    assert latest is not None
+    assert await chain.sent_by(rig.account, nonces.pending, since=latest.number) is None
+
+
 async def test_suggested_fees(chain: JsonRpcNode) -> None:
     assert 0 < await chain.suggested_tip() <= await chain.suggested_gas_price()
 
