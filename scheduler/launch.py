@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import sys
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from types import FrameType
 from typing import NoReturn
@@ -94,7 +95,9 @@ async def _run(plan: Plan) -> NoReturn:
 
     program = Program(plan)
     await serve(program.assemble, program.pulse, plan.patient)
-    sys.stdout.flush()
+    # Where nobody reads the log any more there is nobody to tell.
+    with suppress(OSError):
+        sys.stdout.flush()
     # At once: the end of the interpreter would wait for a host name that is being resolved, for
     # longer than a stop may take.
     os._exit(0)

@@ -48,8 +48,10 @@ def secrets_in(endpoint: str) -> list[str]:
 def configure(secrets: Sequence[str] = (), environment: Mapping[str, str] = os.environ) -> None:
     """Sends all log lines to standard output; LOG_LEVEL chooses, INFO where it says nothing known.
 
-    Standard error is for the one line with which a program ends in exit status 1 or 2.
+    Standard error is for the one line with which a program ends in exit status 1 or 2. Lines that
+    cannot be written, to a full disk or to a reader that has gone, are lost; work goes on.
     """
+    logging.raiseExceptions = False
     level = environment.get("LOG_LEVEL", "").upper()
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(_WithoutSecrets(secrets))

@@ -95,17 +95,22 @@ async def _assembled(assemble: Callable[[], Awaitable[Work]], pulse: Pulse, pati
 async def _turn(work: Work, pulse: Pulse) -> None:
     trouble, unwritten = Notice(log), Notice(log)
     head: Head | None = None
+    failure: str | None = None
     async for event in _with_pauses(work.follow()):
         if event is not None:
-            head = event.head
+            head, before = event.head, failure
             try:
                 await work.on(event)
             except PASSING as error:
-                trouble.raised(str(error))
+                failure = str(error)
+                # A node that went away is told by what follows its heads: news only if they come.
+                if before is not None or not isinstance(error, NodeUnavailable):
+                    trouble.raised(failure)
             else:
+                failure = None
                 trouble.cleared("Working again")
         try:
-            pulse.beat(head, work.counts(), trouble.text)
+            pulse.beat(head, work.counts(), failure)
         except OSError as error:
             unwritten.raised(f"the sign of life cannot be written: {error}")
         else:
