@@ -36,13 +36,15 @@ class Rig:
         self.node = node
         self.account: Address = node.rpc("eth_accounts")[0].lower()
         block = node.rpc("eth_getBlockByNumber", "latest", False)
-        probe = PROBE if "baseFeePerGas" in block else OLD_PROBE
+        london = "baseFeePerGas" in block
+        self._price = {} if london else {"gasPrice": hex(10**9)}
+        probe = PROBE if london else OLD_PROBE
         sent = [self.send(data=creation(code)) for code in (probe, COUNTER, REVERTER, BURNER)]
         self.probe, self.counter, self.reverter, self.burner = map(self.created, sent)
 
     def send(self, **fields: str) -> Hash:
         """A transaction from the account."""
-        transaction = {"from": self.account, "gas": hex(500_000), **fields}
+        transaction = {"from": self.account, "gas": hex(500_000), **self._price, **fields}
         return str(self.node.rpc("eth_sendTransaction", transaction))
 
     def created(self, hash: Hash) -> Address:

@@ -10,6 +10,7 @@ from scheduler.chain.connection import connect
 from scheduler.chain.errors import NodeUnavailable, RpcError
 from scheduler.chain.model import Call, CallResult, Hash, Head
 from scheduler.chain.node import JsonRpcNode
+from tests import nodes
 from tests.chain.contracts import COUNTED, PROBED, Rig
 
 GWEI = 10**9
@@ -333,3 +334,21 @@ async def test_an_answer_that_makes_no_sense_is_no_answer(chain: JsonRpcNode) ->
     answer = await chain._connection.request("eth_getCode", NOBODY, "latest")
     with pytest.raises(NodeUnavailable, match="cannot be understood"):
         chain._connection.understand(lambda value: int(value, 16), answer)
+
+
+async def test_chain_without_base_fee_is_read_and_simulated() -> None:
+    """As rskj's: the rules of Istanbul, legacy gas prices only."""
+    with nodes.anvil(hardfork="istanbul") as node:
+        rig, chain = Rig(node), JsonRpcNode(connect(node.ws))
+        head = await chain.block()
+        assert head is not None
+        assert (head.base_fee, head.minimum_gas_price) == (None, None)
+        call = Call(rig.probe, sender=rig.account, gas=100_000, gas_price=9 * GWEI)
+        for ahead in (1, 2):
+            (result,) = await chain.simulate(
+                [call], head, head.number + ahead, head.timestamp + ahead, None
+            )
+            gas_price, _, number, timestamp, _ = words(result.data)
+            assert gas_price == 9 * GWEI
+            assert (number, timestamp) == (head.number + ahead, head.timestamp + ahead)
+        await chain.close()
