@@ -45,6 +45,3 @@ class Calendar:
     def since(self, block: int) -> Iterable[Address]:
         """The calls that are known since `block` or later: what a reorg of it takes away."""
         return [call for call, (_, since) in self._known.items() if since >= block]
-
-    def target(self, call: Address) -> int:
-        return self._known[call][0]
