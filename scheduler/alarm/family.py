@@ -11,13 +11,13 @@ from scheduler.alarm.outcomes import judge_execution
 from scheduler.alarm.story import Story
 from scheduler.chain.model import Address, Head, HeadEvent, Log
 from scheduler.chain.protocol import Chain
+from scheduler.errors import NotYet
 from scheduler.transactions.intents import (
     Effects,
     Intent,
     Mined,
     Params,
     Progress,
-    Refused,
     Told,
     Unmined,
     Verdict,
@@ -52,6 +52,11 @@ class Tracked:
     in_loop: bool = False
     done: bool = False
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it still waits for being executed."""
+        return not (self.done or self.status.executed or self.status.cancelled)
+
 
 class AlarmClock:
     """The calls of one Scheduler contract of v0.7, executed by one account."""
@@ -68,13 +73,25 @@ class AlarmClock:
         self._executor = executor
         self._calendar = Calendar()
         self._tracked: dict[Address, Tracked] = {}
-        # What was tracked before the index was walked again, to go on with where terms agree.
+        # What was tracked before a reorg or another walk, to go on with where terms agree.
         self._before: dict[Address, Tracked] = {}
         self._walked_at = 0
         self._current = False
 
     async def observe(self, event: HeadEvent) -> None:
-        """One read of the new blocks' logs, and of the calls that came near; see Family."""
+        """One read of the new blocks' logs, and of the calls that came near; see Family.
+
+        Raises NotYet where the contracts do not answer as those of v0.7 do.
+        """
+        try:
+            await self._observe(event)
+        except abi.NotThisContract as error:
+            raise NotYet(
+                f"what answers at {self.contract} at block {event.head.number} is no Alarm Clock "
+                f"scheduler of v0.7 ({error}); check --address and the node's network"
+            ) from error
+
+    async def _observe(self, event: HeadEvent) -> None:
         current, self._current = self._current, False
         # A reorg below the block at which the index was walked may have changed all of it.
         deep = any(block.number <= self._walked_at for block in event.removed)
@@ -109,21 +126,25 @@ class AlarmClock:
         """Says it in the seed's words; a call whose execution was mined is not tried again."""
         call, target = str(intent.params["call"]), int(intent.params["target"])
         tracked = self._tracked.get(call)
+        if tracked is not None and self._key(tracked.terms) != intent.key:
+            # A reorg has put another call there since: what became of the old one is not its fate.
+            tracked = None
         story = tracked.story if tracked else Story(call, target)
         if tracked and isinstance(progress, Mined | Unmined):
             tracked.done = isinstance(progress, Mined)
-        if isinstance(progress, Refused) and tracked and tracked.status.executed:
-            return
         story.progress(progress)
 
     def counts(self) -> dict[str, int]:
         """How many calls are known, and how many of them are tracked."""
         return {"known": len(self._calendar), "tracked": len(self._tracked)}
 
+    def _key(self, terms: Terms) -> str:
+        return ":".join((NAME, EXECUTE, self._fingerprint, self.contract, terms.subject()))
+
     def _intent(self, tracked: Tracked, head: Head) -> Intent:
         terms = tracked.terms
         return Intent(
-            key=":".join((NAME, EXECUTE, self._fingerprint, self.contract, terms.subject())),
+            key=self._key(terms),
             family=NAME,
             kind=EXECUTE,
             chain=self._fingerprint,
@@ -163,20 +184,22 @@ class AlarmClock:
         targets = await discovery.targets(self._chain, calls, at=event.head.hash)
         for entry, call, target in zip(new, calls, targets, strict=True):
             self._calendar.add(call, target, since=entry.block_number or event.head.number)
-        if event.removed:
-            await self._refresh(list(self._tracked), event.head)
         for entry in logs:
             if entry.address in self._tracked:
                 self._apply(self._tracked[entry.address], entry)
+        if event.removed:
+            # After the logs, which know who did it.
+            await self._refresh(list(self._tracked), event.head)
 
     def _announces(self, entry: Log) -> bool:
         return entry.address == self.contract and entry.topics[0] == abi.CALL_SCHEDULED
 
     def _forget_since(self, block: int) -> None:
-        """A reorg took out `block` and what came after: calls scheduled there do not exist."""
+        """A reorg took out `block` and what came after: calls scheduled there may not exist."""
         for call in self._calendar.since(block):
             self._calendar.remove(call)
-            self._tracked.pop(call, None)
+            if call in self._tracked:
+                self._before[call] = self._tracked.pop(call)
 
     def _apply(self, tracked: Tracked, entry: Log) -> None:
         status = tracked.status
@@ -204,27 +227,41 @@ class AlarmClock:
 
     async def _track(self, head: Head) -> None:
         """Reads the calls whose target came within reach, and says so of those to be executed."""
-        near = [
-            call
-            for call in self._calendar.through(head.number + TRACKED_AHEAD)
-            if call not in self._tracked
-        ]
+        reach = dict.fromkeys([*self._calendar.through(head.number + TRACKED_AHEAD), *self._before])
+        near = [call for call in reach if call in self._calendar and call not in self._tracked]
         found = await discovery.details(self._chain, near, at=head.hash)
-        for call, (terms, status) in zip(near, found, strict=True):
-            before = self._before.get(call)
+        for terms, status in found:
+            before = self._before.get(terms.call)
             if before is not None and before.terms == terms:
-                self._tracked[call] = before
+                self._tracked[terms.call] = self._before.pop(terms.call)
                 self._set_status(before, status, None)
-            else:
-                self._tracked[call] = self._newly_tracked(terms, status, head)
+        self._part_with_the_rest(head)
+        for terms, status in found:
+            if terms.call not in self._tracked:
+                self._begin(terms, status, head)
+
+    def _part_with_the_rest(self, head: Head) -> None:
+        """What was tracked before and is not any more: its window passed, or a reorg removed it."""
+        for tracked in self._before.values():
+            if tracked.is_open and head.number < tracked.terms.last_block:
+                tracked.story.removed()
+            elif tracked.is_open:
+                tracked.story.expired()
         self._before = {}
 
-    def _newly_tracked(self, terms: Terms, status: Status, head: Head) -> Tracked:
-        story = Story(terms.call, terms.target)
-        if not (status.cancelled or status.executed) and head.number < terms.last_block:
+    def _begin(self, terms: Terms, status: Status, head: Head) -> None:
+        """Tracks a call, unless it is too late for it: the index is walked from far back."""
+        if head.number >= terms.last_block:
+            self._calendar.remove(terms.call)
+            return
+        tracked = Tracked(terms, status, Story(terms.call, terms.target))
+        self._tracked[terms.call] = tracked
+        if tracked.is_open:
             log.info("Tracking call: %s", terms.call)
-            story.sleeping(terms.target - LOOP_AHEAD)
-        return Tracked(terms, status, story)
+            tracked.story.sleeping(terms.target - LOOP_AHEAD)
+        if not status.executed:
+            # It was cancelled or claimed while it was too far ahead to be looked at.
+            tracked.story.changed(status, self._executor, None)
 
     async def _enter_loops(self, head: Head) -> None:
         """Two blocks ahead of its target a call is read once more: reads may have been missed."""
@@ -237,17 +274,16 @@ class AlarmClock:
         for call in entering:
             tracked = self._tracked[call]
             tracked.in_loop = True
-            if not (tracked.status.cancelled or tracked.status.executed):
+            if tracked.is_open:
                 tracked.story.entering()
 
     def _drop_past(self, head: Head) -> None:
         """Forgets the calls that no block after `head` can execute."""
         for call in list(self._calendar.through(head.number)):
-            tracked = self._tracked.get(call)
-            if tracked is None or head.number < tracked.terms.last_block:
+            tracked = self._tracked[call]
+            if head.number < tracked.terms.last_block:
                 continue
-            status = tracked.status
-            if not (tracked.done or status.executed or status.cancelled):
+            if tracked.is_open:
                 tracked.story.expired()
             self._calendar.remove(call)
             del self._tracked[call]

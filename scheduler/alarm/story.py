@@ -27,6 +27,7 @@ class Story:
         self._log.parent = logging.getLogger()
         self._target = target
         self._refusal: str | None = None
+        self._attempted = False
 
     def sleeping(self, until: int) -> None:
         self._log.info("Sleeping until %d", until)
@@ -37,12 +38,17 @@ class Story:
     def expired(self) -> None:
         self._log.error("Call window expired")
 
+    def removed(self) -> None:
+        self._log.warning("A reorg removed the call; it is not scheduled any more")
+
     def changed(self, status: Status, us: Address, block: int | None) -> None:
         """What the chain says of the call is new; `block` is where, if that is known."""
         where = "" if block is None else f" at block {block}"
         if status.executed:
             who = f" by {status.executor}" if status.executor else ""
-            if status.executor != us:
+            # Where nobody knows who did it, and it may have been us, our outcome will tell.
+            ours = status.executor == us or (status.executor is None and self._attempted)
+            if not ours:
                 self._log.info("Call has already been executed%s%s", who, where)
         elif status.cancelled:
             self._log.info("Call has been cancelled%s", where)
@@ -52,6 +58,7 @@ class Story:
     def progress(self, progress: Progress) -> None:
         """What became of our execution of it."""
         if isinstance(progress, Attempting):
+            self._attempted = True
             self._log.info("Attempting to execute call")
         elif isinstance(progress, Accepted):
             self._log.info("Transaction accepted.")
@@ -85,13 +92,13 @@ class Story:
     def _refused(self, refused: Refused) -> None:
         """Once for each reason, however many blocks it lasts."""
         verdict = refused.verdict
-        # A loss is told with numbers that change with every block's price; the reason does not.
-        reason = verdict.kind.value if verdict.earned else verdict.detail
         if verdict.kind is OutcomeKind.ABANDONED:
             text = f"Scheduler cannot pay for the call: {verdict.detail}"
+            # It is told with numbers that change with every block's price; the reason does not.
             reason = verdict.kind.value
         else:
             text = f"Not executing the call: {verdict.kind.value}: {verdict.detail}"
+            reason = verdict.detail
         if reason != self._refusal:
             self._log.warning("%s", text)
         self._refusal = reason
