@@ -107,7 +107,6 @@ class _Section(BaseModel):
         extra="forbid",
         frozen=True,
         alias_generator=lambda name: name.replace("_", "-"),
-        populate_by_name=True,
     )
 
 
@@ -157,8 +156,10 @@ class Settings(_Section):
 
         Raises Misconfigured.
         """
-        given = {name: value for name, value in values.items() if value is not None}
-        return _validated({**self.model_dump(), **given}, "the command line", _OPTIONS)
+        given = {
+            name.replace("_", "-"): value for name, value in values.items() if value is not None
+        }
+        return _validated({**self.model_dump(by_alias=True), **given}, "the command line", _OPTIONS)
 
     def journal_path(self) -> Path:
         """Where the journal is.

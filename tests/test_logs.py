@@ -1,0 +1,30 @@
+"""Log lines as operators know them, without secrets."""
+
+import pytest
+
+from scheduler.logs import secrets_in, without
+
+KEY = "0123456789abcdef0123"
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "secrets"),
+    [
+        ("/data/ethereum/geth.ipc", set()),
+        ("http://127.0.0.1:8545", set()),
+        ("wss://public-node.example/websocket/v3/mainnet", set()),
+        (f"https://mainnet.example/v3/{KEY}", {KEY}),
+        (f"wss://mainnet.example/?apikey={KEY}&x=1", {KEY}),
+        ("http://user:pa%21ss@127.0.0.1:8545/", {"pa%21ss", "pa!ss"}),
+    ],
+)
+def test_the_secrets_of_an_endpoint_are_its_password_and_long_pieces(
+    endpoint: str, secrets: set[str]
+) -> None:
+    assert set(secrets_in(endpoint)) == secrets
+
+
+def test_the_longer_secret_is_taken_out_first() -> None:
+    """Else what is left of it would be shown."""
+    endpoint = f"http://user:{KEY[:4]}@127.0.0.1/{KEY}"
+    assert without(secrets_in(endpoint), f"no project {KEY}") == "no project …"
