@@ -136,7 +136,9 @@ class Follower:
                 yield latest
             else:
                 doubted = False
-                yield await self._complete(item)
+                # After a slow round several may wait: what was decided on an old one would come
+                # late. The blocks between are fetched.
+                yield await self._complete(subscription.last() or item)
 
     async def _polled(self) -> AsyncGenerator[Head, None]:
         while True:

@@ -66,3 +66,9 @@ class Subscription:
         if self._failure is not None:
             raise self._failure
         raise TimeoutError(f"nothing reported within {patience:g} s")
+
+    def last(self) -> Json:
+        """The last of the items that wait, all of which are then taken; None where none does."""
+        last = self._items.pop() if self._items else None
+        self._items.clear()
+        return last

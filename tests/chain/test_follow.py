@@ -3,7 +3,7 @@
 import asyncio
 import statistics
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -253,6 +253,33 @@ async def test_reported_block_costs_no_request(anvil: Node) -> None:
             await watched.until_at(anvil)
         assert len(watched.events) == 6
         assert relay.methods == []
+
+
+async def test_after_a_slow_round_the_newest_head_comes_next(anvil: Node) -> None:
+    """What waits is told as one event, so that nothing is decided on a head that is past."""
+    reported = asyncio.Semaphore(0)
+
+    def counted(message: Message) -> Message:
+        if message.get("method") == "eth_subscription":
+            reported.release()
+        return message
+
+    async with Relay(anvil.ws).running() as relay:
+        relay.edit = counted
+        connection = connect(relay.url)
+        async with aclosing(Follower(connection, BlockSage(base=1)).events()) as events:
+            first = await anext(events)
+            mine(anvil)
+            await anext(events)
+            mine(anvil, 5)
+            for _ in range(6):
+                await reported.acquire()
+            # An answer on the same connection comes after what was reported before it.
+            assert await connection.request("eth_blockNumber") == hex(first.head.number + 6)
+            event = await anext(events)
+        await connection.close()
+    assert [block.number for block in event.added] == [first.head.number + n for n in range(2, 7)]
+    assert event.head == event.added[-1]
 
 
 async def test_polling_notices_a_block_soon(anvil: Node) -> None:
