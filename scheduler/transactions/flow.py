@@ -20,12 +20,13 @@ class Flow:
         """Sends what is due after `event`'s head, then looks what became of what was sent.
 
         In this order, since what is due has until the next block, and receipts have not. Raises
-        NotYet where something due could not be sent, NodeUnavailable, JournalUnavailable.
+        NotYet where something due could not be sent, NodeUnavailable, RpcError,
+        JournalUnavailable: whatever prevents sending, what was sent is looked after.
         """
-        trouble: NotYet | None = None
+        trouble: Exception | None = None
         try:
             await self._act(event)
-        except NotYet as error:
+        except Exception as error:
             trouble = error
         self.in_flight = await self._receipts.follow(event)
         if trouble is not None:
@@ -40,3 +41,5 @@ class Flow:
         attempts = await self._sender.commit(prepared, event.head)
         if attempts:
             await self._sender.broadcast(attempts)
+        if self._sender.shortage is not None:
+            raise NotYet(self._sender.shortage)

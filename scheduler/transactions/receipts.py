@@ -17,6 +17,8 @@ class Receipts:
         self._desk = desk
         self._sender = sender
         self._confirmations = confirmations
+        # Blocks were removed, or may have been, since everything mined was asked for.
+        self._doubtful = True
 
     async def follow(self, event: HeadEvent) -> int:
         """Brings the journal up to what `event`'s head says; how many attempts remain open.
@@ -24,12 +26,13 @@ class Receipts:
         Asks for the receipts of what is pending, of what became final, and, where blocks were
         removed, of everything that was mined. Raises NodeUnavailable, JournalUnavailable.
         """
+        self._doubtful = self._doubtful or event.rebased or bool(event.removed)
         attempts = [
             attempt
             for attempt in self._desk.journal.open_attempts(self._desk.account)
             if self._desk.family(attempt.intent) is not None
         ]
-        asked = [attempt for attempt in attempts if self._to_ask(attempt, event)]
+        asked = [attempt for attempt in attempts if self._to_ask(attempt, event.head)]
         receipts = await self._desk.node.receipts([attempt.hash or "" for attempt in asked])
         missing = []
         for attempt, receipt in zip(asked, receipts, strict=True):
@@ -41,17 +44,17 @@ class Receipts:
                 self._mine(attempt, receipt)
             elif attempt.head_number < event.head.number:
                 missing.append(attempt)
+        self._doubtful = False
         unsent = [attempt for attempt in attempts if attempt.hash is None]
         await self._send_again(missing, unsent)
         return len(attempts)
 
-    def _to_ask(self, attempt: Attempt, event: HeadEvent) -> bool:
+    def _to_ask(self, attempt: Attempt, head: Head) -> bool:
         if attempt.hash is None:
             return False
         if attempt.block_number is None:
             return True
-        doubtful = bool(event.removed) or event.rebased
-        return doubtful or self._deep_enough(attempt, event.head)
+        return self._doubtful or self._deep_enough(attempt, head)
 
     def _deep_enough(self, attempt: Attempt, head: Head) -> bool:
         assert attempt.block_number is not None

@@ -11,15 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from scheduler.chain.errors import NodeUnavailable, RpcError
-from scheduler.chain.model import Call, CallResult, Head
+from scheduler.chain.model import Hash, Head
 from scheduler.chain.protocol import Node
 from scheduler.errors import NotYet
 from scheduler.notices import Notice
-from scheduler.transactions.encoding import DynamicFee, Fee, LegacyFee, Transaction
+from scheduler.transactions.encoding import Fee, Transaction
 from scheduler.transactions.fees import (
     FeePolicy,
     FeeTooHigh,
-    base_fee_after,
     first_price,
     price_at,
 )
@@ -42,15 +41,16 @@ from scheduler.transactions.journal import (
     Prepared,
 )
 from scheduler.transactions.signers import Signer
-from scheduler.transactions.states import IntentState, OutcomeKind
+from scheduler.transactions.simulation import Aim, simulated
+from scheduler.transactions.states import AttemptState, IntentState, OutcomeKind
 
 log = logging.getLogger("SENDER")
 
-# geth's default --rpc.gascap, which bounds all calls of one eth_simulateV1 together (1.16.7).
-SIMULATION_GAS = 50_000_000
-
 # What the nodes say to a transaction that they have: geth 1.16.7 and rskj, anvil 1.7.1.
 ALREADY_KNOWN = ("already known", "already imported")
+
+
+SYNCING = "the node is syncing; nothing is sent until it has caught up"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +77,11 @@ class Sender:
     """Gets intents into slots, once each."""
 
     def __init__(self, desk: Desk) -> None:
+        """`shortage` says that the account has too little ether for what is due, while it has."""
         self._desk = desk
-        self._trouble = Notice(log)
+        self.shortage: str | None = None
+        self._unanswered = Notice(log)
+        self._refusals: dict[int, str] = {}
 
     async def admit(self) -> None:
         """Lets a journal that never sent from this account begin; does nothing for another.
@@ -89,6 +92,8 @@ class Sender:
         desk = self._desk
         if desk.journal.admitted(desk.account):
             return
+        if await desk.node.syncing():
+            raise NotYet(SYNCING)
         nonces = await desk.node.nonces(desk.account.address)
         if nonces.pending != nonces.latest:
             raise NotYet(
@@ -114,6 +119,7 @@ class Sender:
             if states.get(intent.key, IntentState.PLANNED) is IntentState.PLANNED
         ]
         if not fresh:
+            self.shortage = None
             return []
         await self.admit()
         fee, syncing, nonces, [balance] = await asyncio.gather(
@@ -123,12 +129,13 @@ class Sender:
             desk.node.balances([desk.account.address], at=head.hash),
         )
         if syncing:
-            raise NotYet("the node is syncing; nothing is sent until it has caught up")
+            raise NotYet(SYNCING)
         affordable = self._affordable(fresh, fee, balance)
         # The node's pool may hold transactions that the journal does not know: never replace one.
         nonce = max(desk.journal.next_nonce(desk.account), nonces.pending)
         transactions: list[tuple[Intent, Transaction]] = []
-        verdicts = await self._simulate(affordable, head, blocks_ahead, fee)
+        aim = Aim(desk.account.address, head, blocks_ahead, fee)
+        verdicts = await self._verdicts(affordable, aim)
         for intent, verdict in zip(affordable, verdicts, strict=True):
             if verdict.kind not in intent.worth_sending:
                 self._tell(intent.told, Refused(verdict))
@@ -141,22 +148,24 @@ class Sender:
         """Writes the slots and attempts of all in one transaction; they may leave when it returns.
 
         Leaves out what is not due in the block after `head` (any more), and intents that have
-        found a slot meanwhile. Where another process was given a nonce first, the bytes are
-        discarded and signed again with the next. Raises as `prepare` does.
+        found a slot meanwhile. Bytes whose nonce another transaction was given meanwhile, or that
+        would leave a gap before them, are discarded and signed again. Raises as `prepare` does.
         """
         desk = self._desk
         aimed = head.number + 1
+        # Below it are nonces that the node, and not only the journal, knows to be taken.
+        lowest = min((item.transaction.nonce for item in prepared), default=0)
         rest = [
             item for item in prepared if item.intent.first_block <= aimed <= item.intent.last_block
         ]
         while rest:
+            rest = await self._numbered(rest, max(lowest, desk.journal.next_nonce(desk.account)))
             try:
                 attempts = desk.journal.reserve(desk.account, rest)
             except IntentTaken as taken:
                 rest = [item for item in rest if item.intent.key != taken.key]
-                rest = await self._renumbered(rest)
             except NonceTaken:
-                rest = await self._renumbered(rest)
+                continue
             else:
                 for attempt in attempts:
                     self._tell(attempt.intent, Attempting(attempt.nonce))
@@ -172,36 +181,43 @@ class Sender:
         try:
             answers = await self._send(attempts)
         except NodeUnavailable as error:
-            log.warning(
-                "sending %d transactions was not answered (%s); they may be at the node, "
-                "and are sent again, unchanged, until they are seen",
-                len(attempts),
-                error,
+            self._unanswered.raised(
+                f"sending was not answered ({error}); the transactions may be at the node, and are "
+                "sent again, unchanged, until they are seen"
             )
             return
-        taken = []
+        self._unanswered.cleared("Sending is answered again")
+        taken: list[tuple[Attempt, Hash]] = []
         for attempt, answer in zip(attempts, answers, strict=True):
-            if isinstance(answer, RpcError) and attempt.hash and _already_known(answer):
-                answer = attempt.hash
-            if isinstance(answer, RpcError):
-                log.warning(
-                    "nonce %d: the node answered %r; the transaction stays in its slot and is "
-                    "sent again, unchanged",
-                    attempt.nonce,
-                    answer.message,
-                )
+            if not isinstance(answer, RpcError):
+                # A node that answers another hash does not change what the bytes' hash is.
+                taken.append((attempt, attempt.hash or answer))
+            elif attempt.hash is not None and _already_known(answer):
+                taken.append((attempt, attempt.hash))
             else:
-                taken.append((attempt, answer))
+                self._refused(attempt, answer)
         self._desk.journal.broadcast(taken)
         for attempt, hash_ in taken:
+            self._refusals.pop(attempt.id, None)
             self._tell(attempt.intent, Accepted(hash_))
 
-    async def _send(self, attempts: Sequence[Attempt]) -> list[str | RpcError]:
+    def _refused(self, attempt: Attempt, answer: RpcError) -> None:
+        """Says why the node did not take it, once for each reason, however often it is sent."""
+        if self._refusals.get(attempt.id) != answer.message:
+            self._refusals[attempt.id] = answer.message
+            log.warning(
+                "nonce %d: the node answered %r; the transaction stays in its slot and is "
+                "sent again, unchanged",
+                attempt.nonce,
+                answer.message,
+            )
+
+    async def _send(self, attempts: Sequence[Attempt]) -> list[Hash | RpcError]:
         if all(attempt.raw is not None for attempt in attempts):
             return await self._desk.node.send_raw([attempt.raw or b"" for attempt in attempts])
         return [await self._send_one(attempt) for attempt in attempts]
 
-    async def _send_one(self, attempt: Attempt) -> str | RpcError:
+    async def _send_one(self, attempt: Attempt) -> Hash | RpcError:
         """For nodes that sign only what they send: the identical request, as often as needed."""
         node = self._desk.node
         if attempt.raw is not None:
@@ -232,19 +248,23 @@ class Sender:
         desk = self._desk
         address = desk.account.address
         funds = balance - sum(
-            _worst_cost(attempt.fields) for attempt in desk.journal.open_attempts(desk.account)
+            _worst_cost(attempt.fields)
+            for attempt in desk.journal.open_attempts(desk.account)
+            # What is mined is paid for: the balance is what was left.
+            if attempt.state is not AttemptState.MINED
         )
         affordable: list[Intent] = []
         for intent in intents:
             funds -= _worst_cost(self._transaction(intent, 0, fee).rpc_fields(address))
             if funds < 0:
-                self._trouble.raised(
+                # The amounts are those of its beginning: news with every block is no news.
+                self.shortage = self.shortage or (
                     f"{address} has {balance} wei, {-funds} wei less than what is due may cost; "
                     "send ether to it"
                 )
                 return affordable
             affordable.append(intent)
-        self._trouble.cleared(f"{address} has enough ether again")
+        self.shortage = None
         return affordable
 
     def _transaction(self, intent: Intent, nonce: int, fee: Fee) -> Transaction:
@@ -252,49 +272,24 @@ class Sender:
             self._desk.chain_id, nonce, intent.to, intent.value, intent.gas, intent.data, fee
         )
 
-    async def _simulate(
-        self, intents: Sequence[Intent], head: Head, blocks_ahead: int, fee: Fee
-    ) -> list[Verdict]:
-        """What each would do in the block aimed at: the families' verdicts, and what it costs."""
-        base_fee = None if head.base_fee is None else base_fee_after(head.base_fee, blocks_ahead)
-        results: list[CallResult] = []
-        for batch in _within_gas(intents, min(head.gas_limit, SIMULATION_GAS)):
-            results += await self._desk.node.simulate(
-                [self._call(intent, fee) for intent in batch],
-                on=head,
-                number=head.number + blocks_ahead,
-                # The earliest possible: a block is at least a second after its parent.
-                timestamp=head.timestamp + blocks_ahead,
-                base_fee=base_fee,
-            )
-        price = price_at(fee, base_fee)
+    async def _verdicts(self, intents: Sequence[Intent], aim: Aim) -> list[Verdict]:
+        """What the families say of what each would do in the block aimed at."""
+        effects = await simulated(self._desk.node, intents, aim)
+        price = price_at(aim.fee, aim.base_fee)
         return [
-            self._verdict(intent, result, price)
-            for intent, result in zip(intents, results, strict=True)
+            self._verdict(intent, effect, price)
+            for intent, effect in zip(intents, effects, strict=True)
         ]
 
-    def _call(self, intent: Intent, fee: Fee) -> Call:
-        return Call(
-            to=intent.to,
-            data=intent.data,
-            sender=self._desk.account.address,
-            value=intent.value,
-            gas=intent.gas,
-            gas_price=fee.gas_price if isinstance(fee, LegacyFee) else None,
-            max_fee=fee.max_fee if isinstance(fee, DynamicFee) else None,
-            tip=fee.tip if isinstance(fee, DynamicFee) else None,
-        )
-
-    def _verdict(self, intent: Intent, result: CallResult, price: int) -> Verdict:
+    def _verdict(self, intent: Intent, effects: Effects, price: int) -> Verdict:
         family = self._desk.family(intent.told)
         assert family is not None, "intents come from the families of this desk"
-        effects = Effects(result.ok, result.logs, result.gas_used, result.error)
         verdict = family.judge(intent.kind, intent.params, effects)
-        cost = result.gas_used * price - verdict.earned
+        cost = effects.gas_used * price - verdict.earned
         if verdict.kind in intent.worth_sending and cost > intent.max_cost:
             return Verdict(
                 OutcomeKind.ABANDONED,
-                f"it would cost {result.gas_used * price} wei and pay {verdict.earned} wei",
+                f"it would cost {effects.gas_used * price} wei and pay {verdict.earned} wei",
             )
         return verdict
 
@@ -307,14 +302,13 @@ class Sender:
             for (intent, transaction), signature in zip(transactions, signed, strict=True)
         ]
 
-    async def _renumbered(self, items: Sequence[Prepared]) -> list[Prepared]:
-        """The same transactions from the journal's next nonce on, signed again."""
-        if not items:
-            return []
-        first = self._desk.journal.next_nonce(self._desk.account)
+    async def _numbered(self, items: Sequence[Prepared], first: int) -> list[Prepared]:
+        """The same transactions with the nonces from `first` on, signed again where they differ."""
+        if [item.transaction.nonce for item in items] == list(range(first, first + len(items))):
+            return list(items)
         transactions = [
-            (item.intent, item.transaction.with_nonce(first + offset))
-            for offset, item in enumerate(items)
+            (item.intent, item.transaction.with_nonce(nonce))
+            for nonce, item in enumerate(items, first)
         ]
         return await self._signed(transactions, items[0].head_number)
 
@@ -322,19 +316,6 @@ class Sender:
         family = self._desk.family(told)
         if family is not None:
             family.told(told, progress)
-
-
-def _within_gas(intents: Sequence[Intent], limit: int) -> list[list[Intent]]:
-    """The intents in order, in batches whose gas limits together stay within `limit`."""
-    batches: list[list[Intent]] = [[]]
-    total = 0
-    for intent in intents:
-        if batches[-1] and total + intent.gas > limit:
-            batches.append([])
-            total = 0
-        batches[-1].append(intent)
-        total += intent.gas
-    return batches
 
 
 def _worst_cost(fields: Mapping[str, str]) -> int:

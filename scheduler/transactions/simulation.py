@@ -1,0 +1,105 @@
+"""What transactions would do in the block aimed at, before any of them is signed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from scheduler.chain.errors import RpcError
+from scheduler.chain.model import Address, Call, CallResult, Head
+from scheduler.chain.protocol import Chain
+from scheduler.transactions.encoding import DynamicFee, Fee, LegacyFee
+from scheduler.transactions.fees import base_fee_after
+from scheduler.transactions.intents import Effects, Intent
+
+# geth's default --rpc.gascap, which bounds all calls of one eth_simulateV1 together (1.16.7).
+SIMULATION_GAS = 50_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """In which block transactions of `sender` are to be: so many after `head`, at this price."""
+
+    sender: Address
+    head: Head
+    blocks_ahead: int
+    fee: Fee
+
+    @property
+    def base_fee(self) -> int | None:
+        """The highest that the block can have, wei per gas; None on chains without."""
+        if self.head.base_fee is None:
+            return None
+        return base_fee_after(self.head.base_fee, self.blocks_ahead)
+
+
+async def simulated(chain: Chain, intents: Sequence[Intent], aim: Aim) -> list[Effects]:
+    """What each would do, one after the other. Raises NodeUnavailable, RpcError."""
+    effects: list[Effects] = []
+    for batch in _within_gas(intents, min(aim.head.gas_limit, SIMULATION_GAS)):
+        try:
+            effects += await _together(chain, batch, aim)
+        except RpcError:
+            await _together(chain, [], aim)  # raises, where it is not about the calls
+            effects += await _apart(chain, batch, aim)
+    return effects
+
+
+async def _together(chain: Chain, intents: Sequence[Intent], aim: Aim) -> list[Effects]:
+    if intents and intents[0].gas > aim.head.gas_limit:  # then it is alone; anvil 1.7 takes it
+        return [Effects(False, (), 0, f"more gas than a block has: {aim.head.gas_limit}")]
+    results = await chain.simulate(
+        [_call(intent, aim) for intent in intents],
+        on=aim.head,
+        number=aim.head.number + aim.blocks_ahead,
+        # The earliest possible: a block is at least a second after its parent.
+        timestamp=aim.head.timestamp + aim.blocks_ahead,
+        base_fee=aim.base_fee,
+    )
+    return [_effects(result) for result in results]
+
+
+async def _apart(chain: Chain, intents: Sequence[Intent], aim: Aim) -> list[Effects]:
+    """The effects where the nodes refuse to simulate all for the sake of one.
+
+    They do so where a call could not be included at all: too little gas to begin with, too little
+    ether. The error is that one's effect, and must not keep the others back: halves are tried
+    until it is alone.
+    """
+    try:
+        return await _together(chain, intents, aim)
+    except RpcError as error:
+        if len(intents) == 1:
+            return [Effects(False, (), 0, error.message)]
+    middle = len(intents) // 2
+    first = await _apart(chain, intents[:middle], aim)
+    return first + await _apart(chain, intents[middle:], aim)
+
+
+def _effects(result: CallResult) -> Effects:
+    return Effects(result.ok, result.logs, result.gas_used, result.error)
+
+
+def _call(intent: Intent, aim: Aim) -> Call:
+    fee = aim.fee
+    return Call(
+        to=intent.to,
+        data=intent.data,
+        sender=aim.sender,
+        value=intent.value,
+        gas=intent.gas,
+        gas_price=fee.gas_price if isinstance(fee, LegacyFee) else None,
+        max_fee=fee.max_fee if isinstance(fee, DynamicFee) else None,
+        tip=fee.tip if isinstance(fee, DynamicFee) else None,
+    )
+
+
+def _within_gas(intents: Sequence[Intent], limit: int) -> list[list[Intent]]:
+    """The intents in order, in batches whose gas limits together stay within `limit`."""
+    batches: list[list[Intent]] = [[]]
+    total = 0
+    for intent in intents:
+        if batches[-1] and total + intent.gas > limit:
+            batches.append([])
+            total = 0
+        batches[-1].append(intent)
+        total += intent.gas
+    return batches

@@ -1,0 +1,316 @@
+"""A tiny family on a real node, and what a test may put between the node and the sender."""
+
+import asyncio
+import itertools
+import json
+import sqlite3
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, cast
+
+from eth_keys.datatypes import PrivateKey
+from eth_utils.crypto import keccak
+
+from scheduler.chain.connection import connect
+from scheduler.chain.errors import METHOD_NOT_FOUND, NodeUnavailable, RpcError
+from scheduler.chain.fingerprint import fingerprint
+from scheduler.chain.model import Address, Hash, Head, HeadEvent
+from scheduler.chain.node import JsonRpcNode
+from scheduler.chain.protocol import Node as NodeProtocol
+from scheduler.devchain.accounts import receipt_of
+from scheduler.devchain.compiler import own_contracts
+from scheduler.devchain.endpoint import Endpoint
+from scheduler.devchain.nodes import Node
+from scheduler.transactions.fees import FeePolicy
+from scheduler.transactions.flow import Flow
+from scheduler.transactions.intents import Effects, Intent, Mined, Params, Progress, Told, Verdict
+from scheduler.transactions.journal import Account, Attempt, Journal, Prepared
+from scheduler.transactions.sender import Desk, Sender
+from scheduler.transactions.signers import KeystoreSigner, NodeSigner, Signer
+from scheduler.transactions.states import OutcomeKind
+
+HIT = keccak(text="hit()")[:4]
+VIEW = keccak(text="total()")[:4]
+HIT_TOPIC = "0x" + keccak(text="Hit(address,uint256,uint256)").hex()
+ETHER = 10**18
+CONFIRMATIONS = 2
+
+_numbers = itertools.count(1)
+
+
+class Bench:
+    """A node, shared by the tests of a file, with the contracts Counter and Reverter.
+
+    Tests that share it use accounts of their own. Anvil mines only when told to.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.endpoint = Endpoint(node.http)
+        self.is_anvil = node.kind == "anvil"
+        self.rich = str(self.endpoint.request("eth_accounts")[0]).lower()
+        self.unlocked = iter(str(a).lower() for a in self.endpoint.request("eth_accounts")[1:])
+
+    @cached_property
+    def counter(self) -> Address:
+        return self._deployed("Counter")
+
+    @cached_property
+    def reverter(self) -> Address:
+        return self._deployed("Reverter")
+
+    @property
+    def head(self) -> int:
+        return self.endpoint.number("eth_blockNumber")
+
+    def hits(self, account: Address) -> int:
+        """How often the account has hit the counter, as the chain has it."""
+        data = "0x" + keccak(text="hits(address)")[:4].hex() + account[2:].rjust(64, "0")
+        return self.endpoint.number("eth_call", {"to": self.counter, "data": data}, "latest")
+
+    def nonce(self, account: Address, at: str = "latest") -> int:
+        return self.endpoint.number("eth_getTransactionCount", account, at)
+
+    def key(self, balance: int = ETHER) -> PrivateKey:
+        """The key of a new account with so many wei."""
+        key = PrivateKey(keccak(text=f"account {next(_numbers)} of {self.node.port}"))
+        address = key.public_key.to_address()
+        if self.is_anvil:
+            self.endpoint.request("anvil_setBalance", address, hex(balance))
+            self.mine()
+        elif balance:
+            self._transact({"to": address, "value": hex(balance)})
+        return key
+
+    def mine(self, blocks: int = 1) -> None:
+        """Mines on anvil; geth mines by itself, every second, and is waited for."""
+        if self.is_anvil:
+            self.endpoint.request("anvil_mine", hex(blocks))
+        else:
+            goal = self.head + blocks
+            while self.head < goal:
+                self.endpoint.request("web3_clientVersion")
+
+    def _deployed(self, name: str) -> Address:
+        receipt = self._transact({"data": "0x" + own_contracts()[name].code.hex()})
+        return str(receipt["contractAddress"]).lower()
+
+    def _transact(self, fields: dict[str, str]) -> dict[str, Any]:
+        sent = self.endpoint.request(
+            "eth_sendTransaction", {"from": self.rich, "gas": hex(1_000_000), **fields}
+        )
+        if self.is_anvil:
+            self.mine()
+        return receipt_of(self.endpoint, sent)
+
+
+class Between:
+    """The real node, except for what a test tells it to do otherwise.
+
+    It is also the witness of invariant 1: whatever is sent must be in the journal's file before,
+    as a second connection reads it.
+    """
+
+    def __init__(self, node: JsonRpcNode, journal: Path) -> None:
+        self._node = node
+        self._journal = journal
+        self.sent: list[Hash] = []
+        self.requested: list[dict[str, str]] = []
+        self.answer_lost = False
+        self.unreachable = False
+        self.says_syncing = False
+        self.signs = True
+        self.edits: Mapping[str, str] = {}
+        self.refusal: RpcError | None = None
+        self.wrong_hash: Hash | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._node, name)
+
+    async def syncing(self) -> bool:
+        return self.says_syncing or await self._node.syncing()
+
+    async def send_raw(self, raws: Sequence[bytes]) -> list[Hash | RpcError]:
+        hashes = ["0x" + keccak(raw).hex() for raw in raws]
+        known = {hash for (hash,) in self._read("SELECT hash FROM attempts")}
+        assert set(hashes) <= known, "sent what is not in the journal"
+        self._reachable()
+        self.sent += hashes
+        if self.refusal is not None:
+            return [self.refusal for _ in raws]
+        answers = await self._node.send_raw(raws)
+        self._answered()
+        return answers if self.wrong_hash is None else [self.wrong_hash for _ in raws]
+
+    async def sign_transaction(self, fields: Mapping[str, object]) -> bytes:
+        if not self.signs:
+            raise RpcError(METHOD_NOT_FOUND, "the method eth_signTransaction does not exist")
+        return await self._node.sign_transaction({**fields, **self.edits})
+
+    async def send_transaction(self, fields: Mapping[str, object]) -> Hash:
+        journaled = [json.loads(text) for (text,) in self._read("SELECT fields FROM attempts")]
+        assert dict(fields) in journaled, "asked for what is not in the journal"
+        self._reachable()
+        self.requested.append(cast(dict[str, str], dict(fields)))
+        hash = await self._node.send_transaction(fields)
+        self._answered()
+        return hash
+
+    def _reachable(self) -> None:
+        if self.unreachable:
+            raise NodeUnavailable("the node does not answer")
+
+    def _answered(self) -> None:
+        if self.answer_lost:
+            raise NodeUnavailable("the connection was closed")
+
+    def _read(self, sql: str) -> list[tuple[Any, ...]]:
+        connection = sqlite3.connect(self._journal)
+        try:
+            return connection.execute(sql).fetchall()
+        finally:
+            connection.close()
+
+
+@dataclass
+class Touches:
+    """A family whose intents hit the Counter, judged by the event that it emits."""
+
+    contract: Address
+    name: str = "tests"
+    wishes: list[Intent] = field(default_factory=list)
+    heard: list[tuple[str, Progress]] = field(default_factory=list)
+
+    async def observe(self, event: HeadEvent) -> None:
+        pass
+
+    def due(self, head: Head) -> list[Intent]:
+        return [w for w in self.wishes if w.first_block <= head.number + 1 <= w.last_block]
+
+    def judge(self, kind: str, params: Params, effects: Effects) -> Verdict:
+        if not effects.ok:
+            return Verdict(OutcomeKind.REVERTED, effects.error or "reverted")
+        if any(log.topics[0] == HIT_TOPIC for log in effects.logs):
+            return Verdict(OutcomeKind.SUCCEEDED, "hit")
+        return Verdict(OutcomeKind.NO_EFFECT, "nothing was hit")
+
+    def still_useful(self, kind: str, params: Params, head: Head) -> bool:
+        return True
+
+    def told(self, intent: Told, progress: Progress) -> None:
+        self.heard.append((intent.key, progress))
+
+    def story(self, key: str) -> list[str]:
+        """What was told of an intent, as the names of the steps; outcomes by their kind."""
+        return [
+            progress.verdict.kind.value if isinstance(progress, Mined) else type(progress).__name__
+            for told, progress in self.heard
+            if told == key
+        ]
+
+
+class Office:
+    """One program's sender with its journal, on a bench."""
+
+    def __init__(self, bench: Bench, node: Between, desk: Desk, path: Path) -> None:
+        self.bench = bench
+        self.node = node
+        self.desk = desk
+        self.path = path
+        self.journal = desk.journal
+        self.family = cast(Touches, desk.families[0])
+        self.sender = Sender(desk)
+        self.flow = Flow(desk, CONFIRMATIONS)
+
+    @property
+    def address(self) -> Address:
+        return self.desk.account.address
+
+    @property
+    def hits(self) -> int:
+        return self.bench.hits(self.address)
+
+    def wish(self, key: str = "one", **fields: Any) -> Intent:
+        """An intent to hit the counter once, which costs at most an ether."""
+        values: dict[str, Any] = {
+            "family": self.family.name,
+            "kind": "hit",
+            "chain": self.desk.account.chain,
+            "contract": self.family.contract,
+            "params": {"name": key},
+            "to": self.bench.counter,
+            "data": HIT,
+            "gas": 100_000,
+            "first_block": 0,
+            "last_block": 2**31,
+            "max_cost": ETHER,
+            **fields,
+        }
+        return Intent(key=key, **values)
+
+    def want(self, *intents: Intent) -> None:
+        """Makes these due, and nothing else."""
+        self.family.wishes = list(intents)
+
+    async def head(self) -> Head:
+        head = await self.node.block()
+        assert head is not None
+        return head
+
+    async def turn(self, removed: Sequence[Head] = (), rebased: bool = False) -> Head:
+        """One turn of the flow with the chain's head as it is now."""
+        head = await self.head()
+        await self.flow.on(HeadEvent(head, (head,), tuple(removed), rebased))
+        return head
+
+    async def mine_and_turn(self, blocks: int = 1) -> None:
+        """Lets the node mine, one turn for each block."""
+        for _ in range(blocks):
+            await asyncio.to_thread(self.bench.mine)
+            await self.turn()
+
+    async def until_mined(self, key: str = "one") -> None:
+        """Turns with every block until an outcome of the intent was told."""
+        for _ in range(20):
+            if any(isinstance(said, Mined) for told, said in self.family.heard if told == key):
+                return
+            await self.mine_and_turn()
+        raise AssertionError(f"{key} was not mined; {self.family.heard}")
+
+    async def prepared(self, *intents: Intent) -> list[Prepared]:
+        return await self.sender.prepare(intents, await self.head())
+
+    def open_attempts(self) -> list[Attempt]:
+        return self.journal.open_attempts(self.desk.account)
+
+
+@asynccontextmanager
+async def office(
+    bench: Bench, path: Path, who: "PrivateKey | Address", policy: FeePolicy | None = None
+) -> AsyncIterator[Office]:
+    """An office that signs with a key, or for an account that the node has unlocked."""
+    bench.counter  # noqa: B018 - its deployment must not be among the account's pending ones
+    real = JsonRpcNode(connect(str(bench.node.ipc)))
+    node = Between(real, path)
+    signer: Signer = NodeSigner(node, who) if isinstance(who, str) else KeystoreSigner(who)
+    account = Account(await fingerprint(real, development=True), signer.address)
+    journal = Journal.open(path)
+    family = Touches(bench.counter)
+    desk = Desk(
+        cast(NodeProtocol, node), 1337, account, signer, journal, policy or FeePolicy(), [family]
+    )
+    try:
+        yield Office(bench, node, desk, path)
+    finally:
+        journal.close()
+        await real.close()
+
+
+def later(office: Office, **changes: Any) -> Office:
+    """The same program after a restart: what it had in memory is gone."""
+    family = Touches(office.bench.counter, wishes=office.family.wishes)
+    desk = replace(office.desk, families=[family], **changes)
+    return Office(office.bench, office.node, desk, office.path)
