@@ -1,5 +1,6 @@
 """The only place where things are put together: a program's node, journal and families."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -86,7 +87,7 @@ class Program:
         except ValueError as error:
             raise Misconfigured(f"rpc-url: {error}") from error
         self._journal = Path(plan.journal)
-        self._key = _key(plan)
+        self._key: PrivateKey | None = None
         self.pulse = Pulse.beside(self._journal, plan.program)
 
     async def assemble(self) -> Work:
@@ -96,15 +97,18 @@ class Program:
         RpcError for what may pass, Misconfigured for what only the operator can mend.
         """
         _check_directory(self._journal)
+        if self._key is None:
+            # Opening a key file takes seconds, in which SIGTERM must be heard.
+            self._key = await asyncio.to_thread(_key, self._plan)
         node = JsonRpcNode(self._connection)
         identity = await node.identity()
         network = self._network(identity.chain_id)
         node.sage = BlockSage(base=network.block_time)
         if await node.syncing():
-            raise NotYet("the node is syncing")
+            raise NotYet("the node is syncing; work begins when it has caught up")
         head = await node.block()
         if head is None:
-            raise NotYet("the node has no block yet")
+            raise NotYet("the node has no block yet; work begins when it has one")
         contract = self._contract(network)
         await check_contract(node, contract, head)
         signer = await self._signer(node)

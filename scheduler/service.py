@@ -79,9 +79,9 @@ async def _assembled(assemble: Callable[[], Awaitable[Work]], pulse: Pulse, pati
             if isinstance(error, NodeUnavailable):
                 waiting.raised(f"Waiting for the node: {error}")
             elif patient:
-                waiting.raised(f"Waiting: {error}")
+                waiting.raised(f"Waiting: {_told(error)}")
             else:
-                raise error if isinstance(error, NotYet) else NotYet(str(error)) from error
+                raise error if isinstance(error, NotYet) else NotYet(_told(error)) from error
             if not isinstance(error, HeldElsewhere):
                 # The one who holds the lock may have the same name, and gives the sign of life.
                 with suppress(OSError):
@@ -102,7 +102,7 @@ async def _turn(work: Work, pulse: Pulse) -> None:
             try:
                 await work.on(event)
             except PASSING as error:
-                failure = str(error)
+                failure = _told(error)
                 # A node that went away is told by what follows its heads: news only if they come.
                 if before is not None or not isinstance(error, NodeUnavailable):
                     trouble.raised(failure)
@@ -115,6 +115,12 @@ async def _turn(work: Work, pulse: Pulse) -> None:
             unwritten.raised(f"the sign of life cannot be written: {error}")
         else:
             unwritten.cleared("The sign of life can be written again")
+
+
+def _told(error: Exception) -> str:
+    if isinstance(error, RpcError):
+        return f"the node refuses what it is asked: {error}; check rpc-url and the node's APIs"
+    return str(error)
 
 
 async def _with_pauses(events: AsyncIterator[HeadEvent]) -> AsyncIterator[HeadEvent | None]:

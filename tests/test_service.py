@@ -1,5 +1,6 @@
 """The life of one process: it ends in time in every phase, and outlives its node."""
 
+import json
 import os
 import signal
 import time
@@ -8,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from eth_account import Account
 
 from scheduler.chain.errors import ChainChanged
 from scheduler.devchain.chain import DevelopmentChain
@@ -223,3 +225,26 @@ def plan_for(chain: DevelopmentChain, home: Path) -> Plan:
         min_tip=0,
         patient=False,
     )
+
+
+def test_it_ends_while_a_key_file_is_being_opened(chain: DevelopmentChain, tmp_path: Path) -> None:
+    key_file, password, config = (tmp_path / name for name in ("key.json", "password", "toml"))
+    # Some ten seconds' work.
+    encrypted = Account.encrypt("0x" + "11" * 32, "right", kdf="pbkdf2", iterations=1)
+    encrypted["crypto"]["kdfparams"]["c"] = 50_000_000
+    key_file.write_text(json.dumps(encrypted))
+    password.write_text("right\n")
+    config.write_text(
+        f'rpc-url = "{chain.node.http}"\nsigner = "keystore"\n'
+        f'[keystore]\nfile = "{key_file}"\npassword-file = "{password}"\n'
+    )
+    for path in (key_file, password):
+        path.chmod(0o600)
+    with Running(tmp_path, "scheduler", "run", "scheduler", "--config", str(config)) as program:
+        until(lambda: children(program) != [])
+        assert_ends(program, signal.SIGTERM)
+
+
+def children(program: Running) -> list[str]:
+    task = Path(f"/proc/{program.pid}/task")
+    return [pid for each in task.glob("*/children") for pid in each.read_text().split()]
