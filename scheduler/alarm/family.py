@@ -125,7 +125,8 @@ class AlarmClock:
     def told(self, intent: Told, progress: Progress) -> None:
         """Says it in the seed's words; a call whose execution was mined is not tried again."""
         call, target = str(intent.params["call"]), int(intent.params["target"])
-        tracked = self._tracked.get(call)
+        # In `_before` where the last observation broke off: receipts are looked at all the same.
+        tracked = self._tracked.get(call) or self._before.get(call)
         if tracked is not None and self._key(tracked.terms) != intent.key:
             # A reorg has put another call there since: what became of the old one is not its fate.
             tracked = None

@@ -131,6 +131,16 @@ class World:
         self.mine()
         assert self.alarm.view(call.address, "claimer()", "address") == account
 
+    def make_claimed(self, call: ScheduledCall, claimer: str | None) -> None:
+        """Writes a claimer into the call's storage, where no transaction could put it any more.
+
+        Slot 8 of FutureCall holds requiredStackDepth (16 bits, 10) and, packed above it, claimer.
+        """
+        word = int(claimer or "0x0", 16) << 16 | 10
+        self.request("anvil_setStorageAt", call.address, f"0x{8:064x}", f"0x{word:064x}")
+        found = int(self.alarm.view(call.address, "claimer()", "address"), 16)
+        assert found == int(claimer or "0x0", 16)
+
     def snapshot(self) -> str:
         return str(self.request("evm_snapshot"))
 

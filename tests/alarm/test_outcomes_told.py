@@ -1,7 +1,5 @@
 """What becomes of a call is told as what it is, once, and nothing is tried twice."""
 
-from eth_abi.abi import encode
-
 from scheduler.devchain.scheduling import CallRequest, ScheduledCall
 from tests.alarm.conftest import Said
 from tests.alarm.rig import Program, World
@@ -146,12 +144,8 @@ async def test_an_execution_that_aborts_is_told_with_its_reason_and_not_tried_ag
     await ready_to_send(world, scheduler, call)
     await scheduler.see()
     said.forget()
-    # Between simulation and mining the call becomes a rival's: the slot of FutureCall's storage
-    # that holds requiredStackDepth (10) and above it, packed, the claimer.
-    claimer = int(world.rival.address, 16) << 16 | 10
-    slot = "0x" + encode(["uint256"], [8]).hex()
-    world.request("anvil_setStorageAt", call.address, slot, f"0x{claimer:064x}")
-    assert world.alarm.view(call.address, "claimer()", "address") == world.rival.address
+    # Between simulation and mining.
+    world.make_claimed(call, world.rival.address)
     await scheduler.watch_to(call.target_block + 20)
     assert scheduler.flow.due == 0
     (line,) = said.lines
@@ -168,12 +162,10 @@ async def test_an_aborted_execution_is_not_tried_again_after_a_restart(
     (call,) = world.schedule(start + 15)
     await ready_to_send(world, scheduler, call)
     await scheduler.see()
-    claimer = int(world.rival.address, 16) << 16 | 10
-    slot = "0x" + encode(["uint256"], [8]).hex()
-    world.request("anvil_setStorageAt", call.address, slot, f"0x{claimer:064x}")
+    world.make_claimed(call, world.rival.address)
     await scheduler.watch_to(call.target_block + 1)
     scheduler.restart()
-    world.request("anvil_setStorageAt", call.address, slot, f"0x{10:064x}")
+    world.make_claimed(call, None)
     await scheduler.watch_to(call.target_block + 4)
     assert scheduler.outcomes() == {"no_effect": 1}
     assert len(world.executions(call, scheduler.us)) == 1

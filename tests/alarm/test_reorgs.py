@@ -314,6 +314,28 @@ async def test_a_connection_that_breaks_while_blocks_are_looked_at_costs_nothing
         assert said.of(call.address).count(f"Tracking call: {call.address}") == 1
 
 
+@pytest.mark.parametrize("reads", range(3))
+async def test_an_outcome_that_is_told_while_all_is_read_anew_is_not_forgotten(
+    world: World, scheduler: Program, said: Said, reads: int
+) -> None:
+    """Receipts are looked at even where looking at the calls failed."""
+    (call,) = world.schedule(world.head + 15, grace=32)
+    await scheduler.see()
+    await scheduler.jump_to(call.target_block - 1)
+    world.make_claimed(call, world.rival.address)
+    world.mine()
+    scheduler.tracker = HeadTracker()
+    scheduler.node.reads_before_failure = reads
+    with pytest.raises(NodeUnavailable):
+        await scheduler.see()
+    assert scheduler.outcomes() == {"no_effect": 1}
+    # Without the claim it would be due.
+    world.make_claimed(call, None)
+    await scheduler.watch_to(call.target_block + 35)
+    assert len(world.executions(call, scheduler.us)) == 1
+    assert said.of(call.address)[-1].startswith("Outcome: no_effect")
+
+
 async def test_a_verdict_for_a_call_that_is_not_tracked_is_told_all_the_same(
     world: World, scheduler: Program, said: Said
 ) -> None:
