@@ -1,0 +1,167 @@
+"""One settings model: what it takes, what it refuses, and that its page says the same."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+from scheduler import config, toml
+from scheduler.config import Settings, load
+from scheduler.errors import Misconfigured
+from scheduler.networks import networks
+
+PAGE = Path(__file__).parents[1] / "docs" / "configuration.md"
+
+
+def keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """The dotted names of all keys."""
+    for name, field in model.model_fields.items():
+        key = prefix + (field.alias or name)
+        sections = [
+            each
+            for each in (field.annotation, *get_args(field.annotation))
+            if isinstance(each, type) and issubclass(each, BaseModel)
+        ]
+        if sections:
+            yield from keys(sections[0], f"{key}.")
+        else:
+            yield key
+
+
+def described() -> dict[str, str]:
+    """What the page says, by key."""
+    _, *parts = re.split(r"^### `(.+)`$", PAGE.read_text(), flags=re.MULTILINE)
+    bodies = [re.split(r"^## ", body, flags=re.MULTILINE)[0] for body in parts[1::2]]
+    return dict(zip(parts[::2], bodies, strict=True))
+
+
+def written(tmp_path: Path, text: str, **environment: str) -> Settings:
+    path = tmp_path / "config.toml"
+    path.write_text(text)
+    path.chmod(0o600)
+    return load(path, environment)
+
+
+def test_the_page_describes_every_key_and_no_other() -> None:
+    assert sorted(described()) == sorted(keys(Settings))
+
+
+@pytest.mark.parametrize("key", sorted(keys(Settings)))
+def test_the_page_gives_each_key_a_default_and_an_example_that_works(
+    tmp_path: Path, key: str
+) -> None:
+    text = described()[key]
+    assert "- Default: " in text
+    example = re.search(r"^- Example: `(.+)`$", text, re.MULTILINE)
+    assert example is not None
+    table, _, name = key.rpartition(".")
+    assert list(toml.loads(example[1])) == [name]
+    whole = f"[{table}]\n{example[1]}\n" if table else f"{example[1]}\n"
+    if table == "keystore":
+        whole = "[keystore]\n" + "".join(
+            f"{re.search('^- Example: `(.+)`$', described()[each], re.MULTILINE)[1]}\n"  # type: ignore[index]
+            for each in ("keystore.file", "keystore.password-file")
+        )
+    if key == "signer":
+        whole += "[keystore]\nfile = '/key'\npassword-file = '/password'\n"
+    assert written(tmp_path, whole) != Settings()
+
+
+def test_the_page_names_every_network_and_variable() -> None:
+    text = described()["network"]
+    assert all(re.search(rf"\b{name}\b", text) for name in networks())
+    assert set(re.findall(r"`(SCHEDULER_\w+)`", PAGE.read_text())) == {
+        *config._ENVIRONMENT.values(),
+        "SCHEDULER_CONFIG",
+    }
+
+
+def test_the_whole_file_on_the_page_can_be_read(tmp_path: Path) -> None:
+    example = re.search(r"```toml\n(.+?)```", PAGE.read_text(), re.DOTALL)
+    assert example is not None
+    settings = written(tmp_path, example[1])
+    assert settings.keystore is not None
+    assert settings.fees.max_gas_price == 50 * 10**9
+
+
+def test_without_anything_a_local_node_signs_with_its_first_account() -> None:
+    settings = load(None, {"SCHEDULER_CONFIG": ""})
+    assert settings.rpc_url == "http://127.0.0.1:8545"
+    assert (settings.signer, settings.account, settings.alarm.addresses) == ("node", None, ())
+
+
+def test_variables_win_over_the_file_and_empty_ones_say_nothing(tmp_path: Path) -> None:
+    text = "network = 'mainnet'\njournal = '/one/journal.db'\n"
+    variables = {"SCHEDULER_NETWORK": "sepolia", "SCHEDULER_JOURNAL": ""}
+    settings = written(tmp_path, text, **variables)
+    assert (settings.network, settings.journal) == ("sepolia", Path("/one/journal.db"))
+
+
+def test_an_error_in_a_variable_names_the_variable(tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured, match=r"^SCHEDULER_ACCOUNT: write an address"):
+        written(tmp_path, "network = 'mainnet'\n", SCHEDULER_ACCOUNT="me")
+
+
+def test_the_command_line_wins_and_leaves_the_rest() -> None:
+    settings = load(None, {"SCHEDULER_NETWORK": "sepolia"})
+    changed = settings.with_overrides(rpc_url="ws://127.0.0.1:1", alarm=None)
+    assert (changed.network, changed.rpc_url) == ("sepolia", "ws://127.0.0.1:1")
+    assert changed.alarm == settings.alarm
+
+
+@given(
+    number=st.decimals(min_value=0, max_value=10**6, places=9),
+    unit=st.sampled_from(["gwei", "ether"]),
+)
+def test_an_amount_is_exact(number: object, unit: str) -> None:
+    wei = config._wei(f"{number:f} {unit}")
+    assert wei == int(f"{number:f}".replace(".", "")) * (1 if unit == "gwei" else 10**9)
+
+
+@pytest.mark.parametrize("amount", ["'50'", "'-1 gwei'", "'0.5 wei'", "1.5", "true", "'1 finney'"])
+def test_what_is_no_amount_is_refused(tmp_path: Path, amount: str) -> None:
+    with pytest.raises(Misconfigured, match=r"fees\.min-tip: "):
+        written(tmp_path, f"[fees]\nmin-tip = {amount}\n")
+
+
+def test_a_home_directory_is_meant_by_a_tilde(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    settings = written(tmp_path, "journal = '~/journal.db'\nrpc-url = '~/geth.ipc'\n")
+    assert settings.journal == tmp_path / "journal.db"
+    assert settings.rpc_url == str(tmp_path / "geth.ipc")
+
+
+def test_the_journal_is_on_the_box_s_volume_where_there_is_one_else_at_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(config, "BOX_DATA", tmp_path / "data")
+    at_home = tmp_path / "home/.local/share/scheduler-kit/journal.db"
+    assert Settings().journal_path() == at_home
+    assert at_home.parent.is_dir()
+    (tmp_path / "data").mkdir()
+    assert Settings().journal_path() == tmp_path / "data" / "journal.db"
+
+
+def test_a_home_in_which_nothing_can_be_made_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "home").write_text("a file\n")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(config, "BOX_DATA", tmp_path / "data")
+    with pytest.raises(Misconfigured, match=r"cannot be made: Not a directory; name another"):
+        Settings().journal_path()
+
+
+def test_the_directory_of_a_configured_journal_is_not_made(tmp_path: Path) -> None:
+    """On a mount point it would be another journal, which does not know what was sent."""
+    settings = written(tmp_path, f"journal = '{tmp_path}/volume/journal.db'\n")
+    assert settings.journal_path() == tmp_path / "volume" / "journal.db"
+    assert not (tmp_path / "volume").exists()
