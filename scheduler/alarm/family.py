@@ -246,7 +246,8 @@ class AlarmClock:
         for tracked in self._before.values():
             if tracked.is_open and head.number < tracked.terms.last_block:
                 tracked.story.removed()
-            elif tracked.is_open:
+            elif tracked.is_open and not tracked.story.attempted:
+                # What became of an attempt its receipt tells.
                 tracked.story.expired()
         self._before = {}
 

@@ -19,7 +19,10 @@ WEI_PER_ETHER = 10**18
 
 
 class Story:
-    """Says what happens to one call, each thing once, under the name CALL-0X…"""
+    """Says what happens to one call, each thing once, under the name CALL-0X…
+
+    `attempted` says whether an execution of ours was told.
+    """
 
     def __init__(self, call: Address, target: int) -> None:
         # Not from logging.getLogger: loggers made there are kept for ever, and calls are many.
@@ -27,7 +30,7 @@ class Story:
         self._log.parent = logging.getLogger()
         self._target = target
         self._refusal: str | None = None
-        self._attempted = False
+        self.attempted = False
 
     def sleeping(self, until: int) -> None:
         self._log.info("Sleeping until %d", until)
@@ -47,7 +50,7 @@ class Story:
         if status.executed:
             who = f" by {status.executor}" if status.executor else ""
             # Where nobody knows who did it, and it may have been us, our outcome will tell.
-            ours = status.executor == us or (status.executor is None and self._attempted)
+            ours = status.executor == us or (status.executor is None and self.attempted)
             if not ours:
                 self._log.info("Call has already been executed%s%s", who, where)
         elif status.cancelled:
@@ -58,7 +61,7 @@ class Story:
     def progress(self, progress: Progress) -> None:
         """What became of our execution of it."""
         if isinstance(progress, Attempting):
-            self._attempted = True
+            self.attempted = True
             self._log.info("Attempting to execute call")
         elif isinstance(progress, Accepted):
             self._log.info("Transaction accepted.")
