@@ -213,9 +213,12 @@ class Touches:
 
 
 class Office:
-    """One program's sender with its journal, on a bench."""
+    """One program's sender with its journal, on a bench; `key` where it is not the node's."""
 
-    def __init__(self, bench: Bench, node: Between, desk: Desk, path: Path) -> None:
+    def __init__(
+        self, bench: Bench, node: Between, desk: Desk, path: Path, key: PrivateKey | None
+    ) -> None:
+        self.key = key
         self.bench = bench
         self.node = node
         self.desk = desk
@@ -303,7 +306,7 @@ async def office(
         cast(NodeProtocol, node), 1337, account, signer, journal, policy or FeePolicy(), [family]
     )
     try:
-        yield Office(bench, node, desk, path)
+        yield Office(bench, node, desk, path, None if isinstance(who, str) else who)
     finally:
         journal.close()
         await real.close()
@@ -313,4 +316,4 @@ def later(office: Office, **changes: Any) -> Office:
     """The same program after a restart: what it had in memory is gone."""
     family = Touches(office.bench.counter, wishes=office.family.wishes)
     desk = replace(office.desk, families=[family], **changes)
-    return Office(office.bench, office.node, desk, office.path)
+    return Office(office.bench, office.node, desk, office.path, office.key)
