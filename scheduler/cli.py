@@ -19,6 +19,7 @@ from scheduler import __version__, config
 from scheduler.errors import Misconfigured, exit_status
 from scheduler.launch import Plan, launch
 from scheduler.processes import supervised
+from scheduler.transactions.secrets import private_file
 
 SCHEDULER = "scheduler"
 ETH_ALARM = "eth_alarm"
@@ -67,8 +68,11 @@ def configuration() -> None:
 @configuration.command()
 @_config_option
 def check(config_file: Path | None) -> None:
-    """Say whether the configuration can be read, and what is wrong if it cannot."""
-    config.load(config_file)
+    """Say whether the configuration can be read, and the secrets by nobody else."""
+    settings = config.load(config_file)
+    if settings.signer == "keystore" and settings.keystore is not None:
+        private_file(settings.keystore.file, "the key file")
+        private_file(settings.keystore.password_file, "the password file")
     click.echo("the configuration is fine")
 
 

@@ -85,7 +85,9 @@ def main() -> None:
     try:
         asyncio.run(_run(plan))
     except (Misconfigured, NotYet) as error:
-        print(f"{program}: {logs.without(secrets, str(error))}", file=sys.stderr)
+        # A node's own words may be of many lines.
+        line = " ".join(logs.without(secrets, str(error)).split())
+        print(f"{program}: {line}", file=sys.stderr)
         sys.exit(exit_status(error))
 
 

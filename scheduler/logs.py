@@ -1,5 +1,6 @@
 """The log lines as operators know them from the seed: NAME: LEVEL: time message."""
 
+import io
 import logging
 import os
 import re
@@ -53,6 +54,9 @@ def configure(secrets: Sequence[str] = (), environment: Mapping[str, str] = os.e
     """
     logging.raiseExceptions = False
     level = environment.get("LOG_LEVEL", "").upper()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A log in another encoding than UTF-8 shows \\u2026 rather than nothing.
+        sys.stdout.reconfigure(errors="backslashreplace")
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(_WithoutSecrets(secrets))
     logging.basicConfig(handlers=[handler], level=level if level in _LEVELS else "INFO")

@@ -44,12 +44,13 @@ class Running:
     heartbeat: Heartbeat
     journal: Journal
     lock: Lock
+    same_chain: bool = False
 
     def follow(self) -> AsyncIterator[HeadEvent]:
         return self.node.follow()
 
     async def on(self, event: HeadEvent) -> None:
-        if event.rebased:
+        if event.rebased or not self.same_chain:
             await self._check_chain()
         self.heartbeat.beat(event.head)
         await self.flow.on(event)
@@ -63,12 +64,14 @@ class Running:
         Following compares with what it saw first, and a development chain may have been reset
         before that: nonces of one chain must not be used on another.
         """
+        self.same_chain = False
         try:
             found = await fingerprint(self.node, self.network.development)
         except FirstBlockMissing:
             found = None
         if found != self.chain:
             raise ChainChanged(f"{self.node.endpoint} serves another chain than a moment before")
+        self.same_chain = True
 
     async def close(self) -> None:
         self.journal.close()

@@ -119,7 +119,8 @@ async def _turn(work: Work, pulse: Pulse) -> None:
 
 def _told(error: Exception) -> str:
     if isinstance(error, RpcError):
-        return f"the node refuses what it is asked: {error}; check rpc-url and the node's APIs"
+        words = " ".join(str(error).split())
+        return f"the node refuses what it is asked: {words}; check rpc-url and the node's APIs"
     return str(error)
 
 

@@ -2,7 +2,6 @@
 
 import json
 import re
-import stat
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -10,8 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from scheduler.devchain.accounts import Role, address_of
 from scheduler.devchain.chain import DevelopmentChain
+from scheduler.devchain.deployment import deploy
+from scheduler.devchain.endpoint import Endpoint
 from scheduler.devchain.evidence import Witness
+from tests import nodes
 from tests.commands import (
     Running,
     alarm_chain,
@@ -153,13 +156,30 @@ def test_a_contract_that_is_no_scheduler_is_told_by_its_version(
     assert "check --address" in line
 
 
+def test_on_mainnet_the_known_contract_is_the_default(tmp_path: Path) -> None:
+    with nodes.anvil(chain_id=1) as node:
+        line = refusal(tmp_path, "eth_alarm", "scheduler", "-p", str(node.port))
+    assert "there is no contract at 0x6c8f2a135f6ed072de4503bd7c4999a1a17f824b" in line
+
+
+def test_a_node_without_accounts_is_told_by_hand(tmp_path: Path) -> None:
+    with nodes.anvil(options=["--accounts", "0"]) as node:
+        endpoint = Endpoint(node.http)
+        for role in Role:
+            endpoint.request("anvil_setBalance", address_of(role), hex(10**20))
+        deployment = deploy(endpoint)
+        endpoint.close()
+        command = ("eth_alarm", "scheduler", "-a", deployment.scheduler, "-p", str(node.port))
+        line = refusal(tmp_path, *command)
+    assert "the node has no account to sign with; make one there and unlock it" in line
+
+
 def test_without_an_address_a_network_without_a_known_contract_is_refused_even_supervised(
     chain: DevelopmentChain, tmp_path: Path
 ) -> None:
-    for supervisor in ({}, {"SUPERVISOR_ENABLED": "1"}):
-        arguments = ("eth_alarm", "scheduler", "-p", str(chain.node.port))
-        line = refusal(tmp_path, *arguments, **supervisor)
-        assert "no Alarm Clock contract is known on dev; give its address with --address" in line
+    arguments = ("eth_alarm", "scheduler", "-p", str(chain.node.port))
+    line = refusal(tmp_path, *arguments, SUPERVISOR_ENABLED="1")
+    assert "no Alarm Clock contract is known on dev; give its address with --address" in line
 
 
 @pytest.mark.parametrize("wrong", ["address without code", "another network"])
@@ -314,18 +334,20 @@ def test_the_keystore_signs_where_it_is_chosen_and_only_there(box: Box) -> None:
     config = box.configured(signer="keystore", keystore=keystore)
     command = ("eth_alarm", "scheduler", "--config", str(config))
 
-    def refused() -> str:
+    check = ("scheduler", "config", "check", "--config", str(config))
+
+    def refused(*command: str) -> str:
         return refusal(box.home, *command, SUPERVISOR_ENABLED="1")
 
     password.write_text("wrong\n")
-    line = refused()
+    line = refused(*command)
     assert f"the password in {password} does not open {key_file}" in line
     assert "wrong;" not in line
     password.chmod(0o644)
-    assert f"chmod 600 {password}" in refused()
-    assert stat.S_IMODE(password.stat().st_mode) == 0o644
+    for each in (command, check):
+        assert f"chmod 600 {password}" in refused(*each)
     password.unlink()
-    assert f"the password file {password} cannot be read" in refused()
+    assert f"the password file {password} cannot be read" in refused(*check)
 
     # Nobody chose the keystore: what is wrong with it does not matter.
     box.configured(signer="node", keystore=keystore)
@@ -335,7 +357,7 @@ def test_the_keystore_signs_where_it_is_chosen_and_only_there(box: Box) -> None:
 
     write(password, "right\n")
     box.configured(signer="keystore", keystore=keystore, account=NOBODY)
-    assert f"the key file is of {account.address.lower()}" in refused()
+    assert f"the key file is of {account.address.lower()}" in refused(*command)
     box.configured(signer="keystore", keystore=keystore)
     call = schedule_on(box.chain)
     with Running(box.home, *command) as program:
