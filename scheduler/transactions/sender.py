@@ -191,7 +191,8 @@ class Sender:
         for attempt, answer in zip(attempts, answers, strict=True):
             if not isinstance(answer, RpcError):
                 # A node that answers another hash does not change what the bytes' hash is.
-                taken.append((attempt, attempt.hash or answer))
+                known = attempt.hash if attempt.raw is not None else None
+                taken.append((attempt, known or answer))
             elif attempt.hash is not None and _already_known(answer):
                 taken.append((attempt, attempt.hash))
             else:

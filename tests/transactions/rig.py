@@ -99,9 +99,9 @@ class Bench:
         return str(receipt["contractAddress"]).lower()
 
     def _transact(self, fields: dict[str, str]) -> dict[str, Any]:
-        sent = self.endpoint.request(
-            "eth_sendTransaction", {"from": self.rich, "gas": hex(1_000_000), **fields}
-        )
+        price = hex(2 * self.endpoint.number("eth_gasPrice"))
+        common = {"from": self.rich, "gas": hex(1_000_000), "gasPrice": price}
+        sent = self.endpoint.request("eth_sendTransaction", {**common, **fields})
         if self.is_anvil:
             self.mine()
         return receipt_of(self.endpoint, sent)
@@ -128,6 +128,7 @@ class Between:
         self.wrong_hash: Hash | None = None
 
     def __getattr__(self, name: str) -> Any:
+        """Everything else is the node's own; a test may set an attribute instead."""
         return getattr(self._node, name)
 
     async def syncing(self) -> bool:
@@ -262,6 +263,12 @@ class Office:
         head = await self.node.block()
         assert head is not None
         return head
+
+    async def send_due(self) -> None:
+        """What a turn does until a SIGKILL comes, right after the sending."""
+        head = await self.head()
+        prepared = await self.sender.prepare(self.family.due(head), head)
+        await self.sender.broadcast(await self.sender.commit(prepared, head))
 
     async def turn(self, removed: Sequence[Head] = (), rebased: bool = False) -> Head:
         """One turn of the flow with the chain's head as it is now."""

@@ -179,6 +179,10 @@ def test_a_request_for_the_node_to_sign_gets_its_hash_from_the_answer(journal: J
     journal.broadcast([(attempt, "0x" + "12" * 32)])
     [attempt] = journal.open_attempts(ACCOUNT)
     assert attempt.hash == "0x" + "12" * 32
+    # Repeated after a reorg, it is signed anew, and not every signer repeats itself.
+    journal.broadcast([(attempt, "0x" + "34" * 32)])
+    [attempt] = journal.open_attempts(ACCOUNT)
+    assert attempt.hash == "0x" + "34" * 32
 
 
 def test_no_answer_changes_the_hash_of_bytes_that_were_signed_here(journal: Journal) -> None:

@@ -1,10 +1,11 @@
 """An intent becomes one transaction: simulated, signed, in the journal, and only then sent."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
-from scheduler.chain.errors import NodeUnavailable
+from scheduler.chain.errors import NodeUnavailable, RpcError
 from scheduler.errors import NotYet
 from scheduler.transactions.intents import Refused
 from scheduler.transactions.journal import Account
@@ -186,3 +187,20 @@ async def test_an_unreachable_node_is_told_and_nothing_is_reserved(
     with pytest.raises(NodeUnavailable):
         await at.turn()
     assert at.open_attempts() == []
+
+
+async def test_where_the_node_simulates_nothing_nothing_is_blamed_and_nothing_is_sent(
+    on_anvil: Office,
+) -> None:
+    head = replace(await on_anvil.head(), hash="0x" + "99" * 32)
+    balance = on_anvil.node.balances
+
+    async def of_the_real_head(accounts: list[str], at: str) -> list[int]:
+        real = await on_anvil.head()
+        return list(await balance(accounts, at=real.hash))
+
+    on_anvil.node.balances = of_the_real_head
+    with pytest.raises(RpcError):
+        await on_anvil.sender.prepare([on_anvil.wish("a"), on_anvil.wish("b")], head)
+    assert on_anvil.family.heard == []
+    assert on_anvil.open_attempts() == []

@@ -59,7 +59,9 @@ SELECT state FROM intents WHERE key = :key;
 
 -- name: set_broadcast
 -- The hash of bytes that were signed here is known; what a node says of it changes nothing.
-UPDATE attempts SET state = :state, hash = coalesce(hash, :hash) WHERE id = :id;
+UPDATE attempts
+SET state = :state, hash = CASE WHEN raw IS NULL THEN :hash ELSE hash END
+WHERE id = :id;
 
 -- name: set_mined
 UPDATE attempts

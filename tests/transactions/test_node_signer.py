@@ -1,0 +1,170 @@
+"""A node that holds the key signs what it is asked to, or sends what it is asked to: either way
+the journal has it first, and it takes effect once."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from scheduler.chain.errors import RpcError
+from scheduler.devchain.accounts import receipt_of
+from scheduler.errors import NotYet
+from scheduler.transactions.states import AttemptState
+from tests import nodes
+from tests.transactions.rig import Bench, Office, later, office
+
+
+@pytest.fixture(scope="module", params=["anvil", "geth"])
+def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
+    """geth has one unlocked account, so its tests take turns and leave nothing pending."""
+    start = nodes.anvil(automine=False) if request.param == "anvil" else nodes.geth()
+    with start as node:
+        bench = Bench(node)
+        yield bench
+        bench.endpoint.close()
+
+
+@pytest.fixture
+async def unlocked(bench: Bench, tmp_path: Path) -> AsyncIterator[Office]:
+    """A sender for an account that the node has unlocked, and its effects so far."""
+    account = next(bench.unlocked, bench.rich)
+    bench.counter  # noqa: B018 - deployed before the account's nonces are looked at
+    async with office(bench, tmp_path / "journal.db", account) as opened:
+        yield opened
+
+
+async def test_bytes_that_the_node_signed_are_journaled_and_sent(unlocked: Office) -> None:
+    before = unlocked.hits
+    unlocked.want(unlocked.wish())
+    await unlocked.turn()
+    [attempt] = unlocked.open_attempts()
+    assert attempt.raw is not None
+    assert unlocked.node.sent == [attempt.hash]
+    await unlocked.until_mined()
+    assert unlocked.hits == before + 1
+
+
+@pytest.mark.parametrize(
+    "edit", [{"maxFeePerGas": "0x77777777777"}, {"nonce": "0x99"}, {"value": "0x1"}], ids=str
+)
+async def test_a_node_that_changes_a_field_while_signing_is_caught(
+    unlocked: Office, edit: dict[str, str]
+) -> None:
+    unlocked.node.edits = edit
+    unlocked.want(unlocked.wish())
+    with pytest.raises(NotYet, match="does not sign what it is asked to"):
+        await unlocked.turn()
+    assert unlocked.open_attempts() == []
+    assert unlocked.node.sent == []
+
+
+async def test_an_account_that_the_node_does_not_have_is_told(bench: Bench, tmp_path: Path) -> None:
+    stranger = bench.key().public_key.to_address()
+    async with office(bench, tmp_path / "journal.db", stranger) as opened:
+        opened.want(opened.wish())
+        with pytest.raises(NotYet, match=f"does not sign for {stranger}: .*; unlock the account"):
+            await opened.turn()
+        assert opened.open_attempts() == []
+
+
+async def test_without_eth_sign_transaction_the_request_is_journaled_first(
+    unlocked: Office,
+) -> None:
+    before = unlocked.hits
+    unlocked.node.signs = False
+    unlocked.want(unlocked.wish("a"), unlocked.wish("b"))
+    await unlocked.turn()
+    attempts = unlocked.open_attempts()
+    assert [attempt.raw for attempt in attempts] == [None, None]
+    assert [attempt.fields for attempt in attempts] == unlocked.node.requested
+    assert all(attempt.hash for attempt in attempts)
+    await unlocked.until_mined("a")
+    await unlocked.until_mined("b")
+    assert unlocked.hits == before + 2
+    assert unlocked.family.story("a") == ["Attempting", "Accepted", "succeeded"]
+
+
+async def test_a_request_that_did_not_arrive_is_repeated_unchanged(unlocked: Office) -> None:
+    before = unlocked.hits
+    unlocked.node.signs = False
+    unlocked.node.unreachable = True
+    unlocked.want(unlocked.wish())
+    await unlocked.turn()
+    [attempt] = unlocked.open_attempts()
+    assert (attempt.state, attempt.hash) == (AttemptState.SIGNED, None)
+    unlocked.node.unreachable = False
+    restarted = later(unlocked)
+    await restarted.until_mined()
+    assert unlocked.node.requested == [attempt.fields]
+    assert unlocked.hits == before + 1
+
+
+@pytest.mark.parametrize("mined_meanwhile", [False, True], ids=["in the pool", "mined"])
+async def test_a_lost_answer_is_found_on_the_chain_and_nothing_is_sent_twice(
+    unlocked: Office, mined_meanwhile: bool
+) -> None:
+    before = unlocked.hits
+    nonce = unlocked.bench.nonce(unlocked.address, "pending")
+    unlocked.node.signs = False
+    unlocked.node.answer_lost = True
+    unlocked.want(unlocked.wish())
+    await unlocked.send_due()
+    [attempt] = unlocked.open_attempts()
+    assert (attempt.state, attempt.hash) == (AttemptState.SIGNED, None)
+    unlocked.node.answer_lost = False
+    if mined_meanwhile:
+        unlocked.bench.mine(2)
+        assert unlocked.hits == before + 1
+    restarted = later(unlocked)
+    await restarted.until_mined()
+    [found] = restarted.open_attempts()
+    assert found.hash is not None
+    assert receipt_of(unlocked.bench.endpoint, found.hash)["from"].lower() == unlocked.address
+    # geth's pending block can be two seconds old: then the identical request is repeated.
+    assert all(fields == attempt.fields for fields in unlocked.node.requested)
+    if mined_meanwhile or unlocked.bench.is_anvil:
+        assert len(unlocked.node.requested) == 1
+    assert unlocked.hits == before + 1
+    assert unlocked.bench.nonce(unlocked.address, "pending") == nonce + 1
+
+
+async def test_a_node_that_refuses_the_request_is_asked_again(
+    unlocked: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = unlocked.hits
+    unlocked.node.signs = False
+
+    async def refuses(_: object) -> str:
+        raise RpcError(-32000, "authentication needed: password or unlock")
+
+    unlocked.want(unlocked.wish())
+    with monkeypatch.context() as patch:
+        patch.setattr(unlocked.node, "send_transaction", refuses)
+        await unlocked.turn()
+    [attempt] = unlocked.open_attempts()
+    assert attempt.hash is None
+    await unlocked.until_mined()
+    assert unlocked.hits == before + 1
+
+
+async def test_a_reorg_repeats_the_identical_request(unlocked: Office) -> None:
+    if not unlocked.bench.is_anvil:
+        pytest.skip("geth --dev has no reorgs")
+    before = unlocked.hits
+    unlocked.node.signs = False
+    endpoint = unlocked.bench.endpoint
+    snapshot = endpoint.request("evm_snapshot")
+    unlocked.want(unlocked.wish())
+    await unlocked.turn()
+    await unlocked.mine_and_turn()
+    assert unlocked.hits == before + 1
+    head = await unlocked.head()
+    assert endpoint.request("evm_revert", snapshot)
+    endpoint.request("anvil_setNextBlockTimestamp", hex(head.timestamp + 5))
+    unlocked.bench.mine()
+    await unlocked.turn(removed=[head])
+    first, second = unlocked.node.requested
+    assert first == second
+    await unlocked.mine_and_turn()
+    assert unlocked.hits == before + 1
+    assert unlocked.family.story("one")[-1] == "succeeded"
