@@ -66,6 +66,24 @@ async def test_a_call_that_moved_to_another_block_is_executed_and_announced_once
     assert not any("reorg" in line for line in said.lines)
 
 
+async def test_a_reorg_above_the_block_that_scheduled_a_call_in_a_gap_leaves_it_alone(
+    world: World, scheduler: Program, said: Said
+) -> None:
+    await scheduler.see()
+    (call,) = world.schedule(world.head + 20)
+    before = world.snapshot()
+    world.mine(2)
+    await scheduler.see()
+    world.reorg(before)
+    world.mine(3)
+    await scheduler.see()
+    assert scheduler.family.counts() == {"known": 1, "tracked": 1}
+    await scheduler.jump_to(call.target_block - 1)
+    await scheduler.watch_to(call.target_block + 1)
+    assert [number for number, _ in world.executions(call, scheduler.us)] == [call.target_block]
+    assert not any("reorg" in line for line in said.lines)
+
+
 async def test_another_call_at_the_same_address_is_another_call(
     world: World, scheduler: Program, said: Said
 ) -> None:
