@@ -77,7 +77,7 @@ def check(config_file: Path | None) -> None:
 
 
 @scheduler_commands.command()
-@click.argument("program", type=click.Choice([SCHEDULER]))
+@click.argument("program", type=click.Choice([SCHEDULER]), metavar="PROGRAM")
 @_config_option
 def run(program: str, config_file: Path | None) -> None:
     """Run PROGRAM in the foreground, as supervisord does.
@@ -200,7 +200,11 @@ def _command(command: click.Command, name: str, arguments: Sequence[str] | None)
     except click.exceptions.NoArgsIsHelpError as error:
         _end(2, error.format_message())
     except click.ClickException as error:
-        _end(error.exit_code, f"{name}: {error.format_message()}; see {name} --help")
+        context = getattr(error, "ctx", None)
+        # Some of click's messages are of several lines.
+        message = " ".join(error.format_message().split()).rstrip(".")
+        help_command = f"{context.command_path if context else name} --help"
+        _end(error.exit_code, f"{name}: {message}; see {help_command}")
     except click.Abort:
         _end(1, f"{name}: interrupted")
     except Misconfigured as error:

@@ -100,7 +100,7 @@ class Program:
         RpcError for what may pass, Misconfigured for what only the operator can mend.
         """
         _check_directory(self._journal)
-        if self._key is None:
+        if self._key is None and self._plan.key_file is not None:
             # Opening a key file takes seconds, in which SIGTERM must be heard.
             self._key = await asyncio.to_thread(_key, self._plan)
         node = JsonRpcNode(self._connection)
@@ -194,6 +194,7 @@ def _key(plan: Plan) -> PrivateKey | None:
 def _check_directory(journal: Path) -> None:
     """Raises NotYet where the journal cannot be in its directory: a volume may come later.
 
+    Raises Misconfigured where it is itself a directory.
     Never makes the directory: on a mount point it would be another journal, which would not know
     what was sent.
     """
@@ -203,6 +204,8 @@ def _check_directory(journal: Path) -> None:
             f"the journal's directory {directory} is not there; mount its volume, make it, or "
             'name another with journal = "…" in the configuration'
         )
+    if journal.is_dir():
+        raise Misconfigured(f"journal = {journal} is a directory; name a file in it")
     for path in (directory, journal):
         if path.exists() and not os.access(path, os.R_OK | os.W_OK):
             raise NotYet(_unwritable(path, directory))

@@ -38,6 +38,10 @@ def test_help_and_version_work_and_nothing_typed_shows_help_with_exit_2(
 
 
 USAGE = {
+    "no program": (
+        ("scheduler", "run"),
+        "Missing argument 'PROGRAM'. Choose from: scheduler; see scheduler run --help",
+    ),
     "unknown program": (("scheduler", "run", "geth"), "'geth' is not 'scheduler'"),
     "unknown command": (("scheduler", "rnu"), "No such command 'rnu'"),
     "unknown option": (("eth_alarm", "scheduler", "--host", "x"), "No such option"),

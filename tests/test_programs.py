@@ -129,6 +129,7 @@ WRONG = {
     "account not at the node": ({"account": NOBODY}, f"does not have the account {NOBODY}"),
     "journal on a missing volume": ({"journal": "/nowhere/journal.db"}, "/nowhere is not there"),
     "journal below a file": ({"journal": "/dev/null/journal.db"}, "/dev/null is not there"),
+    "journal that is a directory": ({"journal": "/proc"}, "journal = /proc is a directory; name"),
     "journal that is none": ({"journal": "/proc/version"}, "journal /proc/version cannot"),
 }
 
