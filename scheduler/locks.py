@@ -72,17 +72,23 @@ def hold_when_free(name: str) -> Iterator[None]:
 def _holder(address: str) -> str:
     """Pid, program and user of the process that holds the lock, from the kernel's list of names."""
     prefix = f"@{address}/"  # proc(5): abstract names are listed with @
-    with suppress(OSError, ValueError):
+    with suppress(OSError):
         for line in Path("/proc/net/unix").read_text(errors="replace").splitlines():
             path = line.rpartition(" ")[2]
             if path.startswith(prefix):
-                pid = int(path[len(prefix) :])
-                user = Path(f"/proc/{pid}").stat().st_uid
-                return f"process {pid} ({_program(pid)}) of user {user}"
+                return _described(path[len(prefix) :])
     return "a process that has just begun or ended"
 
 
-def _program(pid: int) -> str:
+def _described(pid: str) -> str:
+    try:
+        user = Path(f"/proc/{pid}").stat().st_uid
+    except OSError:  # hidden from other users (proc(5), hidepid), or ended by now
+        return f"process {pid}"
+    return f"process {pid} ({_program(pid)}) of user {user}"
+
+
+def _program(pid: str) -> str:
     """The name of the program and its command; never an argument that could hold a secret."""
     try:
         words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")

@@ -2,6 +2,7 @@
 and the line holds no secret."""
 
 import json
+import os
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -94,6 +95,23 @@ def test_a_file_that_others_can_read_is_not_used(files: Files, which: str, mode:
     path: Path = getattr(files, which)
     path.chmod(mode)
     assert refusal(files).endswith(f"{path} can be read by others; run: chmod 600 {path}")
+
+
+def test_a_file_of_another_user_is_not_used(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: files.key.stat().st_uid + 1)
+    assert refusal(files).endswith(
+        f"{files.key} belongs to another user; run: sudo chown $(id -un) {files.key}"
+    )
+
+
+def test_the_command_that_mends_it_can_be_pasted_whatever_the_path(tmp_path: Path) -> None:
+    directory = tmp_path / "my keys"
+    directory.mkdir()
+    files = Files(directory).write()
+    files.key.chmod(0o644)
+    command = refusal(files).rpartition("run: ")[2]
+    subprocess.run(command, shell=True, check=True)
+    assert open_keystore(files.key, files.password).to_bytes() == KEY
 
 
 @pytest.mark.parametrize("which", ["key", "password"])
