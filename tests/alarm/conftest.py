@@ -9,6 +9,7 @@ import pytest_asyncio
 
 from tests import nodes
 from tests.alarm.rig import Program, World, program
+from tests.alarm.said import Said
 
 
 @pytest.fixture(scope="module")
@@ -31,29 +32,6 @@ async def scheduler(world: World, tmp_path: Path) -> AsyncIterator[Program]:
     """A scheduler with an empty journal that has not seen a head yet."""
     async with program(world, tmp_path) as running:
         yield running
-
-
-class Said:
-    """What the operator's log says."""
-
-    def __init__(self, caplog: pytest.LogCaptureFixture) -> None:
-        self._caplog = caplog
-
-    @property
-    def lines(self) -> list[str]:
-        """Each line as NAME: LEVEL: message."""
-        return [f"{r.name}: {r.levelname}: {r.getMessage()}" for r in self._caplog.records]
-
-    def of(self, call: str) -> list[str]:
-        """The messages of one call, and those that announce it, in their order."""
-        return [
-            record.getMessage()
-            for record in self._caplog.records
-            if record.name == f"CALL-{call.upper()}" or call in record.getMessage()
-        ]
-
-    def forget(self) -> None:
-        self._caplog.clear()
 
 
 @pytest.fixture

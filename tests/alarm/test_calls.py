@@ -85,24 +85,22 @@ class Calls:
     us: str
     all: tuple[Scheduled, ...]
 
-    def at(self, block: int, to: str, data: bytes) -> bytes | None:
-        """What a view answers in block `block`; None where it throws."""
-        message = {"to": to, "data": "0x" + data.hex(), "from": self.us}
-        override = {"blockStateCalls": [{"blockOverrides": {"number": hex(block)},
-                                         "calls": [message]}]}  # fmt: skip
-        [simulated] = self.world.request("eth_simulateV1", override, "latest")[-1:]
-        outcome = simulated["calls"][0]
+    def view(self, block: int, call: ScheduledCall, data: bytes) -> bytes | None:
+        """What the call contract answers in block `block`; None where it throws."""
+        outcome = self._simulated(block, call, data)
         return bytes.fromhex(outcome["returnData"][2:]) if outcome["status"] == "0x1" else None
 
-    def logs_of_execution(self, block: int, call: ScheduledCall) -> list[dict[str, Any]]:
-        """The call contract's logs when we execute it in block `block`."""
-        message = {"to": call.address, "data": "0x" + EXECUTE.hex(), "from": self.us,
-                   "gas": hex(400_000)}  # fmt: skip
-        override = {"blockStateCalls": [{"blockOverrides": {"number": hex(block)},
-                                         "calls": [message]}]}  # fmt: skip
-        answer = self.world.request("eth_simulateV1", override, "latest")
-        logs: list[dict[str, Any]] = answer[-1]["calls"][0]["logs"]
-        return [log for log in logs if log["address"] == call.address]
+    def execution(self, block: int, call: ScheduledCall) -> list[str]:
+        """The first topics of the call contract's logs when we execute it in block `block`."""
+        logs = self._simulated(block, call, EXECUTE)["logs"]
+        return [log["topics"][0] for log in logs if log["address"] == call.address]
+
+    def _simulated(self, block: int, call: ScheduledCall, data: bytes) -> Any:
+        message = {"from": self.us, "to": call.address, "data": "0x" + data.hex()}
+        message["gas"] = hex(400_000)
+        blocks = [{"blockOverrides": {"number": hex(block)}, "calls": [message]}]
+        answer = self.world.request("eth_simulateV1", {"blockStateCalls": blocks}, "latest")
+        return answer[-1]["calls"][0]
 
 
 @pytest.fixture(scope="module")
@@ -141,12 +139,11 @@ def test_it_is_our_turn_where_the_real_contract_would_let_us_execute(
     """By its state(), and by checkExecutionAuthorization, which throws far from the window."""
     scheduled = calls.all[which]
     block = scheduled.terms.target + offset
-    address = scheduled.call.address
-    state = calls.at(block, address, keccak(text="state()")[:4])
+    state = calls.view(block, scheduled.call, keccak(text="state()")[:4])
     assert state is not None
-    allowed = calls.at(
+    allowed = calls.view(
         block,
-        address,
+        scheduled.call,
         keccak(text="checkExecutionAuthorization(address,uint256)")[:4]
         + encode(["address", "uint256"], [calls.us, block]),
     )
@@ -164,8 +161,7 @@ def test_in_our_first_and_last_block_executing_has_the_effect_and_beyond_it_has_
     first = first_turn(scheduled.terms, scheduled.status, calls.us)
     last = scheduled.terms.last_block
     done = {
-        block: [log["topics"][0] for log in calls.logs_of_execution(block, scheduled.call)]
-        == [executed]
+        block: calls.execution(block, scheduled.call) == [executed]
         for block in (first - 1, first, last, last + 1)
     }
     assert done == {first - 1: False, first: True, last: True, last + 1: False}

@@ -8,8 +8,8 @@ import pytest
 from scheduler.alarm import abi, discovery
 from scheduler.devchain.scheduling import ScheduledCall
 from scheduler.errors import NotYet
-from tests.alarm.conftest import Said
 from tests.alarm.rig import Program, World
+from tests.alarm.said import Said
 
 
 def schedule_at_random(world: World, seed: int) -> list[ScheduledCall]:

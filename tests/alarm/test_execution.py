@@ -1,7 +1,7 @@
 """The main job: each call is executed once, in its target block, and the operator reads how."""
 
-from tests.alarm.conftest import Said
 from tests.alarm.rig import Program, World
+from tests.alarm.said import Said
 
 
 async def test_calls_are_executed_exactly_at_their_targets(

@@ -20,7 +20,7 @@ from scheduler.transactions.intents import (
     Verdict,
 )
 from scheduler.transactions.states import OutcomeKind
-from tests.alarm.conftest import Said
+from tests.alarm.said import Said
 
 CALL = "0x" + "0ab1" * 10
 NAME = f"CALL-0X{'0AB1' * 10}"

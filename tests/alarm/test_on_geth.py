@@ -5,8 +5,8 @@ from pathlib import Path
 from scheduler.devchain.accounts import Role, Wallet
 from scheduler.devchain.scheduling import CallRequest, schedule
 from tests import nodes
-from tests.alarm.conftest import Said
 from tests.alarm.rig import World, program
+from tests.alarm.said import Said
 
 
 async def test_calls_are_executed_exactly_at_their_targets_on_geth(

@@ -1,8 +1,8 @@
 """What becomes of a call is told as what it is, once, and nothing is tried twice."""
 
 from scheduler.devchain.scheduling import CallRequest, ScheduledCall
-from tests.alarm.conftest import Said
 from tests.alarm.rig import Program, World
+from tests.alarm.said import Said
 
 GWEI = 10**9
 

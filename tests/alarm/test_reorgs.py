@@ -7,8 +7,8 @@ from scheduler.chain.heads import HeadTracker
 from scheduler.devchain.scheduling import ScheduledCall
 from scheduler.transactions.intents import Mined, Verdict
 from scheduler.transactions.states import OutcomeKind
-from tests.alarm.conftest import Said
 from tests.alarm.rig import Program, World
+from tests.alarm.said import Said
 
 
 async def mined_at_its_target(world: World, scheduler: Program) -> tuple[ScheduledCall, str, str]:
