@@ -271,11 +271,15 @@ PASSWORD = "hunter2%21"
 
 
 class Provider(BaseHTTPRequestHandler):
-    """Imitates a hosted node that refuses a key and repeats it in its answer."""
+    """Imitates a hosted node: it refuses a key and repeats it in its answer, has a page that says
+    so where there is no such path, and no WebSocket."""
 
     def do_POST(self) -> None:
         length = int(self.headers["Content-Length"])
         self.rfile.read(length)
+        if self.path.startswith("/v4"):
+            self.send_error(404, f"no {self.path}")
+            return
         error = {"code": -32000, "message": f"unknown project {self.path}", "data": self.path}
         answer = json.dumps({"jsonrpc": "2.0", "id": None, "error": error}).encode()
         self.send_response(401)
@@ -303,24 +307,39 @@ def assert_kept(secret_holder: Running) -> None:
         assert secret not in said
 
 
-@pytest.mark.parametrize("reached", ["refused", "unreachable"])
+REACHED = {
+    "refused": ("http", "v3", "unknown project /v3/…?token=…"),
+    "wrong path": ("http", "v4", "it answered HTTP 404 Not Found"),
+    "no WebSocket": ("ws", "v3", "it speaks no WebSocket"),
+    "unreachable": ("http", "v3", "nothing listens there"),
+}
+
+
+@pytest.mark.parametrize("reached", REACHED)
 def test_a_key_in_the_rpc_url_is_never_shown(tmp_path: Path, provider: int, reached: str) -> None:
-    port = provider if reached == "refused" else free_port()
-    url = f"http://user:{PASSWORD}@127.0.0.1:{port}/v3/{KEY}?token={KEY}"
+    scheme, version, told = REACHED[reached]
+    port = free_port() if reached == "unreachable" else provider
+    url = f"{scheme}://user:{PASSWORD}@127.0.0.1:{port}/{version}/{KEY}?token={KEY}"
     config = write(tmp_path / "config.toml", f'rpc-url = "{url}"\n')
     command = ("scheduler", "run", "scheduler", "--config", str(config))
     with Running(tmp_path, *command, LOG_LEVEL="DEBUG") as program:
-        program.saw("Waiting")
+        assert told in program.saw("Waiting")
         for name in ("cmdline", "environ"):
             assert KEY.encode() not in Path(f"/proc/{program.pid}/{name}").read_bytes()
         assert program.stop() == 0
     assert_kept(program)
-    if reached == "refused":
-        assert "unknown project /v3/…?token=…" in program.saw("Waiting")
-        with Running(tmp_path, "eth_alarm", "scheduler", "--config", str(config)) as by_hand:
-            assert by_hand.ended() == 2
-        assert len(by_hand.errors) == 1
-        assert_kept(by_hand)
+
+
+def test_a_key_that_a_node_repeats_is_not_shown_by_hand_either(
+    tmp_path: Path, provider: int
+) -> None:
+    url = f"http://user:{PASSWORD}@127.0.0.1:{provider}/v3/{KEY}"
+    config = write(tmp_path / "config.toml", f'rpc-url = "{url}"\n')
+    with Running(tmp_path, "eth_alarm", "scheduler", "--config", str(config)) as program:
+        assert program.ended() == 2
+    assert "unknown project /v3/…" in program.errors[0]
+    assert len(program.errors) == 1
+    assert_kept(program)
 
 
 def test_the_keystore_signs_where_it_is_chosen_and_only_there(box: Box) -> None:
