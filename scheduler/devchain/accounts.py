@@ -5,6 +5,7 @@ from enum import IntEnum
 from functools import cache
 from typing import Any
 
+from scheduler.chain.errors import RpcError
 from scheduler.chain.model import Address
 from scheduler.devchain.endpoint import Endpoint
 
@@ -96,7 +97,7 @@ def receipt_of(endpoint: Endpoint, sent: str, seconds: float = 60.0) -> dict[str
     """The receipt of a transaction, waited for. Raises TransactionFailed."""
     deadline = time.monotonic() + seconds
     while True:
-        receipt: dict[str, Any] | None = endpoint.request("eth_getTransactionReceipt", sent)
+        receipt = _receipt(endpoint, sent)
         if receipt is not None:
             break
         if time.monotonic() > deadline:
@@ -104,6 +105,17 @@ def receipt_of(endpoint: Endpoint, sent: str, seconds: float = 60.0) -> dict[str
         time.sleep(0.02)
     if int(receipt["status"], 16) != 1:
         raise TransactionFailed(f"transaction {sent} was mined and reverted")
+    return receipt
+
+
+def _receipt(endpoint: Endpoint, sent: str) -> dict[str, Any] | None:
+    try:
+        receipt: dict[str, Any] | None = endpoint.request("eth_getTransactionReceipt", sent)
+    except RpcError as error:
+        if "indexing is in progress" not in error.message:
+            raise
+        # geth 1.16.7 for some moments after its start: it does not know yet.
+        return None
     return receipt
 
 
