@@ -182,6 +182,7 @@ except JournalUnavailable as error:
 print([attempt.nonce for attempt in journal.open_attempts(ACCOUNT)])
 resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
 journal.reserve(ACCOUNT, [prepared(1)])
+journal.close()
 """
 
 
