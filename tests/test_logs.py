@@ -1,5 +1,9 @@
 """Log lines as operators know them, without secrets."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from scheduler.logs import secrets_in, without
@@ -28,3 +32,16 @@ def test_the_longer_secret_is_taken_out_first() -> None:
     """Else what is left of it would be shown."""
     endpoint = f"http://user:{KEY[:4]}@127.0.0.1/{KEY}"
     assert without(secrets_in(endpoint), f"no project {KEY}") == "no project …"
+
+
+def test_a_log_in_another_encoding_shows_every_line() -> None:
+    program = "import logging; from scheduler import logs; logs.configure(); logging.error('1…2')"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.endswith("1\\u20262\n")
+    assert done.stderr == ""

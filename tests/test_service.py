@@ -6,12 +6,14 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from eth_account import Account
 
-from scheduler.chain.errors import ChainChanged
+from scheduler import programs
+from scheduler.chain.errors import ChainChanged, NodeUnavailable
 from scheduler.devchain.chain import DevelopmentChain
 from scheduler.devchain.nodes import start_geth
 from scheduler.launch import Plan
@@ -207,6 +209,32 @@ async def test_a_chain_that_is_reset_before_the_first_head_is_noticed(tmp_path: 
             with pytest.raises(ChainChanged):
                 await work.on(await anext(events))
             await events.aclose()  # type: ignore[attr-defined]
+    finally:
+        await work.close()
+
+
+async def test_a_check_of_the_chain_that_failed_is_made_again(
+    chain: DevelopmentChain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The node is away for the first head, and serves another chain when the next one comes."""
+    found: list[str | Exception] = [NodeUnavailable("away"), "another chain"]
+
+    async def fingerprint(*_: object) -> str:
+        outcome = found.pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    work = await Program(plan_for(chain, tmp_path)).assemble()
+    monkeypatch.setattr(programs, "fingerprint", fingerprint)
+    try:
+        events = work.follow()
+        first = await anext(events)
+        with pytest.raises(NodeUnavailable):
+            await work.on(first)
+        with pytest.raises(ChainChanged):
+            await work.on(replace(first, rebased=False))
+        await events.aclose()  # type: ignore[attr-defined]
     finally:
         await work.close()
 
