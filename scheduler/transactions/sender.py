@@ -15,6 +15,7 @@ from scheduler.chain.model import Hash, Head
 from scheduler.chain.protocol import Node
 from scheduler.errors import NotYet
 from scheduler.notices import Notice
+from scheduler.transactions.answers import Answer, classify
 from scheduler.transactions.encoding import Fee, Transaction
 from scheduler.transactions.fees import (
     FeePolicy,
@@ -40,15 +41,12 @@ from scheduler.transactions.journal import (
     NonceTaken,
     Prepared,
 )
+from scheduler.transactions.purse import Purse
 from scheduler.transactions.signers import Signer
 from scheduler.transactions.simulation import Aim, simulated
 from scheduler.transactions.states import AttemptState, IntentState, OutcomeKind
 
 log = logging.getLogger("SENDER")
-
-# What the nodes say to a transaction that they have: geth 1.16.7 and rskj, anvil 1.7.1.
-ALREADY_KNOWN = ("already known", "already imported")
-
 
 SYNCING = "the node is syncing; nothing is sent until it has caught up"
 
@@ -130,18 +128,22 @@ class Sender:
         )
         if syncing:
             raise NotYet(SYNCING)
-        affordable = self._affordable(fresh, fee, balance)
+        aim = Aim(desk.account.address, head, blocks_ahead, fee)
+        purse = Purse(desk.account.address, balance, self._committed())
+        # No node simulates what the account could not pay for, even if nothing else were sent.
+        payable = [intent for intent in fresh if purse.could_hold(_worst_cost(intent, fee))]
+        verdicts = await self._verdicts(payable, aim)
         # The node's pool may hold transactions that the journal does not know: never replace one.
         nonce = max(desk.journal.next_nonce(desk.account), nonces.pending)
         transactions: list[tuple[Intent, Transaction]] = []
-        aim = Aim(desk.account.address, head, blocks_ahead, fee)
-        verdicts = await self._verdicts(affordable, aim)
-        for intent, verdict in zip(affordable, verdicts, strict=True):
+        for intent, verdict in zip(payable, verdicts, strict=True):
             if verdict.kind not in intent.worth_sending:
                 self._tell(intent.told, Refused(verdict))
-                continue
-            transactions.append((intent, self._transaction(intent, nonce, fee)))
-            nonce += 1
+            elif purse.takes(_worst_cost(intent, fee)):
+                transactions.append((intent, self._transaction(intent, nonce, fee)))
+                nonce += 1
+        # The amounts are those of its beginning: news with every block is no news.
+        self.shortage = purse.shortage and (self.shortage or purse.shortage)
         return await self._signed(transactions, head.number)
 
     async def commit(self, prepared: Sequence[Prepared], head: Head) -> list[Attempt]:
@@ -193,7 +195,7 @@ class Sender:
                 # A node that answers another hash does not change what the bytes' hash is.
                 known = attempt.hash if attempt.raw is not None else None
                 taken.append((attempt, known or answer))
-            elif attempt.hash is not None and _already_known(answer):
+            elif attempt.hash is not None and classify(answer.message) is Answer.KNOWN:
                 taken.append((attempt, attempt.hash))
             else:
                 self._refused(attempt, answer)
@@ -241,32 +243,14 @@ class Sender:
         except FeeTooHigh as error:
             raise NotYet(str(error)) from error
 
-    def _affordable(self, intents: Sequence[Intent], fee: Fee, balance: int) -> list[Intent]:
-        """The first of `intents`, as many as the account can pay for besides what is in flight.
-
-        At the worst case: all their gas used, at the highest price.
-        """
-        desk = self._desk
-        address = desk.account.address
-        funds = balance - sum(
-            _worst_cost(attempt.fields)
-            for attempt in desk.journal.open_attempts(desk.account)
+    def _committed(self) -> int:
+        """The most that what is in flight may still take from the account, in wei."""
+        return sum(
+            _reserved(attempt.fields)
+            for attempt in self._desk.journal.open_attempts(self._desk.account)
             # What is mined is paid for: the balance is what was left.
             if attempt.state is not AttemptState.MINED
         )
-        affordable: list[Intent] = []
-        for intent in intents:
-            funds -= _worst_cost(self._transaction(intent, 0, fee).rpc_fields(address))
-            if funds < 0:
-                # The amounts are those of its beginning: news with every block is no news.
-                self.shortage = self.shortage or (
-                    f"{address} has {balance} wei, {-funds} wei less than what is due may cost; "
-                    "send ether to it"
-                )
-                return affordable
-            affordable.append(intent)
-        self.shortage = None
-        return affordable
 
     def _transaction(self, intent: Intent, nonce: int, fee: Fee) -> Transaction:
         return Transaction(
@@ -319,11 +303,12 @@ class Sender:
             family.told(told, progress)
 
 
-def _worst_cost(fields: Mapping[str, str]) -> int:
-    """The most that a transaction can take from its account, in wei."""
+def _worst_cost(intent: Intent, fee: Fee) -> int:
+    """The most that sending the intent at this fee can take from the account, in wei."""
+    return intent.value + intent.gas * fee.cap
+
+
+def _reserved(fields: Mapping[str, str]) -> int:
+    """The same of a transaction as the journal has it."""
     price = fields.get("maxFeePerGas") or fields["gasPrice"]
     return int(fields["value"], 16) + int(fields["gas"], 16) * int(price, 16)
-
-
-def _already_known(error: RpcError) -> bool:
-    return any(text in error.message.lower() for text in ALREADY_KNOWN)

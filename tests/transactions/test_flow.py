@@ -56,6 +56,17 @@ async def test_too_little_ether_is_said_once_and_nothing_is_reserved(
     assert at.hits == 1
 
 
+async def test_one_that_cannot_be_paid_does_not_keep_cheaper_ones_back(at: Office) -> None:
+    """Whoever scheduled a call with much gas stopped all the others for as long as it was due."""
+    fund(at, await worst_cost(at) * 3)
+    at.want(at.wish("dear", gas=10_000_000), at.wish("cheap"))
+    with pytest.raises(NotYet, match="send ether"):
+        await at.turn()
+    assert [attempt.intent.key for attempt in at.open_attempts()] == ["cheap"]
+    at.bench.mine()
+    assert at.hits == 1
+
+
 async def test_too_little_ether_is_no_trouble_when_nothing_is_due(at: Office) -> None:
     fund(at, 0)
     at.want(at.wish())
