@@ -8,6 +8,10 @@ from typing import Any
 
 from scheduler.devchain.chain import DevelopmentChain, chain_on_anvil, chain_on_geth
 from scheduler.devchain.nodes import Node, start_anvil, start_geth
+from tests.rskj.server import StandIn, in_front_of
+
+# What rskj's chains have in common with anvil's (facts of mainnet, and the chain id of regtest).
+RSK_RULES = {"hardfork": "istanbul", "gas_limit": 6_800_000, "chain_id": 33}
 
 
 @contextmanager
@@ -30,6 +34,14 @@ def geth(**options: Any) -> Iterator[Node]:
             yield node
         finally:
             node.stop()
+
+
+@contextmanager
+def rskj(**options: Any) -> Iterator[StandIn]:
+    """A stand-in for rskj in regtest; see tests.rskj. The options are those of `anvil`."""
+    with anvil(**RSK_RULES, options=("--gas-price", "0"), **options) as node:
+        with in_front_of(node) as stand_in:
+            yield stand_in
 
 
 @contextmanager
