@@ -39,9 +39,9 @@ def geth(**options: Any) -> Iterator[Node]:
 @contextmanager
 def rskj(**options: Any) -> Iterator[StandIn]:
     """A stand-in for rskj in regtest; see tests.rskj. The options are those of `anvil`."""
-    with anvil(**RSK_RULES, options=("--gas-price", "0"), **options) as node:
-        with in_front_of(node) as stand_in:
-            yield stand_in
+    rules = {**RSK_RULES, "options": ("--gas-price", "0"), **options}
+    with anvil(**rules) as node, in_front_of(node) as stand_in:
+        yield stand_in
 
 
 @contextmanager

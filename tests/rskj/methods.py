@@ -11,20 +11,24 @@ from tests.rskj.pool import OUTDATED_BLOCKS, Circumstances, Sent, Unreadable, ob
 Fields: TypeAlias = dict[str, Any]
 
 # Asked of anvil as they are; what is neither here nor a method below, rskj does not have.
-SHARED = frozenset(
-    "eth_blockNumber eth_chainId eth_estimateGas eth_getLogs eth_getTransactionReceipt"
-    " eth_protocolVersion eth_syncing net_listening net_version txpool_content txpool_inspect"
-    " web3_sha3".split()
-)
+SHARED = (
+    "eth_blockNumber", "eth_chainId", "eth_estimateGas", "eth_getLogs", "eth_getTransactionReceipt",
+    "eth_syncing", "net_version", "txpool_content", "txpool_inspect",
+)  # fmt: skip
 
 METHOD_NOT_FOUND, INVALID_PARAMS, INTERNAL = -32601, -32602, -32603
 BLOCK_NOT_FOUND, TRANSACTION_ERROR, EXECUTION_ERROR = -32600, -32010, -32015  # RskJsonRpcRequest…
 
 # Of BlockHeaderNotification.
 HEADER_FIELDS = (
-    "difficulty extraData gasLimit gasUsed logsBloom miner number parentHash receiptsRoot"
-    " sha3Uncles stateRoot timestamp transactionsRoot hash".split()
-)
+    "difficulty", "extraData", "gasLimit", "gasUsed", "logsBloom", "miner", "number", "parentHash",
+    "receiptsRoot", "sha3Uncles", "stateRoot", "timestamp", "transactionsRoot", "hash",
+)  # fmt: skip
+
+# Of CallArgumentsParam: whatever else a call or transaction names is not looked at.
+CALL_FIELDS = (
+    "from", "to", "gas", "gasPrice", "gasLimit", "nonce", "chainId", "value", "data", "input",
+)  # fmt: skip
 
 # GasCost.TRANSACTION_DEFAULT: the limit of an eth_sendTransaction that names none.
 DEFAULT_GAS = 90_000
@@ -222,9 +226,7 @@ def _check_tag(which: str) -> None:
 
 
 def _known_fields(fields: Fields) -> Fields:
-    """Those of CallArgumentsParam."""
-    known = "from to gas gasPrice gasLimit nonce chainId value data input".split()
-    return {key: value for key, value in fields.items() if key in known}
+    return {key: value for key, value in fields.items() if key in CALL_FIELDS}
 
 
 def _transaction(entry: Any) -> Any:
@@ -236,9 +238,16 @@ def _transaction(entry: Any) -> Any:
 
 def _remasc(block: Fields) -> Fields:
     """The last transaction of each block (RemascTransaction); its hash depends on the block's."""
+    unset = dict.fromkeys(("gas", "gasPrice", "value", "type"), "0x0")
     return {
-        "hash": "0x" + block["hash"][:1:-1], "nonce": hex(int(block["number"], 16) - 1), "from": NOBODY, "to": REMASC, "gas": "0x0",
-        "gasPrice": "0x0", "value": "0x0", "input": "0x", "type": "0x0", "transactionIndex":
-        hex(len(block["transactions"])), "blockHash": block["hash"], "blockNumber": block["number"],
-        "v": None, "r": None, "s": None,
-    }  # fmt: skip
+        **unset,
+        "hash": "0x" + block["hash"][:1:-1],
+        "nonce": hex(int(block["number"], 16) - 1),
+        "from": NOBODY,
+        "to": REMASC,
+        "input": "0x",
+        "transactionIndex": hex(len(block["transactions"])),
+        "blockHash": block["hash"],
+        "blockNumber": block["number"],
+        **dict.fromkeys(("v", "r", "s")),
+    }
