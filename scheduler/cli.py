@@ -52,7 +52,13 @@ class _Commands(click.Group):
         return command
 
 
-@click.group(cls=_Commands, elsewhere={"dev": "scheduler.devchain.commands:dev"})
+@click.group(
+    cls=_Commands,
+    elsewhere={
+        "dev": "scheduler.devchain.commands:dev",
+        "journal": "scheduler.operations.journal_commands:journal",
+    },
+)
 @click.version_option(__version__, prog_name=SCHEDULER)
 def scheduler_commands() -> None:
     """Gets on-chain work done on time, once, and proves it."""

@@ -161,17 +161,23 @@ class Settings(_Section):
         }
         return _validated({**self.model_dump(by_alias=True), **given}, "the command line", _OPTIONS)
 
+    def journal_file(self) -> Path:
+        """Where the journal is, or will be."""
+        if self.journal is not None:
+            return self.journal
+        directory = BOX_DATA if _exists(BOX_DATA) else USER_DATA.expanduser()
+        return directory / "journal.db"
+
     def journal_path(self) -> Path:
-        """Where the journal is.
+        """The same, for a program that may make the file.
 
         Only the default directory within the user's home is made, where it is missing: a directory
         that was configured may be on a volume that is not mounted yet. Raises Misconfigured.
         """
-        if self.journal is not None:
-            return self.journal
-        if _exists(BOX_DATA):
-            return BOX_DATA / "journal.db"
-        directory = USER_DATA.expanduser()
+        file = self.journal_file()
+        directory = file.parent
+        if directory != USER_DATA.expanduser() or self.journal is not None:
+            return file
         try:
             directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -179,7 +185,7 @@ class Settings(_Section):
                 f"the journal's directory {directory} cannot be made: {error.strerror}; "
                 'name another place with journal = "…" in the configuration'
             ) from error
-        return directory / "journal.db"
+        return file
 
 
 # What a command line says, by the key that it sets.

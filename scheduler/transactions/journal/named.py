@@ -1,4 +1,4 @@
-"""SQL kept in files: named queries and numbered migrations, one set per dialect."""
+"""SQL kept in files: named queries, numbered migrations and their sum, one set per dialect."""
 
 import re
 from importlib import resources
@@ -7,10 +7,12 @@ _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 _MIGRATION = re.compile(r"^(\d{4})-[\w-]+\.(\w+)\.sql$")
 
 
-def queries(dialect: str) -> dict[str, str]:
-    """The dialect's queries by name: what follows a line `-- name: NAME`, to the next such line."""
-    text = _read(f"queries.{dialect}.sql")
-    _, *parts = _NAME.split(text)
+def queries(dialect: str, file: str = "queries") -> dict[str, str]:
+    """A file's queries by name: what follows a line `-- name: NAME`, to the next such line.
+
+    `queries` is what the programs do with the journal, `reading` what looks at it.
+    """
+    _, *parts = _NAME.split(_read(f"{file}.{dialect}.sql"))
     return {
         name: body.strip().rstrip(";") for name, body in zip(parts[::2], parts[1::2], strict=True)
     }
@@ -25,6 +27,11 @@ def migrations(dialect: str) -> list[tuple[int, str]]:
         if (match := _MIGRATION.match(entry.name)) and match[2] == dialect
     ]
     return sorted(found)
+
+
+def schema(dialect: str) -> str:
+    """The SQL of what all migrations add up to."""
+    return _read(f"schema.{dialect}.sql")
 
 
 def _read(path: str) -> str:

@@ -1,0 +1,1 @@
+"""For the operator: what a box did and does."""

@@ -1,0 +1,177 @@
+"""`scheduler journal …`: what was sent, why, and what became of it."""
+
+import stat
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from scheduler import config
+from scheduler.errors import Misconfigured
+from scheduler.operations import journal_export, journal_listing, journal_story
+from scheduler.operations.journal_keys import matching, nearest, short_names
+from scheduler.operations.wording import count, printable
+from scheduler.transactions.journal import JournalUnavailable
+from scheduler.transactions.journal.reading import reading
+from scheduler.transactions.journal.records import Name
+from scheduler.transactions.journal.upkeep import migrate as migrate_file
+from scheduler.transactions.states import IntentState
+
+# As many as fit on a screen.
+_LISTED = 50
+
+_config_option = click.option(
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path),
+    help="The configuration file; else $SCHEDULER_CONFIG, else /etc/scheduler/config.toml.",
+)
+
+
+@click.group()
+def journal() -> None:
+    """See what was sent, why, and what became of it."""
+
+
+@journal.command("list")
+@click.option(
+    "--state",
+    "states",
+    type=click.Choice([state.value for state in IntentState]),
+    multiple=True,
+    help="Only intents in this state; may be given several times.",
+)
+@click.option("--family", help="Only intents of this family, such as alarm.")
+@click.option(
+    "--limit",
+    type=click.IntRange(0),
+    default=_LISTED,
+    show_default=True,
+    help="So many of the newest; 0 for all.",
+)
+@click.option("--json", "as_json", is_flag=True, help="A JSON object for each, one a line.")
+@_config_option
+def list_(
+    states: tuple[str, ...],
+    family: str | None,
+    limit: int,
+    as_json: bool,
+    config_file: Path | None,
+) -> None:
+    """List the newest intents, newest first."""
+    chosen = [IntentState(state) for state in states]
+    with _plainly(), reading(_file(config_file)) as opened:
+        short = short_names(opened.names())
+        summaries = opened.summaries(chosen, family, limit or None)
+        total = opened.how_many(chosen, family)
+    if as_json:
+        _print(journal_listing.json_lines(summaries, short))
+    elif sys.stdout.isatty():
+        journal_listing.show_table(summaries, short)
+    else:
+        _print(journal_listing.plain(summaries, short))
+    if len(summaries) < total:
+        click.echo(f"the newest {len(summaries)} of {total}; for all: --limit 0", err=True)
+
+
+@journal.command()
+@click.argument("key")
+@_config_option
+def show(key: str, config_file: Path | None) -> None:
+    """Tell the whole story of the intent KEY.
+
+    KEY is what `scheduler journal list` shows, or any part of a key that only one intent has, such
+    as a call's address.
+    """
+    path = _file(config_file)
+    with _plainly(), reading(path) as opened:
+        name = _only(key, opened.names(), path)
+        history = opened.history(name.key)
+    _print(journal_story.told(history))
+
+
+@journal.command()
+@click.option("--json", "form", flag_value="json", default=True, help="JSON lines (the default).")
+@click.option("--csv", "form", flag_value="csv", help="A line for each attempt.")
+@_config_option
+def export(form: str, config_file: Path | None) -> None:
+    """Write all that the journal holds to standard output.
+
+    docs/journal.md says what each column means.
+    """
+    with _plainly(), reading(_file(config_file)) as opened:
+        if form == "csv":
+            journal_export.write_csv(opened, sys.stdout)
+        else:
+            _print(journal_export.json_lines(opened))
+        sys.stdout.flush()
+
+
+@journal.command()
+@_config_option
+def migrate(config_file: Path | None) -> None:
+    """Bring the journal to this release's schema, and keep a copy of it as it was.
+
+    Programs do the same when they start, without a copy.
+    """
+    path = _file(config_file)
+    with _plainly():
+        done = migrate_file(path)
+    if done.backup is None:
+        click.echo(f"the journal {path} has schema {done.now} already")
+    else:
+        click.echo(f"the journal {path} went from schema {done.before} to {done.now}")
+        click.echo(f"as it was before, it is in {done.backup}")
+
+
+def _file(config_file: Path | None) -> Path:
+    """The journal's file. Raises Misconfigured where there is none."""
+    path = config.load(config_file).journal_file()
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        raise Misconfigured(
+            f"there is no journal at {path}; a scheduler makes it when it starts, or give the "
+            'right path with journal = "…" in the configuration'
+        ) from None
+    except OSError:
+        # Who may not look there is told so when it is opened.
+        return path
+    if stat.S_ISDIR(mode):
+        raise Misconfigured(f"journal = {path} is a directory; name a file in it")
+    return path
+
+
+def _only(given: str, names: list[Name], path: Path) -> Name:
+    """The one intent that is meant. Raises Misconfigured where it is none, or not only one."""
+    found = matching(given, names)
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        closest = nearest(given, names)
+        hint = f"the nearest is {printable(closest)}" if closest else "it holds none at all"
+        raise Misconfigured(f"no intent {given!r} in the journal {path}; {hint}")
+    short = short_names(names)
+    listed = [printable(short[name.key]) for name in found[-_LISTED:]]
+    if len(found) > _LISTED:
+        listed.insert(0, "…")
+    raise Misconfigured(
+        f"{given!r} may be any of {count(len(found), 'intent')}: {', '.join(listed)}"
+    )
+
+
+@contextmanager
+def _plainly() -> Iterator[None]:
+    """A journal that cannot be read is one line on standard error and exit status 1."""
+    try:
+        yield
+    except JournalUnavailable as error:
+        click.echo(f"scheduler: {error}", err=True)
+        sys.exit(1)
+
+
+def _print(lines: Iterator[str]) -> None:
+    for line in lines:
+        click.echo(line)

@@ -1,0 +1,194 @@
+"""An intent's whole story in plain words, in order of time. Pure: records in, lines out."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from scheduler.operations.wording import count, ether, gwei, local_time, printable
+from scheduler.transactions.intents import Urgency
+from scheduler.transactions.journal.records import (
+    AttemptRecord,
+    History,
+    IntentRecord,
+    OutcomeRecord,
+    SlotRecord,
+)
+from scheduler.transactions.states import (
+    AttemptState,
+    IntentState,
+    OutcomeKind,
+    Purpose,
+    SlotState,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Something that happened; `at` in seconds since the epoch, `lines` what it was."""
+
+    at: float
+    lines: tuple[str, ...]
+
+
+OUTCOMES: Mapping[OutcomeKind, str] = {
+    OutcomeKind.SUCCEEDED: "it did what it was for",
+    OutcomeKind.TARGET_FAILED: "ours was done, the contract that it was done for failed",
+    OutcomeKind.NO_EFFECT: "mined, but without effect",
+    OutcomeKind.REVERTED: "mined, and the transaction reverted",
+    OutcomeKind.EXPIRED: "cancelled, since its window passed",
+    OutcomeKind.ABANDONED: "cancelled, since it was given up",
+}
+
+_URGENCIES: Mapping[Urgency, str] = {
+    Urgency.URGENT: "urgent: its price is raised as soon as it misses a block",
+    Urgency.NORMAL: "normal: its price is raised when it has missed some blocks",
+}
+
+_PROGRESS: Mapping[AttemptState, str] = {
+    AttemptState.SIGNED: "It may have left; no node's answer is known.",
+    AttemptState.BROADCAST: "A node took it; it is in no block.",
+    AttemptState.MINED: "It is in block {block}, which is not final yet.",
+    AttemptState.FINAL: "It is in block {block}, finally.",
+    AttemptState.REPLACED: "It can never be mined: another transaction used its nonce.",
+}
+
+
+def wish(intent: IntentRecord) -> list[tuple[str, str]]:
+    """What was wanted, as pairs of a heading and its text."""
+    sent = [ether(intent.value), count(len(intent.data), "byte") + " of data"]
+    selector = f", function 0x{intent.data[:4].hex()}" if len(intent.data) >= 4 else ""
+    return [
+        ("key", printable(intent.name.key)),
+        ("for", f"{intent.family}, contract {intent.name.contract}"),
+        ("what", printable(", ".join(f"{name} {text}" for name, text in intent.params.items()))),
+        ("call", f"to {intent.recipient} with {' and '.join(sent)}{selector}"),
+        ("gas", f"at most {intent.gas:,}"),
+        ("window", f"blocks {intent.first_block} to {intent.last_block}"),
+        ("urgency", _URGENCIES[intent.urgency]),
+        ("may cost", _may_cost(intent)),
+        ("sent if", "simulated as " + " or ".join(kind.value for kind in intent.worth_sending)),
+    ]
+
+
+def steps(history: History) -> list[Step]:
+    """What happened, oldest first."""
+    began = history.intent.created_at
+    found = [Step(began, ("It was written down.",))]
+    # A slot may be older than what took it over.
+    found += [_placed(slot, since=began) for slot in history.slots]
+    for attempt in history.attempts:
+        found.append(_tried(attempt, history.intent))
+        if attempt.outcome is not None:
+            found.append(_ended(attempt, attempt.outcome, history.intent))
+    # What one commit wrote has one time, and stays in this order.
+    return sorted(found, key=lambda step: step.at)
+
+
+def outlook(history: History) -> str:
+    """What is still open, and what happens next."""
+    intent, state = history.intent, history.intent.state
+    if state is IntentState.PLANNED:
+        return (
+            f"It is in no slot: it is sent when it is due, up to block {intent.last_block}, "
+            "if it is still wanted then."
+        )
+    if state is IntentState.SUSPENDED:
+        return "It failed so often that it is not sent again until the operator says so."
+    if state is IntentState.IN_SLOT:
+        return _waiting(history)
+    if any(slot.state is SlotState.OPEN for slot in history.slots):
+        return (
+            "Its block is not final yet: if a reorg removes it, the same bytes are pending again "
+            "and nothing of the outcome holds."
+        )
+    return "Nothing is open: this is final."
+
+
+def _waiting(history: History) -> str:
+    own = [each for each in history.attempts if each.intent == history.intent.name.key]
+    last = own[-1]
+    if last.purpose is Purpose.CANCEL:
+        return (
+            "It is being cancelled by a transfer of nothing in its slot; whichever of the two is "
+            "mined first decides."
+        )
+    if last.state is AttemptState.SIGNED:
+        return "The same bytes are sent again with every block until a node has them."
+    return (
+        "It waits for its block; at a higher price if it waits too long, and it is cancelled when "
+        "it can do no good any more."
+    )
+
+
+def _may_cost(intent: IntentRecord) -> str:
+    if intent.max_cost == 0:
+        return "no more than it earns"
+    return f"at most {ether(intent.max_cost)} more than it earns"
+
+
+def _placed(slot: SlotRecord, since: float) -> Step:
+    end = "It is still open."
+    if slot.state is SlotState.CONSUMED:
+        end = f"It was consumed by {slot.consumed_by}, finally."
+    given = f"It was given a slot: nonce {slot.nonce} of {slot.account}."
+    return Step(max(slot.created_at, since), (given, end))
+
+
+def _tried(attempt: AttemptRecord, intent: IntentRecord) -> Step:
+    return Step(attempt.created_at, tuple(_tried_lines(attempt, intent)))
+
+
+def _tried_lines(attempt: AttemptRecord, intent: IntentRecord) -> Iterator[str]:
+    if attempt.intent != intent.name.key:
+        what = f"Its slot {attempt.nonce} was taken over, for {printable(attempt.intent)}"
+    elif attempt.purpose is Purpose.CANCEL:
+        what = f"A cancellation of slot {attempt.nonce}, a transfer of nothing to oneself"
+    else:
+        what = f"A transaction for slot {attempt.nonce}"
+    how = "the node was asked to sign and send it" if attempt.by_node else "signed"
+    yield f"{what}: {how} after block {attempt.head_number}, {_price(attempt.fields)}."
+    yield f"Its hash is {attempt.hash}." if attempt.hash else "Its hash is not known yet."
+    yield _PROGRESS[attempt.state].format(block=attempt.block_number)
+
+
+def _price(fields: Mapping[str, str]) -> str:
+    """The fee fields of a transaction, and the most that it can cost in all."""
+    if "gasPrice" in fields:
+        most = int(fields["gasPrice"], 16)
+        price = f"at {gwei(most)} per gas"
+    else:
+        most = int(fields["maxFeePerGas"], 16)
+        tip = int(fields["maxPriorityFeePerGas"], 16)
+        price = f"at most {gwei(most)} per gas, {gwei(tip)} of it as a tip"
+    return f"{price}; no more than {ether(most * int(fields['gas'], 16))} for gas"
+
+
+def _ended(attempt: AttemptRecord, outcome: OutcomeRecord, intent: IntentRecord) -> Step:
+    whose = "" if attempt.intent == intent.name.key else f" of {printable(attempt.intent)}"
+    balance = outcome.earned - outcome.cost
+    net = f"{'gained' if balance >= 0 else 'lost'} {ether(abs(balance))}"
+    final = "This is final." if outcome.is_final else "This is not final yet."
+    return Step(
+        outcome.judged_at,
+        (
+            f"Outcome{whose} in block {attempt.block_number}: {outcome.kind.value}, "
+            f"{OUTCOMES[outcome.kind]} ({printable(outcome.detail)}).",
+            f"It used {outcome.gas_used:,} gas at {gwei(outcome.gas_price)}: cost "
+            f"{ether(outcome.cost)}, earned {ether(outcome.earned)}, {net}.",
+            final,
+        ),
+    )
+
+
+def told(history: History) -> Iterator[str]:
+    """The story, line by line."""
+    intent = history.intent
+    yield f"{intent.name.kind}: {intent.state.value}"
+    for heading, text in wish(intent):
+        yield f"  {heading:<9} {text}"
+    yield ""
+    for step in steps(history):
+        first, *rest = step.lines
+        yield f"{local_time(step.at)}  {first}"
+        yield from (f"{'':27}{line}" for line in rest)
+    yield ""
+    yield f"Next: {outlook(history)}"

@@ -1,0 +1,196 @@
+"""What the journal has, as values: for those who look at it, not for those who write it."""
+
+import json
+import sqlite3
+from dataclasses import dataclass
+
+from scheduler.chain.model import Address, Hash
+from scheduler.transactions.intents import Urgency
+from scheduler.transactions.states import (
+    AttemptState,
+    IntentState,
+    OutcomeKind,
+    Purpose,
+    SlotState,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """What an intent can be found by."""
+
+    key: str
+    kind: str
+    contract: Address
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """An intent in a line. `nonce`, `hash` and `block` are those of its mined, else its newest
+    attempt, None where there is none; `outcome` is read from that attempt's receipt."""
+
+    name: Name
+    family: str
+    state: IntentState
+    nonce: int | None
+    attempts: int
+    hash: Hash | None
+    block: int | None
+    outcome: OutcomeKind | None
+    is_final: bool
+    changed_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class IntentRecord:
+    """An intent as it was journaled; see Intent and Limits for its fields."""
+
+    name: Name
+    family: str
+    params: dict[str, str | int]
+    recipient: Address
+    data: bytes
+    value: int
+    gas: int
+    first_block: int
+    last_block: int
+    urgency: Urgency
+    max_cost: int
+    worth_sending: tuple[OutcomeKind, ...]
+    state: IntentState
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class SlotRecord:
+    """A nonce that the intent was given; `consumed_by` is the hash that consumed it, finally."""
+
+    account: Address
+    nonce: int
+    state: SlotState
+    consumed_by: Hash | None
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeRecord:
+    """What a mined attempt did; `gas_price` in wei per gas, `earned` in wei."""
+
+    kind: OutcomeKind
+    detail: str
+    gas_used: int
+    gas_price: int
+    earned: int
+    is_final: bool
+    judged_at: float
+
+    @property
+    def cost(self) -> int:
+        """Wei paid for gas."""
+        return self.gas_used * self.gas_price
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRecord:
+    """A transaction in one of the intent's slots, possibly of another intent (its key says whose).
+
+    `by_node`: the node was asked to sign and send it by itself. `fields` as JSON-RPC takes them.
+    """
+
+    account: Address
+    nonce: int
+    intent: str
+    purpose: Purpose
+    fields: dict[str, str]
+    hash: Hash | None
+    by_node: bool
+    state: AttemptState
+    head_number: int
+    block_number: int | None
+    created_at: float
+    outcome: OutcomeRecord | None
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """All that the journal has of one intent, each part oldest first."""
+
+    intent: IntentRecord
+    slots: tuple[SlotRecord, ...]
+    attempts: tuple[AttemptRecord, ...]
+
+
+def intent_of(row: sqlite3.Row) -> IntentRecord:
+    """From a row of the query `intent`."""
+    return IntentRecord(
+        name=Name(row["key"], row["kind"], row["contract"]),
+        family=row["family"],
+        params=json.loads(row["params"]),
+        recipient=row["recipient"],
+        data=row["data"],
+        value=int(row["value"]),
+        gas=row["gas"],
+        first_block=row["first_block"],
+        last_block=row["last_block"],
+        urgency=Urgency(row["urgency"]),
+        max_cost=int(row["max_cost"]),
+        worth_sending=tuple(OutcomeKind(kind) for kind in json.loads(row["worth_sending"])),
+        state=IntentState(row["state"]),
+        created_at=row["created_at"],
+    )
+
+
+def attempt_of(row: sqlite3.Row) -> AttemptRecord:
+    """From a row of the query `attempts`."""
+    outcome = None
+    if row["kind"] is not None:
+        outcome = OutcomeRecord(
+            kind=OutcomeKind(row["kind"]),
+            detail=row["detail"],
+            gas_used=row["gas_used"],
+            gas_price=int(row["gas_price"]),
+            earned=int(row["earned"]),
+            is_final=bool(row["is_final"]),
+            judged_at=row["judged_at"],
+        )
+    return AttemptRecord(
+        account=row["account"],
+        nonce=row["nonce"],
+        intent=row["intent"],
+        purpose=Purpose(row["purpose"]),
+        fields=json.loads(row["fields"]),
+        hash=row["hash"],
+        by_node=bool(row["by_node"]),
+        state=AttemptState(row["state"]),
+        head_number=row["head_number"],
+        block_number=row["block_number"],
+        created_at=row["created_at"],
+        outcome=outcome,
+    )
+
+
+def summary_of(row: sqlite3.Row) -> Summary:
+    """From a row of the query `summaries`."""
+    return Summary(
+        name=Name(row["key"], row["kind"], row["contract"]),
+        family=row["family"],
+        state=IntentState(row["state"]),
+        nonce=row["nonce"],
+        attempts=row["attempts"],
+        hash=row["hash"],
+        block=row["block"],
+        outcome=OutcomeKind(row["outcome"]) if row["outcome"] else None,
+        is_final=bool(row["is_final"]),
+        changed_at=row["changed_at"],
+    )
+
+
+def slot_of(row: sqlite3.Row) -> SlotRecord:
+    """From a row of the query `slots`."""
+    return SlotRecord(
+        account=row["account"],
+        nonce=row["nonce"],
+        state=SlotState(row["state"]),
+        consumed_by=row["consumed_by"],
+        created_at=row["created_at"],
+    )

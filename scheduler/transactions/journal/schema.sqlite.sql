@@ -1,0 +1,108 @@
+-- The spine: what must be unique is unique here, not only in Python.
+-- Amounts in wei are decimal text, since they outgrow SQLite's 64-bit integers.
+-- `chain` is the fingerprint of chain id and genesis, see scheduler/chain/fingerprint.py.
+
+-- An account from which this journal may send on a chain: it passed the check made before the
+-- first transaction (node synced, nothing of it pending that the journal does not know).
+CREATE TABLE accounts (
+    chain       TEXT NOT NULL,
+    account     TEXT NOT NULL,
+    admitted_at REAL NOT NULL,
+    PRIMARY KEY (chain, account)
+) STRICT;
+
+-- What should happen once.
+CREATE TABLE intents (
+    key         TEXT PRIMARY KEY,
+    family      TEXT NOT NULL,
+    kind        TEXT NOT NULL,
+    chain       TEXT NOT NULL,
+    contract    TEXT NOT NULL,
+    params      TEXT NOT NULL CHECK (json_valid(params)),
+    recipient   TEXT NOT NULL,
+    data        BLOB NOT NULL,
+    value       TEXT NOT NULL,
+    gas         INTEGER NOT NULL CHECK (gas > 0),
+    first_block INTEGER NOT NULL,
+    last_block  INTEGER NOT NULL CHECK (last_block >= first_block),
+    urgency     TEXT NOT NULL CHECK (urgency IN ('normal', 'urgent')),
+    max_cost    TEXT NOT NULL,
+    worth_sending TEXT NOT NULL CHECK (json_valid(worth_sending)),
+    state       TEXT NOT NULL CHECK (state IN (
+        'planned', 'in_slot', 'suspended', 'succeeded', 'target_failed',
+        'no_effect', 'reverted', 'expired', 'abandoned')),
+    created_at  REAL NOT NULL
+) STRICT;
+
+-- A nonce of an account: given out once, consumed by exactly one hash.
+CREATE TABLE slots (
+    chain       TEXT NOT NULL,
+    account     TEXT NOT NULL,
+    nonce       INTEGER NOT NULL CHECK (nonce >= 0),
+    state       TEXT NOT NULL CHECK (state IN ('open', 'consumed')),
+    consumed_by TEXT,
+    created_at  REAL NOT NULL,
+    PRIMARY KEY (chain, account, nonce),
+    FOREIGN KEY (chain, account) REFERENCES accounts (chain, account),
+    CHECK ((state = 'consumed') = (consumed_by IS NOT NULL))
+) STRICT;
+
+CREATE INDEX open_slots ON slots (chain, account) WHERE state = 'open';
+
+-- Which intents were given which slots; an intent is in one open slot at most.
+CREATE TABLE placements (
+    intent  TEXT NOT NULL REFERENCES intents (key),
+    chain   TEXT NOT NULL,
+    account TEXT NOT NULL,
+    nonce   INTEGER NOT NULL,
+    is_open INTEGER NOT NULL CHECK (is_open IN (0, 1)),
+    PRIMARY KEY (intent, chain, account, nonce),
+    FOREIGN KEY (chain, account, nonce) REFERENCES slots (chain, account, nonce)
+) STRICT;
+
+CREATE UNIQUE INDEX one_open_slot_per_intent ON placements (intent) WHERE is_open = 1;
+
+-- One signed transaction in a slot: for the intent, or to free the slot of it. Without `raw` it is a request that the node is to sign and
+-- send itself; its hash is then known only from the node's answer, or found on the chain.
+CREATE TABLE attempts (
+    id           INTEGER PRIMARY KEY,
+    chain        TEXT NOT NULL,
+    account      TEXT NOT NULL,
+    nonce        INTEGER NOT NULL,
+    intent       TEXT NOT NULL REFERENCES intents (key),
+    purpose      TEXT NOT NULL CHECK (purpose IN ('act', 'cancel')),
+    fields       TEXT NOT NULL CHECK (json_valid(fields)),
+    raw          BLOB,
+    hash         TEXT,
+    state        TEXT NOT NULL CHECK (state IN (
+        'signed', 'broadcast', 'mined', 'final', 'replaced')),
+    head_number  INTEGER NOT NULL,
+    block_number INTEGER,
+    block_hash   TEXT,
+    created_at   REAL NOT NULL,
+    FOREIGN KEY (chain, account, nonce) REFERENCES slots (chain, account, nonce),
+    UNIQUE (chain, hash),
+    CHECK (raw IS NULL OR hash IS NOT NULL),
+    CHECK ((state IN ('mined', 'final')) = (block_hash IS NOT NULL)),
+    CHECK ((block_hash IS NULL) = (block_number IS NULL))
+) STRICT;
+
+CREATE INDEX attempts_by_slot ON attempts (chain, account, nonce);
+CREATE UNIQUE INDEX one_mined_attempt_per_slot ON attempts (chain, account, nonce)
+    WHERE state IN ('mined', 'final');
+
+-- What a mined attempt did, read from its receipt and logs.
+CREATE TABLE outcomes (
+    attempt   INTEGER PRIMARY KEY REFERENCES attempts (id),
+    intent    TEXT NOT NULL REFERENCES intents (key),
+    kind      TEXT NOT NULL CHECK (kind IN (
+        'succeeded', 'target_failed', 'no_effect', 'reverted', 'expired', 'abandoned')),
+    detail    TEXT NOT NULL,
+    gas_used  INTEGER NOT NULL,
+    gas_price TEXT NOT NULL,
+    earned    TEXT NOT NULL,
+    is_final  INTEGER NOT NULL CHECK (is_final IN (0, 1)),
+    judged_at REAL NOT NULL
+) STRICT;
+
+CREATE INDEX outcomes_by_intent ON outcomes (intent);
