@@ -78,16 +78,20 @@ def receipt(fields: Fields) -> Receipt:
 
 
 def transactions(block: Fields | None) -> dict[tuple[Address, int], Hash]:
-    """The hashes of a block's transactions, by sender and nonce; none where there is no block."""
+    """The hashes of a block's transactions, by sender and nonce; none where there is no block.
+
+    rskj's blocks end with a transaction that nobody signed; what has no sender is left out.
+    """
     entries = () if block is None else block["transactions"]
     return {
         (entry["from"].lower(), quantity(entry["nonce"])): entry["hash"].lower()
         for entry in entries
+        if entry["from"] is not None
     }
 
 
 def call(message: Call) -> Json:
-    """A message for `eth_call` and `eth_simulateV1`, without fees."""
+    """A message for `eth_call` and `eth_simulateV1`; of its fees, only a legacy gas price."""
     fields: dict[str, object] = {"to": message.to, "data": message.data}
     if message.sender is not None:
         fields["from"] = message.sender
@@ -95,6 +99,8 @@ def call(message: Call) -> Json:
         fields["value"] = message.value
     if message.gas is not None:
         fields["gas"] = message.gas
+    if message.gas_price is not None:
+        fields["gasPrice"] = message.gas_price
     return plain(fields)
 
 

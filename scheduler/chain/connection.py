@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from itertools import count
 from typing import TypeVar
 
+from scheduler.chain.dialect import GETH
 from scheduler.chain.endpoint import Endpoint
 from scheduler.chain.errors import NodeUnavailable, RpcError
 from scheduler.chain.jsonrpc import Answer, Json, Request, encode
@@ -22,13 +23,13 @@ SENDING = frozenset({"eth_sendRawTransaction", "eth_sendTransaction"})
 class Connection:
     """JSON-RPC with one node.
 
-    `batch_limit` is the most requests in one message: geth takes 1,000, rskj 50, public endpoints
-    often 100. Connects when first used, and again at the next request after a failure.
+    `batch_limit` is the most requests in one message; it may be changed at any time. Connects when
+    first used, and again at the next request after a failure.
     """
 
-    def __init__(self, transport: Transport, batch_limit: int = 100) -> None:
+    def __init__(self, transport: Transport, batch_limit: int = GETH.batch_limit) -> None:
         self._transport = transport
-        self._batch_limit = batch_limit
+        self.batch_limit = batch_limit
         self._ids = count(1)
 
     @property
@@ -56,8 +57,8 @@ class Connection:
         Raises NodeUnavailable.
         """
         chunks = [
-            requests[start : start + self._batch_limit]
-            for start in range(0, len(requests), self._batch_limit)
+            requests[start : start + self.batch_limit]
+            for start in range(0, len(requests), self.batch_limit)
         ]
         if len(chunks) < 2 or any(request.method in SENDING for request in requests):
             parts = [await self._exchange(chunk) for chunk in chunks]
@@ -116,7 +117,9 @@ def _is_too_large(answer: Answer) -> bool:
     )
 
 
-def connect(endpoint: str, timeout: float = 10.0, batch_limit: int = 100) -> Connection:
+def connect(
+    endpoint: str, timeout: float = 10.0, batch_limit: int = GETH.batch_limit
+) -> Connection:
     """A connection to `http(s)://…`, `ws(s)://…`, or the path of an IPC socket.
 
     Nothing is opened yet. `timeout` is seconds for each exchange of messages. Raises ValueError

@@ -22,6 +22,10 @@ class RpcError(Exception):
 METHOD_NOT_FOUND = -32601
 
 
+class CannotSimulate(Exception):
+    """The node has no way to simulate transactions (rskj, and geth before 1.14.9)."""
+
+
 class ChainChanged(Exception):
     """The node now serves another chain: another chain id, genesis, or first block.
 

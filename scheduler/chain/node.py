@@ -8,7 +8,8 @@ from scheduler.chain import codec
 from scheduler.chain.blocks import blocks
 from scheduler.chain.blocksage import BlockSage
 from scheduler.chain.connection import Connection
-from scheduler.chain.errors import NodeUnavailable, RpcError
+from scheduler.chain.dialect import GETH, Dialect
+from scheduler.chain.errors import METHOD_NOT_FOUND, CannotSimulate, NodeUnavailable, RpcError
 from scheduler.chain.follow import Follower
 from scheduler.chain.jsonrpc import Json, Request
 from scheduler.chain.landmarks import landmarks
@@ -51,12 +52,19 @@ class JsonRpcNode:
 
     def __init__(self, connection: Connection, sage: BlockSage | None = None) -> None:
         self._connection = connection
+        self._dialect = GETH
+        self._simulates = True
         self.sage = sage or BlockSage()
 
     @property
     def endpoint(self) -> str:
         """Where the node is, without credentials."""
         return self._connection.endpoint
+
+    def speak(self, dialect: Dialect) -> None:
+        """Asks in this dialect from now on; at first it is geth's."""
+        self._dialect = dialect
+        self._connection.batch_limit = dialect.batch_limit
 
     async def close(self) -> None:
         """Ends the connection; the next request opens it again."""
@@ -90,7 +98,7 @@ class JsonRpcNode:
 
     async def call(self, calls: Sequence[Call], at: Hash) -> list[CallResult]:
         answers = await self._connection.batch(
-            [Request("eth_call", (codec.call(call), {"blockHash": at})) for call in calls]
+            [Request("eth_call", (codec.call(call), self._state_of(at))) for call in calls]
         )
         return self._connection.understand(
             lambda found: [_called(answer) for answer in found], answers
@@ -98,13 +106,13 @@ class JsonRpcNode:
 
     async def balances(self, accounts: Sequence[Address], at: Hash) -> list[int]:
         answers = await self._connection.read(
-            [Request("eth_getBalance", (account, {"blockHash": at})) for account in accounts]
+            [Request("eth_getBalance", (account, self._state_of(at))) for account in accounts]
         )
         return self._connection.understand(_each(codec.quantity), answers)
 
     async def codes(self, addresses: Sequence[Address], at: Hash) -> list[bytes]:
         answers = await self._connection.read(
-            [Request("eth_getCode", (address, {"blockHash": at})) for address in addresses]
+            [Request("eth_getCode", (address, self._state_of(at))) for address in addresses]
         )
         return self._connection.understand(_each(codec.octets), answers)
 
@@ -123,7 +131,10 @@ class JsonRpcNode:
           gas · price + value (-38014), gas below the intrinsic (-38013), price below the base fee
           (-32602), or what the calls use and the next one's gas beyond the block's gas limit
           (-38015) or 50,000,000 in total (--rpc.gascap).
+        - A node that does not have the method is asked for it once.
         """
+        if not self._simulates:
+            raise CannotSimulate
         blocks: list[dict[str, object]] = []
         if number > on.number + 1:
             between = on.timestamp + max(1, (timestamp - on.timestamp) // 2)
@@ -137,17 +148,27 @@ class JsonRpcNode:
                 "calls": [_simulated_call(call, base_fee) for call in calls],
             }
         )
-        answer = await self._connection.request(
-            "eth_simulateV1",
-            codec.plain({"blockStateCalls": blocks, "validation": False}),
-            {"blockHash": on.hash},
-        )
+        simulation = codec.plain({"blockStateCalls": blocks, "validation": False})
+        try:
+            answer = await self._connection.request(
+                "eth_simulateV1", simulation, {"blockHash": on.hash}
+            )
+        except RpcError as error:
+            if error.code != METHOD_NOT_FOUND:
+                raise
+            self._simulates = False
+            raise CannotSimulate from error
         results = self._connection.understand(
             lambda found: [codec.simulated(outcome) for outcome in found[-1]["calls"]], answer
         )
         if len(results) != len(calls):
             raise NodeUnavailable(f"{self.endpoint}: it simulated only {len(results)} calls")
         return results
+
+    def _state_of(self, block: Hash) -> Json:
+        """Names a block for a read of state, as EIP-1898 does."""
+        canonical = self._dialect.require_canonical
+        return {"blockHash": block, **({"requireCanonical": canonical} if canonical else {})}
 
     async def nonces(self, account: Address) -> Nonces:
         answers = await self._connection.read(

@@ -62,7 +62,8 @@ class Chain(Protocol):
     ) -> list[CallResult]:
         """What `calls` would do one after the other in block `number`, built on the block `on`.
 
-        `number` is `on.number + 1` or, when prepared a block ahead, `+ 2`. Uses eth_simulateV1.
+        `number` is `on.number + 1` or, when prepared a block ahead, `+ 2`. Uses eth_simulateV1;
+        raises CannotSimulate where the node does not have it.
         """
         ...
 
