@@ -8,6 +8,7 @@ from eth_utils.crypto import keccak
 
 from scheduler.alarm.calls import Status, Terms
 from scheduler.chain.model import Address, Call, CallResult, Hash, Log
+from scheduler.transactions.expectations import Expectations, Refund, View
 
 API_VERSION = 7
 
@@ -84,6 +85,35 @@ def status(results: Sequence[CallResult]) -> Status:
     """Raises NotThisContract."""
     values = [_value(type_, result) for (_, type_), result in zip(_STATUS, results, strict=True)]
     return Status(*values)  # type: ignore[arg-type]  # in the order of _STATUS
+
+
+def execution(terms: Terms, executor: Address, block: int, enough_gas: bool) -> Expectations:
+    """What is read of a call when `executor` is to execute it in `block`.
+
+    CallLib.checkExecutionAuthorization fails outside the window, and is false while another
+    account has the call to itself. What the call pays is what it has, after its target's share;
+    one that is aborted for want of gas pays nothing.
+    """
+    authorized = "checkExecutionAuthorization(address,uint256)"
+
+    def view(signature: str, expected: bool, otherwise: str, arguments: bytes = b"") -> View:
+        data = _selector(signature) + arguments
+        return View(terms.call, data, encode(["bool"], [expected]), otherwise)
+
+    return Expectations(
+        before=(
+            view("wasCalled()", False, "it is executed already"),
+            view("isCancelled()", False, "it is cancelled"),
+            view(
+                authorized,
+                True,
+                "it is out of its window, or claimed by another",
+                encode(["address", "uint256"], [executor, block]),
+            ),
+        ),
+        after=(view("wasCalled()", True, "it would not be executed"),),
+        refund=Refund(terms.call, reserved=terms.value) if enough_gas else None,
+    )
 
 
 def integer(result: CallResult) -> int:

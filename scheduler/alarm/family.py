@@ -144,6 +144,8 @@ class AlarmClock:
 
     def _intent(self, tracked: Tracked, head: Head) -> Intent:
         terms = tracked.terms
+        gas = terms.execution_gas(head.gas_limit)
+        enough = gas > terms.required_gas
         return Intent(
             key=self._key(terms),
             family=NAME,
@@ -157,13 +159,14 @@ class AlarmClock:
             },
             to=terms.call,
             data=abi.EXECUTE,
-            gas=terms.execution_gas(head.gas_limit),
+            gas=gas,
             first_block=first_turn(terms, tracked.status, self._executor),
             last_block=terms.last_block,
             # Nothing: the call pays for its execution, or it is not executed.
             max_cost=0,
             # A target that fails is executed all the same: the executor is paid for it.
             worth_sending=frozenset({OutcomeKind.SUCCEEDED, OutcomeKind.TARGET_FAILED}),
+            expects=abi.execution(terms, self._executor, head.number + 1, enough),
         )
 
     async def _walk(self, head: Head) -> None:

@@ -10,14 +10,21 @@ def judge_execution(call: Address, effects: Effects) -> Verdict:
     """The verdict on a transaction, mined or simulated, that was to execute `call`.
 
     v0.7 logs CallExecuted or CallAborted, or nothing where the call was not in its window or
-    executed already; the receipt's status is 1 in every case (facts/alarm.md).
+    executed already; the receipt's status is 1 in every case (facts/alarm.md). Where no logs can
+    be had beforehand, the call's own views decide.
     """
     if not effects.ok:
         return Verdict(OutcomeKind.REVERTED, effects.error or "the transaction reverted")
+    if effects.foreseen:
+        if effects.unmet is not None:
+            return Verdict(OutcomeKind.NO_EFFECT, effects.unmet)
+        return Verdict(OutcomeKind.SUCCEEDED, "it can be executed", effects.refund)
     for log in effects.logs:
         if log.address != call:
             continue
         if log.topics[0] == abi.CALL_EXECUTED:
+            if effects.unmet is not None:
+                return Verdict(OutcomeKind.NO_EFFECT, effects.unmet)
             _, payment, success = abi.executed(log)
             if success:
                 return Verdict(OutcomeKind.SUCCEEDED, "executed", payment)

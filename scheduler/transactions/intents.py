@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from scheduler.chain.model import Address, Hash, Head, HeadEvent, Log, Receipt
+from scheduler.transactions.expectations import NOTHING_EXPECTED, Expectations
 from scheduler.transactions.states import OutcomeKind
 
 Params: TypeAlias = Mapping[str, str | int]
@@ -37,6 +38,7 @@ class Intent:
     worth_sending: frozenset[OutcomeKind] = field(
         default_factory=lambda: frozenset({OutcomeKind.SUCCEEDED})
     )
+    expects: Expectations = NOTHING_EXPECTED
 
     @property
     def told(self) -> "Told":
@@ -46,12 +48,21 @@ class Intent:
 
 @dataclass(frozen=True, slots=True)
 class Effects:
-    """What a transaction did, whether it was mined or only simulated. `gas_used` in gas."""
+    """What a transaction did, whether it was mined or only simulated. `gas_used` in gas.
+
+    `unmet` is what it means that a view of the intent's did not answer as expected: one behind the
+    simulated transaction, or, where it could not be simulated, one before it. In the latter case
+    it is `foreseen`: of its logs nothing is known, and `refund` is what could be paid back of its
+    gas, in wei.
+    """
 
     ok: bool
     logs: tuple[Log, ...]
     gas_used: int
     error: str | None = None
+    unmet: str | None = None
+    foreseen: bool = False
+    refund: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,15 +3,20 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scheduler.chain.errors import RpcError
+from scheduler.chain.errors import CannotSimulate, RpcError
 from scheduler.chain.model import Address, Call, CallResult, Head
 from scheduler.chain.protocol import Chain
 from scheduler.transactions.encoding import DynamicFee, Fee, LegacyFee
-from scheduler.transactions.fees import base_fee_after
+from scheduler.transactions.expectations import View, unmet
+from scheduler.transactions.fees import base_fee_after, price_at
+from scheduler.transactions.foresight import foreseen
 from scheduler.transactions.intents import Effects, Intent
 
 # geth's default --rpc.gascap, which bounds all calls of one eth_simulateV1 together (1.16.7).
 SIMULATION_GAS = 50_000_000
+
+# Gas of a view behind a transaction: enough to read some words of storage.
+VIEW_GAS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +37,18 @@ class Aim:
 
 
 async def simulated(chain: Chain, intents: Sequence[Intent], aim: Aim) -> list[Effects]:
-    """What each would do, one after the other. Raises NodeUnavailable, RpcError."""
+    """What each would do, one after the other; on nodes that cannot simulate, each on its own.
+
+    Raises NodeUnavailable, RpcError.
+    """
+    try:
+        return await _in_batches(chain, intents, aim)
+    except CannotSimulate:
+        price = price_at(aim.fee, aim.base_fee)
+        return await foreseen(chain, intents, aim.sender, price, aim.head.hash)
+
+
+async def _in_batches(chain: Chain, intents: Sequence[Intent], aim: Aim) -> list[Effects]:
     effects: list[Effects] = []
     for batch in _within_gas(intents, min(aim.head.gas_limit, SIMULATION_GAS)):
         try:
@@ -46,15 +62,26 @@ async def simulated(chain: Chain, intents: Sequence[Intent], aim: Aim) -> list[E
 async def _together(chain: Chain, intents: Sequence[Intent], aim: Aim) -> list[Effects]:
     if intents and intents[0].gas > aim.head.gas_limit:  # then it is alone; anvil 1.7 takes it
         return [Effects(False, (), 0, f"more gas than a block has: {aim.head.gas_limit}")]
+    views = [_views(intent, aim) for intent in intents]
+    calls: list[Call] = []
+    for intent, behind in zip(intents, views, strict=True):
+        calls += [_call(intent, aim), *(view.call(VIEW_GAS) for view in behind)]
     results = await chain.simulate(
-        [_call(intent, aim) for intent in intents],
+        calls,
         on=aim.head,
         number=aim.head.number + aim.blocks_ahead,
         # The earliest possible: a block is at least a second after its parent.
         timestamp=aim.head.timestamp + aim.blocks_ahead,
         base_fee=aim.base_fee,
     )
-    return [_effects(result) for result in results]
+    answers = iter(results)
+    return [_effects(next(answers), behind, [next(answers) for _ in behind]) for behind in views]
+
+
+def _views(intent: Intent, aim: Aim) -> tuple[View, ...]:
+    """Those behind it; none where the transaction may leave them no room in its block."""
+    behind = intent.expects.after
+    return behind if intent.gas + VIEW_GAS * len(behind) <= aim.head.gas_limit else ()
 
 
 async def _apart(chain: Chain, intents: Sequence[Intent], aim: Aim) -> list[Effects]:
@@ -74,8 +101,9 @@ async def _apart(chain: Chain, intents: Sequence[Intent], aim: Aim) -> list[Effe
     return first + await _apart(chain, intents[middle:], aim)
 
 
-def _effects(result: CallResult) -> Effects:
-    return Effects(result.ok, result.logs, result.gas_used, result.error)
+def _effects(result: CallResult, views: Sequence[View], answers: Sequence[CallResult]) -> Effects:
+    missing = unmet(views, answers)
+    return Effects(result.ok, result.logs, result.gas_used, result.error, missing)
 
 
 def _call(intent: Intent, aim: Aim) -> Call:
@@ -93,13 +121,14 @@ def _call(intent: Intent, aim: Aim) -> Call:
 
 
 def _within_gas(intents: Sequence[Intent], limit: int) -> list[list[Intent]]:
-    """The intents in order, in batches whose gas limits together stay within `limit`."""
+    """The intents in order, in batches whose gas, with that of views, stays within `limit`."""
     batches: list[list[Intent]] = [[]]
     total = 0
     for intent in intents:
-        if batches[-1] and total + intent.gas > limit:
+        gas = intent.gas + VIEW_GAS * len(intent.expects.after)
+        if batches[-1] and total + gas > limit:
             batches.append([])
             total = 0
         batches[-1].append(intent)
-        total += intent.gas
+        total += gas
     return batches
