@@ -78,14 +78,12 @@ def receipt(fields: Fields) -> Receipt:
 
 
 def transactions(block: Fields | None) -> dict[tuple[Address, int], Hash]:
-    """The hashes of a block's transactions, by sender and nonce; none where there is no block.
-
-    rskj's blocks end with a transaction that nobody signed; what has no sender is left out.
-    """
+    """The hashes of a block's transactions, by sender and nonce; none where there is no block."""
     entries = () if block is None else block["transactions"]
     return {
         (entry["from"].lower(), quantity(entry["nonce"])): entry["hash"].lower()
         for entry in entries
+        # Nobody signed the last transaction of each of rskj's blocks.
         if entry["from"] is not None
     }
 
