@@ -76,7 +76,10 @@ def table(summaries: Sequence[Summary], short: Mapping[str, str], width: int) ->
 
 def _fitting(rows: Sequence[Mapping[str, str]], width: int) -> list[str]:
     """The columns that fit into `width`, two blanks between them."""
-    needs = {name: 2 + max(len(name), *(len(row[name]) for row in rows)) for name in COLUMNS}
+    needs = {
+        name: 2 + max(len(text) for text in (name, *(row[name] for row in rows)))
+        for name in COLUMNS
+    }
     chosen = list(COLUMNS)
     for name in _DISPENSABLE:
         if sum(needs[each] for each in chosen) <= width + 2:

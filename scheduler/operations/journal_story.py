@@ -75,8 +75,10 @@ def steps(history: History) -> list[Step]:
     found = [Step(began, ("It was written down.",))]
     # A slot may be older than what took it over.
     found += [_placed(slot, since=began) for slot in history.slots]
+    bids: set[int] = set()
     for attempt in history.attempts:
-        found.append(_tried(attempt, history.intent))
+        found.append(_tried(attempt, history.intent, attempt.nonce in bids))
+        bids.add(attempt.nonce)
         if attempt.outcome is not None:
             found.append(_ended(attempt, attempt.outcome, history.intent))
     # What one commit wrote has one time, and stays in this order.
@@ -106,6 +108,8 @@ def outlook(history: History) -> str:
 def _waiting(history: History) -> str:
     own = [each for each in history.attempts if each.intent == history.intent.name.key]
     last = own[-1]
+    if any(each.state is AttemptState.MINED for each in own):
+        return "Its cancellation is in a block; it has ended when that block is final."
     if last.purpose is Purpose.CANCEL:
         return (
             "It is being cancelled by a transfer of nothing in its slot; whichever of the two is "
@@ -133,15 +137,18 @@ def _placed(slot: SlotRecord, since: float) -> Step:
     return Step(max(slot.created_at, since), (given, end))
 
 
-def _tried(attempt: AttemptRecord, intent: IntentRecord) -> Step:
-    return Step(attempt.created_at, tuple(_tried_lines(attempt, intent)))
+def _tried(attempt: AttemptRecord, intent: IntentRecord, again: bool) -> Step:
+    return Step(attempt.created_at, tuple(_tried_lines(attempt, intent, again)))
 
 
-def _tried_lines(attempt: AttemptRecord, intent: IntentRecord) -> Iterator[str]:
+def _tried_lines(attempt: AttemptRecord, intent: IntentRecord, again: bool) -> Iterator[str]:
+    """`again`: its slot has an older attempt."""
     if attempt.intent != intent.name.key:
-        what = f"Its slot {attempt.nonce} was taken over, for {printable(attempt.intent)}"
+        what = f"A transaction of {printable(attempt.intent)} for the same slot {attempt.nonce}"
     elif attempt.purpose is Purpose.CANCEL:
         what = f"A cancellation of slot {attempt.nonce}, a transfer of nothing to oneself"
+    elif again:
+        what = f"The same at another price for slot {attempt.nonce}"
     else:
         what = f"A transaction for slot {attempt.nonce}"
     how = "the node was asked to sign and send it" if attempt.by_node else "signed"
