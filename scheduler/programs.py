@@ -12,6 +12,7 @@ from scheduler.alarm.discovery import check_contract
 from scheduler.alarm.family import AlarmClock
 from scheduler.chain.blocksage import BlockSage, Heartbeat
 from scheduler.chain.connection import connect
+from scheduler.chain.dialect import dialect_of
 from scheduler.chain.errors import ChainChanged, FirstBlockMissing
 from scheduler.chain.fingerprint import fingerprint
 from scheduler.chain.model import Address, HeadEvent
@@ -107,6 +108,7 @@ class Program:
         identity = await node.identity()
         network = self._network(identity.chain_id)
         node.sage = BlockSage(base=network.block_time)
+        node.speak(dialect_of(network.node))
         if await node.syncing():
             raise NotYet("the node is syncing; work begins when it has caught up")
         head = await node.block()
