@@ -1,0 +1,215 @@
+"""Crash campaigns: a worker is killed somewhere, another goes on, and the chain is asked."""
+
+import itertools
+import json
+import random
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from eth_keys.datatypes import PrivateKey
+
+from tests.faults.boundaries import Point
+from tests.faults.nursery import Nursery
+from tests.faults.platter import Disk
+from tests.faults.recorder import Recorder
+from tests.faults.worker import DONE, Task
+from tests.transactions.rig import Bench
+
+KILLED = -9
+
+# How often a worker is started again before what it left is called stuck.
+RESTARTS = 3
+
+# Three wishes that share a commit, and one that comes while the others are in flight.
+LATER = 3
+WISHES = (("a", 0), ("b", 0), ("c", 0), ("later", LATER))
+
+# How the nodes are told to make a block: geth --dev.period 0 makes one for each withdrawal, and
+# for each transaction besides.
+MINING: Mapping[str, tuple[str, list[object]]] = {
+    "anvil": ("anvil_mine", []),
+    "geth": (
+        "dev_addWithdrawal",
+        [{"index": "0x0", "validatorIndex": "0x0", "address": "0x" + "11" * 20, "amount": "0x1"}],
+    ),
+}
+
+SIGNERS = ("keystore", "node", "node that only sends")
+
+
+@dataclass(frozen=True)
+class Kill:
+    """Where or when a worker is to be killed: at a point, or so many seconds after its birth."""
+
+    at: Point | None = None
+    after: float | None = None
+
+    def __str__(self) -> str:
+        if self.at is not None:
+            return f"{self.at[0]}, {self.at[1]}"
+        return "never" if self.after is None else f"after {self.after:.4f} s"
+
+
+@dataclass(frozen=True)
+class Case:
+    """What came of one kill. `wrong` says what must not be, in words; `passed` is of the worker
+    that was to be killed, where it lived on."""
+
+    kill: Kill
+    killed: bool
+    seconds: float
+    sent: int
+    wrong: Sequence[str]
+    passed: Sequence[Point] = ()
+
+
+@dataclass
+class Tally:
+    """The counts of a campaign."""
+
+    points: Sequence[Point] = ()
+    cases: int = 0
+    killed: int = 0
+    transactions: int = 0
+    wrong: list[str] = field(default_factory=list)
+
+    def add(self, case: Case) -> None:
+        self.cases += 1
+        self.killed += case.killed
+        self.transactions += case.sent
+        self.wrong += [f"{case.kill}: {what}" for what in case.wrong]
+
+    @property
+    def names(self) -> set[str]:
+        """Of the points, without which of those with one name."""
+        return {name for name, _ in self.points}
+
+    def __str__(self) -> str:
+        return (
+            f"{len(self.points)} crash points with {len(self.names)} names; {self.cases} cases, "
+            f"{self.killed} killed, {self.transactions} transactions on the wire, "
+            f"{len(self.wrong)} wrong"
+        )
+
+
+class Site:
+    """Where cases are played: a node, a kind of signer and a nursery; every case has a journal of
+    its own and, but for geth's one unlocked account, an account of its own.
+
+    After a kill the journal is as the file system has it or, with `power_cut`, as the disk has it.
+    """
+
+    def __init__(
+        self,
+        bench: Bench,
+        nursery: Nursery,
+        directory: Path,
+        signer: str = "keystore",
+        power_cut: bool = False,
+        synchronous: str = "FULL",
+    ) -> None:
+        self._bench = bench
+        self._nursery = nursery
+        self._directory = directory
+        self._signer = signer
+        self._power_cut = power_cut
+        self._synchronous = synchronous
+        self._numbers = itertools.count(1)
+
+    def play(self, kill: Kill) -> Case:
+        """One case: killed as told, started again until all is done, then asked the chain."""
+        bench = self._bench
+        counter = bench.counter  # its deployment is none of the account's transactions
+        key = bench.key() if self._signer == "keystore" else None
+        address = self._address(key)
+        hits, nonce = bench.hits(address), bench.nonce(address)
+        directory = self._directory / str(next(self._numbers))
+        disk = Disk(directory)
+        recorder = Recorder(
+            bench.node.ipc,
+            directory / "ipc",
+            disk.after_a_cut if self._power_cut else lambda: disk.journal,
+            signs=self._signer != "node that only sends",
+        )
+        head = bench.head
+        with recorder:
+            task = Task(
+                wire=str(recorder.path),
+                node=bench.node.http,
+                mining=MINING[bench.node.kind],
+                journal=str(disk.journal),
+                counter=counter,
+                address=address,
+                key=key.to_bytes().hex() if key else None,
+                wishes=[(name, first and head + first) for name, first in WISHES],
+                report=str(directory / "passed.json"),
+                fatal=kill.at,
+                synchronous=self._synchronous,
+            )
+            status, seconds = self._nursery.run(task, kill.after)
+            first = status
+            task = replace(task, fatal=None)
+            for _ in range(RESTARTS):
+                if status == DONE:
+                    break
+                if status == KILLED and self._power_cut:
+                    disk.cut()
+                status, _ = self._nursery.run(task)
+        wrong = [f"{name} left unjournaled" for name in recorder.violations]
+        if status != DONE:
+            wrong.append(f"stuck: exit status {status}, see {task.report}.log")
+        wrong += _unlike("hits", bench.hits(address) - hits, len(WISHES))
+        wrong += _unlike("nonces", bench.nonce(address) - nonce, len(WISHES))
+        wrong += _unlike("journal", _outcomes(disk.journal), [("succeeded", 1)] * len(WISHES))
+        passed = json.loads(Path(task.report).read_text()) if first == DONE else []
+        return Case(
+            kill, first == KILLED, seconds, len(recorder.sent), wrong, list(map(tuple, passed))
+        )
+
+    def untouched(self) -> Case:
+        """A case without a kill, which tells the crash points."""
+        case = self.play(Kill())
+        assert not case.wrong, f"without any kill: {case.wrong}"
+        return case
+
+    def _address(self, key: PrivateKey | None) -> str:
+        if key is not None:
+            return key.public_key.to_address()
+        return next(self._bench.unlocked, self._bench.rich)
+
+
+def every_point(site: Site, part: int = 0, of: int = 1) -> Tally:
+    """Kills at each point that an untouched run passes; or at every `of`-th, from `part` on."""
+    points = site.untouched().passed
+    return tallied(site, points, [Kill(at=point) for point in points[part::of]])
+
+
+def random_moments(site: Site, count: int, seed: int) -> Tally:
+    """Kills at so many moments, anywhere in the life of an untouched worker."""
+    chance = random.Random(seed)
+    untouched = site.untouched()
+    kills = [Kill(after=chance.uniform(0, untouched.seconds)) for _ in range(count)]
+    return tallied(site, untouched.passed, kills)
+
+
+def tallied(site: Site, points: Sequence[Point], kills: Iterable[Kill]) -> Tally:
+    tally = Tally(points)
+    for kill in kills:
+        tally.add(site.play(kill))
+    return tally
+
+
+def _unlike(what: str, found: object, expected: object) -> list[str]:
+    return [] if found == expected else [f"{what}: {found} instead of {expected}"]
+
+
+def _outcomes(journal: Path) -> list[tuple[str, int]]:
+    """Each outcome and whether it is final, as another process finds them."""
+    try:
+        with closing(sqlite3.connect(f"file:{journal}?mode=ro", uri=True)) as connection:
+            return connection.execute("SELECT kind, is_final FROM outcomes").fetchall()
+    except sqlite3.OperationalError:
+        return []

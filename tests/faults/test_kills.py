@@ -1,0 +1,57 @@
+"""SIGKILL at every commit, request and answer, and at any moment: each effect is there once, and
+nothing was on the wire that was not in the journal."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.faults.campaign import SIGNERS, Site, Tally, every_point, random_moments
+from tests.faults.nursery import Nursery
+from tests.transactions.rig import Bench
+
+PARTS = 3
+
+
+def survived(tally: Tally) -> bool:
+    """Whether nothing is wrong; and the workers were killed, but for a few to whom the timing of
+    answers brought fewer crossings than the untouched one had."""
+    print(tally, *tally.wrong, sep="\n")
+    return not tally.wrong and tally.killed >= 0.9 * tally.cases
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_a_kill_at_any_point_leaves_each_effect_once(
+    bench: Bench, nursery: Nursery, tmp_path: Path, part: int
+) -> None:
+    assert survived(every_point(Site(bench, nursery, tmp_path), part, PARTS))
+
+
+@pytest.mark.parametrize("signer", SIGNERS[1:])
+def test_so_it_is_where_the_node_signs(
+    bench: Bench, nursery: Nursery, tmp_path: Path, signer: str
+) -> None:
+    assert survived(every_point(Site(bench, nursery, tmp_path, signer), 1, 3))
+
+
+def test_a_kill_at_any_moment_leaves_each_effect_once(
+    bench: Bench, nursery: Nursery, tmp_path: Path
+) -> None:
+    tally = random_moments(Site(bench, nursery, tmp_path), 25, seed=1)
+    print(tally)
+    assert tally.wrong == []
+    assert tally.killed > 0
+
+
+def test_the_points_are_on_both_boundaries(bench: Bench, nursery: Nursery, tmp_path: Path) -> None:
+    passed = Site(bench, nursery, tmp_path).untouched().passed
+    order = [
+        "before reserve",
+        "end of reserve",
+        "committed reserve",
+        "before eth_sendRawTransaction",
+        "sent eth_sendRawTransaction",
+        "read eth_sendRawTransaction",
+        "before broadcast",
+        "committed broadcast",
+    ]
+    assert [name for name, number in passed if name in order and number == 1] == order

@@ -1,0 +1,180 @@
+"""The process that is killed: the real node, journal, signer and flow, hitting a counter.
+
+Run as a program it is the workers' nursery: it has imported everything and forks one worker for
+each task that it reads, so that a worker costs milliseconds.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import sys
+import time
+import traceback
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from eth_keys.datatypes import PrivateKey
+
+from scheduler.chain.connection import connect
+from scheduler.chain.fingerprint import fingerprint
+from scheduler.chain.node import JsonRpcNode
+from scheduler.devchain.endpoint import Endpoint
+from scheduler.service import PASSING
+from scheduler.transactions.fees import FeePolicy
+from scheduler.transactions.flow import Flow
+from scheduler.transactions.intents import Intent
+from scheduler.transactions.journal import Account, Journal
+from scheduler.transactions.sender import Desk
+from scheduler.transactions.signers import KeystoreSigner, NodeSigner, Signer
+from scheduler.transactions.states import IntentState
+from tests.faults.boundaries import Crossings, wrap
+from tests.transactions.rig import CONFIRMATIONS, ETHER, HIT, Touches
+
+# Heads after which a worker gives up: some times as many as an untouched one needs.
+PATIENCE = 40
+
+DONE, GAVE_UP, FAILED = 0, 3, 4
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a worker does, as data.
+
+    `wire` is the node's socket (the recorder's), `node` the HTTP endpoint at which the worker lets
+    the node mine, with the method `mining`. The account has a `key`, or its `address` is unlocked
+    at the node. `wishes` are keys of intents and the first block of each. Where the worker passes
+    `fatal`, it kills itself; at its end it writes to `report` what it passed. `synchronous` is
+    the journal's.
+    """
+
+    wire: str
+    node: str
+    mining: tuple[str, list[object]]
+    journal: str
+    counter: str
+    address: str
+    key: str | None
+    wishes: list[tuple[str, int]]
+    report: str
+    fatal: tuple[str, int] | None = None
+    synchronous: str = "FULL"
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> "Task":
+        values = json.loads(text)
+        fatal = values.pop("fatal")
+        return cls(**values, fatal=fatal and tuple(fatal))
+
+
+async def work(task: Task) -> bool:
+    """Follows the chain until every wish has been fulfilled, finally; False where it gives up."""
+    node = JsonRpcNode(connect(task.wire))
+    signer: Signer = NodeSigner(node, task.address)
+    if task.key is not None:
+        signer = KeystoreSigner(PrivateKey(bytes.fromhex(task.key)))
+    account = Account(await fingerprint(node, development=True), signer.address)
+    journal = Journal.open(Path(task.journal))
+    family = Touches(task.counter)
+    family.wishes = [_wish(task, account, key, first) for key, first in task.wishes]
+    desk = Desk(node, 1337, account, signer, journal, FeePolicy(), [family])
+    flow = Flow(desk, CONFIRMATIONS)
+    mining = Endpoint(task.node)
+    method, parameters = task.mining
+    heads = 0
+    async for event in node.follow():
+        with suppress(*PASSING):
+            await flow.on(event)
+            if _done(desk, [key for key, _ in task.wishes]):
+                break
+        heads += 1
+        if heads == PATIENCE:
+            return False
+        mining.request(method, *parameters)
+    mining.close()
+    journal.close()
+    await node.close()
+    return True
+
+
+def _wish(task: Task, account: Account, key: str, first_block: int) -> Intent:
+    return Intent(
+        key=f"{account.chain}:{account.address}:{key}",
+        family=Touches.name,
+        kind="hit",
+        chain=account.chain,
+        contract=task.counter,
+        params={"name": key},
+        to=task.counter,
+        data=HIT,
+        gas=100_000,
+        first_block=first_block,
+        last_block=2**31,
+        max_cost=ETHER,
+    )
+
+
+def _done(desk: Desk, keys: list[str]) -> bool:
+    """Whether nothing can follow: each has succeeded, and nothing in flight is left."""
+    keys = [f"{desk.account.chain}:{desk.account.address}:{key}" for key in keys]
+    states = desk.journal.intent_states(keys)
+    return (
+        all(states.get(key) is IntentState.SUCCEEDED for key in keys)
+        and desk.journal.open_attempts(desk.account) == []
+    )
+
+
+def live(task: Task) -> int:
+    """A worker's life; its exit status."""
+    crossings = Crossings(task.fatal)
+    wrap(crossings, task.synchronous)
+    logging.basicConfig(stream=sys.stderr, force=True)
+    try:
+        done = asyncio.run(work(task))
+    except Exception:
+        traceback.print_exc()
+        return FAILED
+    Path(task.report).write_text(json.dumps(crossings.passed))
+    return DONE if done else GAVE_UP
+
+
+def nursery() -> None:
+    """For each line on standard input, a moment and a task, one worker; its end is a line.
+
+    The moment is in seconds after its birth: then it gets a SIGKILL. A line out is the status, as
+    `os.waitstatus_to_exitcode` has it, and how many seconds the worker lived.
+    """
+    for line in sys.stdin:
+        moment, _, task = line.partition(" ")
+        born = time.monotonic()
+        child = os.fork()
+        if child == 0:
+            _be(Task.from_json(task))
+        if moment != "-":
+            time.sleep(float(moment))
+            os.kill(child, signal.SIGKILL)
+        _, status = os.waitpid(child, 0)
+        lived = time.monotonic() - born
+        print(os.waitstatus_to_exitcode(status), f"{lived:.4f}", flush=True)
+
+
+def _be(task: Task) -> NoReturn:
+    status = FAILED
+    try:
+        log = os.open(f"{task.report}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        for stream in (1, 2):
+            os.dup2(log, stream)
+        status = live(task)
+        sys.stderr.flush()
+    finally:
+        os._exit(status)
+
+
+if __name__ == "__main__":
+    nursery()
