@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,13 @@ def rskj(**options: Any) -> Iterator[StandIn]:
     rules = {**RSK_RULES, "options": ("--gas-price", "0"), **options}
     with anvil(**rules) as node, in_front_of(node) as stand_in:
         yield stand_in
+
+
+def started(kind: str) -> AbstractContextManager[Node | StandIn]:
+    """An anvil, geth or rskj; geth mines every second, the others when they are told to."""
+    if kind == "geth":
+        return geth()
+    return anvil(automine=False) if kind == "anvil" else rskj(automine=False)
 
 
 @contextmanager

@@ -7,16 +7,20 @@ tells only that the transaction is not reverted. On rskj it does not even tell o
 
 from collections.abc import Sequence
 
-from scheduler.chain.model import Address, Call, CallResult, Hash
+from scheduler.chain.model import Address, Call, Hash, Head
 from scheduler.chain.protocol import Chain
 from scheduler.transactions.expectations import unmet
 from scheduler.transactions.intents import Effects, Intent
 
+# What a transaction needs before its first instruction: for itself, and for each byte of data that
+# is zero or not (Yellow Paper, appendix G; EIP-2028, RSKIP-400).
+TRANSACTION_GAS, ZERO_BYTE_GAS, BYTE_GAS = 21_000, 4, 16
+
 
 async def foreseen(
-    chain: Chain, intents: Sequence[Intent], sender: Address, price: int, at: Hash
+    chain: Chain, intents: Sequence[Intent], sender: Address, price: int, head: Head
 ) -> list[Effects]:
-    """What each would do on its own when `sender` sends it, read on the state of block `at`.
+    """What each would do on its own when `sender` sends it, read on the state of `head`.
 
     `price` is what the gas would cost, wei per gas. All the gas counts as used: how much really
     is, nobody knows. Raises NodeUnavailable, RpcError.
@@ -25,12 +29,35 @@ async def foreseen(
     for intent in intents:
         calls.append(_action(intent, sender, price))
         calls += [view.call() for view in intent.expects.before]
-    answers = iter(await chain.call(calls, at=at))
-    refunds = await _refunds(chain, intents, price, at)
-    return [
-        _effects(intent, next(answers), [next(answers) for _ in intent.expects.before], refund)
-        for intent, refund in zip(intents, refunds, strict=True)
-    ]
+    answers = iter(await chain.call(calls, at=head.hash))
+    refunds = await _refunds(chain, intents, price, head.hash)
+    found = []
+    for intent, refund in zip(intents, refunds, strict=True):
+        action, views = next(answers), [next(answers) for _ in intent.expects.before]
+        error = _impossible(intent, head) if action.ok else action.error or "it fails"
+        found.append(
+            Effects(
+                ok=error is None,
+                logs=(),
+                gas_used=intent.gas,
+                error=error,
+                unmet=unmet(intent.expects.before, views),
+                foreseen=True,
+                refund=refund,
+            )
+        )
+    return found
+
+
+def _impossible(intent: Intent, head: Head) -> str | None:
+    """Why no block could include it; rskj's `eth_call` does not mind."""
+    nonzero = sum(map(bool, intent.data))
+    least = TRANSACTION_GAS + BYTE_GAS * nonzero + ZERO_BYTE_GAS * (len(intent.data) - nonzero)
+    if intent.gas < least:
+        return f"less gas than any transaction with this data needs: {least}"
+    if intent.gas > head.gas_limit:
+        return f"more gas than a block has: {head.gas_limit}"
+    return None
 
 
 async def _refunds(chain: Chain, intents: Sequence[Intent], price: int, at: Hash) -> list[int]:
@@ -45,17 +72,3 @@ async def _refunds(chain: Chain, intents: Sequence[Intent], price: int, at: Hash
 
 def _action(intent: Intent, sender: Address, price: int) -> Call:
     return Call(intent.to, intent.data, sender, intent.value, intent.gas, gas_price=price)
-
-
-def _effects(
-    intent: Intent, action: CallResult, views: Sequence[CallResult], refund: int
-) -> Effects:
-    return Effects(
-        action.ok,
-        logs=(),
-        gas_used=intent.gas,
-        error=action.error,
-        unmet=unmet(intent.expects.before, views),
-        foreseen=True,
-        refund=refund,
-    )

@@ -45,7 +45,7 @@ async def simulated(chain: Chain, intents: Sequence[Intent], aim: Aim) -> list[E
         return await _in_batches(chain, intents, aim)
     except CannotSimulate:
         price = price_at(aim.fee, aim.base_fee)
-        return await foreseen(chain, intents, aim.sender, price, aim.head.hash)
+        return await foreseen(chain, intents, aim.sender, price, aim.head)
 
 
 async def _in_batches(chain: Chain, intents: Sequence[Intent], aim: Aim) -> list[Effects]:

@@ -9,11 +9,10 @@ from tests import nodes
 from tests.transactions.rig import Bench, Office, office
 
 
-@pytest.fixture(scope="module", params=["anvil", "geth"])
+@pytest.fixture(scope="module", params=["anvil", "geth", "rskj"])
 def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
-    """Anvil, which mines when it is told to, and geth, which mines every second."""
-    start = nodes.anvil(automine=False) if request.param == "anvil" else nodes.geth()
-    with start as node:
+    """Each kind of node; geth mines every second, the others when they are told to."""
+    with nodes.started(request.param) as node:
         bench = Bench(node)
         yield bench
         bench.endpoint.close()

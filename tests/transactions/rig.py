@@ -16,6 +16,7 @@ from eth_keys.datatypes import PrivateKey
 from eth_utils.crypto import keccak
 
 from scheduler.chain.connection import connect
+from scheduler.chain.dialect import GETH, RSKJ
 from scheduler.chain.errors import METHOD_NOT_FOUND, NodeUnavailable, RpcError
 from scheduler.chain.fingerprint import fingerprint
 from scheduler.chain.model import Address, Hash, Head, HeadEvent
@@ -32,6 +33,7 @@ from scheduler.transactions.journal import Account, Attempt, Journal, Prepared
 from scheduler.transactions.sender import Desk, Sender
 from scheduler.transactions.signers import KeystoreSigner, NodeSigner, Signer
 from scheduler.transactions.states import OutcomeKind
+from tests.rskj.server import StandIn
 
 HIT = keccak(text="hit()")[:4]
 VIEW = keccak(text="total()")[:4]
@@ -48,10 +50,14 @@ class Bench:
     Tests that share it use accounts of their own. Anvil mines only when told to.
     """
 
-    def __init__(self, node: Node) -> None:
-        self.node = node
-        self.endpoint = Endpoint(node.http)
-        self.is_anvil = node.kind == "anvil"
+    def __init__(self, node: "Node | StandIn") -> None:
+        """What tests look at and do, they do past a stand-in's back, on the node behind it."""
+        self.node = node.anvil if isinstance(node, StandIn) else node
+        self.way = node.ws if isinstance(node, StandIn) else str(node.ipc)
+        self.stand_in = node if isinstance(node, StandIn) else None
+        self.endpoint = Endpoint(self.node.http)
+        self.chain_id = self.endpoint.number("eth_chainId")
+        self.is_anvil = self.node.kind == "anvil"
         self.rich = str(self.endpoint.request("eth_accounts")[0]).lower()
         self.unlocked = iter(str(a).lower() for a in self.endpoint.request("eth_accounts")[1:])
 
@@ -195,6 +201,10 @@ class Touches:
     def judge(self, kind: str, params: Params, effects: Effects) -> Verdict:
         if not effects.ok:
             return Verdict(OutcomeKind.REVERTED, effects.error or "reverted")
+        if effects.unmet:
+            return Verdict(OutcomeKind.NO_EFFECT, effects.unmet)
+        if effects.foreseen:
+            return Verdict(OutcomeKind.SUCCEEDED, "it can hit", effects.refund)
         if any(log.topics[0] == HIT_TOPIC for log in effects.logs):
             return Verdict(OutcomeKind.SUCCEEDED, "hit")
         return Verdict(OutcomeKind.NO_EFFECT, "nothing was hit")
@@ -304,14 +314,21 @@ async def office(
 ) -> AsyncIterator[Office]:
     """An office that signs with a key, or for an account that the node has unlocked."""
     bench.counter  # noqa: B018 - its deployment must not be among the account's pending ones
-    real = JsonRpcNode(connect(str(bench.node.ipc)))
+    real = JsonRpcNode(connect(bench.way))
+    real.speak(RSKJ if bench.stand_in else GETH)
     node = Between(real, path)
     signer: Signer = NodeSigner(node, who) if isinstance(who, str) else KeystoreSigner(who)
     account = Account(await fingerprint(real, development=True), signer.address)
     journal = Journal.open(path)
     family = Touches(bench.counter)
     desk = Desk(
-        cast(NodeProtocol, node), 1337, account, signer, journal, policy or FeePolicy(), [family]
+        cast(NodeProtocol, node),
+        bench.chain_id,
+        account,
+        signer,
+        journal,
+        policy or FeePolicy(),
+        [family],
     )
     try:
         yield Office(bench, node, desk, path, None if isinstance(who, str) else who)

@@ -7,6 +7,7 @@ import pytest
 
 from scheduler.chain.errors import NodeUnavailable, RpcError
 from scheduler.errors import NotYet
+from scheduler.transactions.expectations import Expectations, View
 from scheduler.transactions.intents import Refused
 from scheduler.transactions.journal import Account
 from scheduler.transactions.states import AttemptState, IntentState, OutcomeKind
@@ -85,7 +86,8 @@ async def test_what_was_prepared_at_one_head_is_committed_at_a_later_one(at: Off
 
 async def test_what_a_simulation_says_fails_is_refused_and_leaves_no_trace(at: Office) -> None:
     reverts = at.wish("reverts", to=at.bench.reverter)
-    misses = at.wish("misses", data=VIEW)
+    never = View(at.bench.counter, VIEW, b"", "nothing would be hit")  # where only views can tell
+    misses = at.wish("misses", data=VIEW, expects=Expectations(before=(never,)))
     at.want(reverts, at.wish("one"), misses)
     await at.turn()
     assert at.journal.intent_states(["reverts", "misses"]) == {}
