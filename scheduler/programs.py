@@ -27,6 +27,7 @@ from scheduler.transactions.fees import FeePolicy
 from scheduler.transactions.flow import Flow
 from scheduler.transactions.journal import Account, Journal
 from scheduler.transactions.keystore import open_keystore
+from scheduler.transactions.ladder import GETH_PERCENT, RSKJ_PERCENT
 from scheduler.transactions.sender import Desk
 from scheduler.transactions.signers import KeystoreSigner, NodeSigner, Signer
 
@@ -125,7 +126,11 @@ class Program:
             lock.release()
             raise
         family = AlarmClock(node, account.chain, contract, account.address)
-        policy = FeePolicy(self._plan.max_gas_price, self._plan.min_tip)
+        policy = FeePolicy(
+            self._plan.max_gas_price,
+            self._plan.min_tip,
+            RSKJ_PERCENT if network.node == "rskj" else GETH_PERCENT,
+        )
         desk = Desk(node, identity.chain_id, account, signer, journal, policy, [family])
         return Running(
             node=node,

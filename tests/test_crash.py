@@ -150,7 +150,7 @@ def test_a_kill_between_signed_and_accepted_means_executed_exactly_once(
     assert len(wire.sent) == (1 if reached_the_node else 2)
     evidence = Witness(chain.node.http).testify(call, chain.deployment.counter)
     assert (evidence.outcome, evidence.effects) == ("succeeded", 1)
-    assert evidence.on_target is reached_the_node
+    assert evidence.on_target
     with journal_of(tmp_path) as journal:
         assert journal.execute("SELECT kind, is_final FROM outcomes").fetchall() == [
             ("succeeded", 1)

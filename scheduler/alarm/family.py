@@ -14,12 +14,14 @@ from scheduler.chain.protocol import Chain
 from scheduler.errors import NotYet
 from scheduler.transactions.intents import (
     Effects,
+    Ended,
     Intent,
     Mined,
     Params,
     Progress,
     Told,
     Unmined,
+    Urgency,
     Verdict,
 )
 from scheduler.transactions.states import OutcomeKind
@@ -131,8 +133,8 @@ class AlarmClock:
             # A reorg has put another call there since: what became of the old one is not its fate.
             tracked = None
         story = tracked.story if tracked else Story(call, target)
-        if tracked and isinstance(progress, Mined | Unmined):
-            tracked.done = isinstance(progress, Mined)
+        if tracked and isinstance(progress, Mined | Unmined | Ended):
+            tracked.done = not isinstance(progress, Unmined)
         story.progress(progress)
 
     def counts(self) -> dict[str, int]:
@@ -162,6 +164,7 @@ class AlarmClock:
             gas=gas,
             first_block=first_turn(terms, tracked.status, self._executor),
             last_block=terms.last_block,
+            urgency=Urgency.URGENT,
             # Nothing: the call pays for its execution, or it is not executed.
             max_cost=0,
             # A target that fails is executed all the same: the executor is paid for it.

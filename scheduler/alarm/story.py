@@ -7,6 +7,8 @@ from scheduler.chain.model import ZERO_ADDRESS, Address
 from scheduler.transactions.intents import (
     Accepted,
     Attempting,
+    Displaced,
+    Ended,
     Mined,
     Progress,
     Refused,
@@ -72,6 +74,12 @@ class Story:
         elif isinstance(progress, Unmined):
             self._log.warning("A reorg removed the block; transaction %s is pending again",
                               progress.hash)  # fmt: skip
+        elif isinstance(progress, Ended):
+            self._log.error("Outcome: %s: %s", progress.verdict.kind.value,
+                            progress.verdict.detail)  # fmt: skip
+        elif isinstance(progress, Displaced):
+            self._log.error("Transaction %s, which is not ours, took its nonce: somebody else "
+                            "sends from the account", progress.hash)  # fmt: skip
         elif isinstance(progress, Settled):
             self._log.debug("Transaction %s is final", progress.hash)
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from scheduler.chain.jsonrpc import Json
-from scheduler.chain.model import Address, Call, CallResult, Hash, Head, Log, Receipt
+from scheduler.chain.model import Address, Call, CallResult, Head, Log, Receipt, Sent
 
 Fields = Mapping[str, Any]
 
@@ -77,11 +77,16 @@ def receipt(fields: Fields) -> Receipt:
     )
 
 
-def transactions(block: Fields | None) -> dict[tuple[Address, int], Hash]:
-    """The hashes of a block's transactions, by sender and nonce; none where there is no block."""
+def transactions(block: Fields | None) -> dict[tuple[Address, int], Sent]:
+    """A block's transactions by sender and nonce; none where there is no block."""
     entries = () if block is None else block["transactions"]
     return {
-        (entry["from"].lower(), quantity(entry["nonce"])): entry["hash"].lower()
+        (entry["from"].lower(), quantity(entry["nonce"])): Sent(
+            hash=entry["hash"].lower(),
+            to=entry["to"].lower() if entry["to"] else None,
+            value=quantity(entry["value"]),
+            data=octets(entry["input"]),
+        )
         for entry in entries
         # Nobody signed the last transaction of each of rskj's blocks.
         if entry["from"] is not None

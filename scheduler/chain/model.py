@@ -104,6 +104,16 @@ class CallResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Sent:
+    """A transaction that the node has: its hash, and what it does. `value` in wei."""
+
+    hash: Hash
+    to: Address | None
+    value: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Identity:
     """Which chain this is: its id, and the hash of its block 0."""
 

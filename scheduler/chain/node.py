@@ -24,6 +24,7 @@ from scheduler.chain.model import (
     Log,
     Nonces,
     Receipt,
+    Sent,
 )
 
 T = TypeVar("T")
@@ -226,7 +227,7 @@ class JsonRpcNode:
         answer = await self._connection.request("eth_sendTransaction", codec.plain(fields))
         return self._connection.understand(str.lower, answer)
 
-    async def sent_by(self, account: Address, nonce: int, since: int) -> Hash | None:
+    async def sent_by(self, account: Address, nonce: int, since: int) -> Sent | None:
         latest = await self.block()
         numbers: list[int | None] = [None]
         if latest is not None:

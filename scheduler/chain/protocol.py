@@ -15,6 +15,7 @@ from scheduler.chain.model import (
     Log,
     Nonces,
     Receipt,
+    Sent,
 )
 
 
@@ -104,8 +105,8 @@ class NodeAccounts(Protocol):
         """Signed and sent by the node (`eth_sendTransaction`). Never repeated by itself."""
         ...
 
-    async def sent_by(self, account: Address, nonce: int, since: int) -> Hash | None:
-        """The hash of the account's transaction with this nonce, where the node has one.
+    async def sent_by(self, account: Address, nonce: int, since: int) -> Sent | None:
+        """The account's transaction with this nonce, where the node has one.
 
         It looks in the blocks after number `since` and in the pending block; for transactions
         that the node signed itself, whose hash nobody else can know.

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from scheduler.chain.model import Head
 from scheduler.transactions.encoding import DynamicFee, Fee, LegacyFee
+from scheduler.transactions.ladder import GETH_PERCENT
 
 # EIP-1559: from one block to the next the base fee changes by at most one eighth.
 BASE_FEE_CHANGE_DENOMINATOR = 8
@@ -25,10 +26,12 @@ class FeePolicy:
     """What the operator allows. `max_gas_price` is the ceiling, `min_tip` the floor of the tip.
 
     Both are in wei per gas; None for the ceiling means that only the intent's own worth limits.
+    `bump_percent` is by how much the node wants a replacement to outbid.
     """
 
     max_gas_price: int | None = None
     min_tip: int = 0
+    bump_percent: int = GETH_PERCENT
 
 
 def base_fee_after(base_fee: int, blocks: int) -> int:

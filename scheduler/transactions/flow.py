@@ -2,6 +2,7 @@
 
 from scheduler.chain.model import HeadEvent
 from scheduler.errors import NotYet
+from scheduler.transactions.keeper import Keeper
 from scheduler.transactions.receipts import Receipts
 from scheduler.transactions.sender import Desk, Sender
 
@@ -12,12 +13,13 @@ class Flow:
     def __init__(self, desk: Desk, confirmations: int) -> None:
         self._desk = desk
         self._sender = Sender(desk)
-        self._receipts = Receipts(desk, self._sender, confirmations)
+        self._receipts = Receipts(desk, confirmations)
+        self._keeper = Keeper(desk, self._sender)
         self.due = 0
         self.in_flight = 0
 
     async def on(self, event: HeadEvent) -> None:
-        """Sends what is due after `event`'s head, then looks what became of what was sent.
+        """Sends what is due after `event`'s head, then looks after what was sent.
 
         In this order, since what is due has until the next block, and receipts have not. Raises
         NotYet where something due could not be sent, NodeUnavailable, RpcError,
@@ -28,9 +30,18 @@ class Flow:
             await self._act(event)
         except Exception as error:
             trouble = error
-        self.in_flight = await self._receipts.follow(event)
+        await self._look_after(event)
         if trouble is not None:
             raise trouble
+
+    async def _look_after(self, event: HeadEvent) -> None:
+        slots = self._receipts.open_slots()
+        if slots:
+            nonces = await self._desk.node.nonces(self._desk.account.address)
+            await self._receipts.follow(event, nonces.latest)
+            slots = self._receipts.open_slots()
+            await self._keeper.tend(slots, event.head, nonces.latest)
+        self.in_flight = len(slots)
 
     async def _act(self, event: HeadEvent) -> None:
         for family in self._desk.families:

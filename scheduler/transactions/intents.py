@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Protocol, TypeAlias
 
 from scheduler.chain.model import Address, Hash, Head, HeadEvent, Log, Receipt
@@ -11,6 +12,28 @@ from scheduler.transactions.states import OutcomeKind
 Params: TypeAlias = Mapping[str, str | int]
 
 
+class Urgency(Enum):
+    """How long an intent may wait for its block before its price is raised."""
+
+    NORMAL = "normal"
+    URGENT = "urgent"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Within what an intent may be sent, and sent again at a higher price.
+
+    `last_block` is the last one in which being mined makes sense. `max_cost` is the most, in wei,
+    that it may cost net of what it earns. `worth_sending` are the simulated outcomes with which it
+    is sent.
+    """
+
+    last_block: int
+    urgency: Urgency
+    max_cost: int
+    worth_sending: frozenset[OutcomeKind]
+
+
 @dataclass(frozen=True, slots=True)
 class Intent:
     """Something that should happen once on chain.
@@ -18,8 +41,7 @@ class Intent:
     `key` is the same however often the intent is computed (family : kind : chain : contract :
     subject : epoch). `kind` and `params` are data that the family can judge by after a restart.
     `value` is in wei, `gas` the transaction's limit. `first_block` and `last_block`, inclusive,
-    are the blocks in which being mined makes sense. `max_cost` is the most, in wei, that it may
-    cost net of what it earns. `worth_sending` are the simulated outcomes with which it is sent.
+    are the blocks in which being mined makes sense; for the rest see Limits.
     """
 
     key: str
@@ -34,6 +56,7 @@ class Intent:
     first_block: int
     last_block: int
     value: int = 0
+    urgency: Urgency = Urgency.NORMAL
     max_cost: int = 0
     worth_sending: frozenset[OutcomeKind] = field(
         default_factory=lambda: frozenset({OutcomeKind.SUCCEEDED})
@@ -44,6 +67,11 @@ class Intent:
     def told(self) -> "Told":
         """What of it a Progress names."""
         return Told(self.key, self.family, self.contract, self.kind, self.params)
+
+    @property
+    def limits(self) -> Limits:
+        """What of it bounds how it is sent."""
+        return Limits(self.last_block, self.urgency, self.max_cost, self.worth_sending)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,4 +195,23 @@ class Settled:
     hash: Hash
 
 
-Progress: TypeAlias = Attempting | Accepted | Refused | Mined | Unmined | Settled
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """It will not be mined any more, finally: its slot was consumed by a cancellation."""
+
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Displaced:
+    """Its slot was consumed, finally, by a transaction that the journal does not know.
+
+    Somebody else sends from the account. It is planned again, and sent if it is still due.
+    """
+
+    hash: Hash
+
+
+Progress: TypeAlias = (
+    Attempting | Accepted | Refused | Mined | Unmined | Settled | Ended | Displaced
+)

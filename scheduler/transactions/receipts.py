@@ -1,53 +1,80 @@
-"""What became of what was sent: mined, taken back by a reorg, final, or to be sent again."""
+"""What became of what was sent: mined, taken back by a reorg, final, or displaced."""
 
 from collections.abc import Sequence
 
-from scheduler.chain.model import Head, HeadEvent, Receipt
-from scheduler.transactions.intents import Effects, Mined, Settled, Unmined
+from scheduler.chain.model import Head, HeadEvent, Receipt, Sent
+from scheduler.transactions.care import OpenSlot, slots_of
+from scheduler.transactions.intents import (
+    Displaced,
+    Effects,
+    Ended,
+    Family,
+    Mined,
+    Progress,
+    Settled,
+    Told,
+    Unmined,
+    Verdict,
+)
 from scheduler.transactions.journal import Attempt
-from scheduler.transactions.sender import Desk, Sender
-from scheduler.transactions.states import AttemptState
+from scheduler.transactions.sender import Desk
+from scheduler.transactions.states import AttemptState, OutcomeKind, Purpose
+
+CANCELLED = Verdict(
+    OutcomeKind.EXPIRED, "it could do no good any more, and its nonce was used for nothing"
+)
 
 
 class Receipts:
-    """Follows the open attempts of the families of one desk from block to block."""
+    """Follows the open slots of the families of one desk from block to block."""
 
-    def __init__(self, desk: Desk, sender: Sender, confirmations: int) -> None:
+    def __init__(self, desk: Desk, confirmations: int) -> None:
         """`confirmations` is how many blocks on top of its own make an attempt's outcome final."""
         self._desk = desk
-        self._sender = sender
         self._confirmations = confirmations
         # Blocks were removed, or may have been, since everything mined was asked for.
         self._doubtful = True
+        # Since which head a nonce is consumed on chain without a receipt of ours.
+        self._consumed_since: dict[int, int] = {}
 
-    async def follow(self, event: HeadEvent) -> int:
-        """Brings the journal up to what `event`'s head says; how many attempts remain open.
+    async def follow(self, event: HeadEvent, latest: int) -> None:
+        """Brings the journal up to what `event`'s head says, in one transaction.
 
-        Asks for the receipts of what is pending, of what became final, and, where blocks were
-        removed, of everything that was mined. Raises NodeUnavailable, JournalUnavailable.
+        `latest` is how many transactions of the account are mined. Asks for the receipts of what is
+        pending, of what became final, and, where blocks were removed, of everything that was mined.
+        Families are told when it is written. Raises NodeUnavailable, JournalUnavailable.
         """
         self._doubtful = self._doubtful or event.rebased or bool(event.removed)
-        attempts = [
+        slots = self.open_slots()
+        asked = [
             attempt
-            for attempt in self._desk.journal.open_attempts(self._desk.account)
-            if self._desk.family(attempt.intent) is not None
+            for slot in slots
+            for attempt in slot.attempts
+            if self._to_ask(attempt, event.head)
         ]
-        asked = [attempt for attempt in attempts if self._to_ask(attempt, event.head)]
         receipts = await self._desk.node.receipts([attempt.hash or "" for attempt in asked])
-        missing = []
-        for attempt, receipt in zip(asked, receipts, strict=True):
-            if attempt.state is AttemptState.MINED:
-                settled = self._confirm(attempt, receipt, event.head)
-                if not settled and receipt is None:
-                    missing.append(attempt)
-            elif receipt is not None:
-                self._mine(attempt, receipt)
-            elif attempt.head_number < event.head.number:
-                missing.append(attempt)
+        answers = {attempt.id: receipt for attempt, receipt in zip(asked, receipts, strict=True)}
+        strangers = await self._strangers(slots, answers, event.head, latest)
+        news: list[tuple[Told, Progress]] = []
+        with self._desk.journal.together():
+            for attempt in asked:
+                news += self._judged(attempt, answers[attempt.id], event.head)
+            for slot, hash_ in strangers:
+                self._desk.journal.displaced(self._desk.account, slot.bid, hash_)
+                news.append((slot.bid.intent, Displaced(hash_)))
         self._doubtful = False
-        unsent = [attempt for attempt in attempts if attempt.hash is None]
-        await self._send_again(missing, unsent)
-        return len(attempts)
+        for told, progress in news:
+            self._family(told).told(told, progress)
+
+    def open_slots(self) -> list[OpenSlot]:
+        """The slots of this desk's families that nothing has consumed finally, by nonce."""
+        attempts = self._desk.journal.open_attempts(self._desk.account)
+        return slots_of([each for each in attempts if self._desk.family(each.intent) is not None])
+
+    def _family(self, told: Told) -> Family:
+        family = self._desk.family(told)
+        assert family is not None, "only slots of this desk's families are followed"
+        return family
 
     def _to_ask(self, attempt: Attempt, head: Head) -> bool:
         if attempt.hash is None:
@@ -60,37 +87,70 @@ class Receipts:
         assert attempt.block_number is not None
         return head.number - attempt.block_number >= self._confirmations
 
-    def _mine(self, attempt: Attempt, receipt: Receipt) -> None:
-        family = self._desk.family(attempt.intent)
-        assert family is not None, "only attempts of this desk's families are followed"
-        effects = Effects(receipt.status, receipt.logs, receipt.gas_used)
-        verdict = family.judge(attempt.intent.kind, attempt.intent.params, effects)
-        self._desk.journal.mined(attempt, receipt, verdict)
-        family.told(attempt.intent, Mined(receipt, verdict))
-
-    def _confirm(self, attempt: Attempt, receipt: Receipt | None, head: Head) -> bool:
-        """A mined attempt, asked about again: still there and final, or taken back and moved.
-
-        False where it is in no block any more.
-        """
-        family = self._desk.family(attempt.intent)
-        assert family is not None
+    def _judged(
+        self, attempt: Attempt, receipt: Receipt | None, head: Head
+    ) -> list[tuple[Told, Progress]]:
+        """Writes what a receipt, or its absence, says of an attempt; what there is to tell."""
         assert attempt.hash is not None
+        if attempt.state is not AttemptState.MINED:
+            return [] if receipt is None else self._mined(attempt, receipt)
         if receipt is not None and receipt.block_hash == attempt.block_hash:
-            if self._deep_enough(attempt, head):
-                self._desk.journal.final(self._desk.account, attempt)
-                family.told(attempt.intent, Settled(attempt.hash))
-            return True
+            if not self._deep_enough(attempt, head):
+                return []
+            self._desk.journal.final(self._desk.account, attempt)
+            if attempt.purpose is Purpose.CANCEL:
+                return [(attempt.intent, Ended(CANCELLED))]
+            return [(attempt.intent, Settled(attempt.hash))]
         self._desk.journal.unmined(attempt)
-        family.told(attempt.intent, Unmined(attempt.hash))
-        if receipt is not None:
-            self._mine(attempt, receipt)
-        return receipt is not None
+        again = [] if receipt is None else self._mined(attempt, receipt)
+        if attempt.purpose is Purpose.CANCEL:
+            return again
+        return [(attempt.intent, Unmined(attempt.hash)), *again]
 
-    async def _send_again(self, missing: Sequence[Attempt], unsent: Sequence[Attempt]) -> None:
-        """Sends the same bytes again where the node has lost them, or never had them."""
-        known = await self._desk.node.known([attempt.hash or "" for attempt in missing])
-        lost = [attempt for attempt, there in zip(missing, known, strict=True) if not there]
-        again = sorted([*lost, *unsent], key=lambda attempt: attempt.nonce)
-        if again:
-            await self._sender.broadcast(again)
+    def _mined(self, attempt: Attempt, receipt: Receipt) -> list[tuple[Told, Progress]]:
+        told = attempt.intent
+        if attempt.purpose is Purpose.CANCEL:
+            self._desk.journal.mined(attempt, receipt, CANCELLED)
+            return []
+        effects = Effects(receipt.status, receipt.logs, receipt.gas_used)
+        verdict = self._family(told).judge(told.kind, told.params, effects)
+        self._desk.journal.mined(attempt, receipt, verdict)
+        return [(told, Mined(receipt, verdict))]
+
+    async def _strangers(
+        self,
+        slots: Sequence[OpenSlot],
+        answers: dict[int, Receipt | None],
+        head: Head,
+        latest: int,
+    ) -> list[tuple[OpenSlot, str]]:
+        """Slots that a transaction which is not ours consumed, with its hash.
+
+        A nonce below `latest` without a receipt of ours may be one that the node will find later:
+        it counts only after the confirmations, and when the other transaction is seen.
+        """
+        gone = {
+            slot.nonce: slot
+            for slot in slots
+            if slot.nonce < latest
+            and not slot.mined
+            and not any(answers.get(attempt.id) for attempt in slot.attempts)
+        }
+        self._consumed_since = {
+            nonce: self._consumed_since.get(nonce, head.number) for nonce in gone
+        }
+        found = []
+        for nonce, slot in gone.items():
+            if head.number - self._consumed_since[nonce] < self._confirmations:
+                continue
+            since = min(attempt.head_number for attempt in slot.attempts)
+            sent = await self._desk.node.sent_by(self._desk.account.address, nonce, since)
+            if sent is not None and not any(_is(attempt, sent) for attempt in slot.attempts):
+                found.append((slot, sent.hash))
+        return found
+
+
+def _is(attempt: Attempt, sent: Sent) -> bool:
+    """Whether a transaction in the attempt's slot is the attempt; by what it does, where only the
+    node knows the hash."""
+    return attempt.is_like(sent) if attempt.hash is None else attempt.hash == sent.hash

@@ -44,7 +44,7 @@ from scheduler.transactions.journal import (
 from scheduler.transactions.purse import Purse
 from scheduler.transactions.signers import Signer
 from scheduler.transactions.simulation import Aim, simulated
-from scheduler.transactions.states import AttemptState, IntentState, OutcomeKind
+from scheduler.transactions.states import AttemptState, IntentState, OutcomeKind, Purpose
 
 log = logging.getLogger("SENDER")
 
@@ -80,6 +80,8 @@ class Sender:
         self.shortage: str | None = None
         self._unanswered = Notice(log)
         self._refusals: dict[int, str] = {}
+        # The attempts, by id, that this process has handed to the node, whatever came of it.
+        self.tried: set[int] = set()
 
     async def admit(self) -> None:
         """Lets a journal that never sent from this account begin; does nothing for another.
@@ -121,7 +123,7 @@ class Sender:
             return []
         await self.admit()
         fee, syncing, nonces, [balance] = await asyncio.gather(
-            self._fee(head),
+            self.market(head),
             desk.node.syncing(),
             desk.node.nonces(desk.account.address),
             desk.node.balances([desk.account.address], at=head.hash),
@@ -180,6 +182,7 @@ class Sender:
         Whatever goes wrong here means "maybe sent": the attempt stays in its slot and is sent
         again, the same bytes, with a later head.
         """
+        self.tried |= {attempt.id for attempt in attempts}
         try:
             answers = await self._send(attempts)
         except NodeUnavailable as error:
@@ -202,7 +205,8 @@ class Sender:
         self._desk.journal.broadcast(taken)
         for attempt, hash_ in taken:
             self._refusals.pop(attempt.id, None)
-            self._tell(attempt.intent, Accepted(hash_))
+            if attempt.purpose is Purpose.ACT:
+                self._tell(attempt.intent, Accepted(hash_))
 
     def _refused(self, attempt: Attempt, answer: RpcError) -> None:
         """Says why the node did not take it, once for each reason, however often it is sent."""
@@ -225,16 +229,24 @@ class Sender:
         node = self._desk.node
         if attempt.raw is not None:
             return (await node.send_raw([attempt.raw]))[0]
-        account = self._desk.account.address
-        found = await node.sent_by(account, attempt.nonce, since=attempt.head_number)
-        if found is not None:
-            return found
+        account = self._desk.account
+        found = await node.sent_by(account.address, attempt.nonce, since=attempt.head_number)
+        # What it outbids, and what somebody else sent, is not it.
+        others = [
+            other.hash
+            for other in self._desk.journal.open_attempts(account)
+            if other.nonce == attempt.nonce
+        ]
+        if found is not None and attempt.is_like(found) and found.hash not in others:
+            return found.hash
         try:
             return await node.send_transaction(attempt.fields)
         except RpcError as error:
             return error
 
-    async def _fee(self, head: Head) -> Fee:
+    async def market(self, head: Head) -> Fee:
+        """The price with which a transaction built on `head` starts. Raises NotYet where it is
+        above the operator's ceiling."""
         node = self._desk.node
         dynamic = head.base_fee is not None
         suggested = await (node.suggested_tip() if dynamic else node.suggested_gas_price())
@@ -256,6 +268,14 @@ class Sender:
         return Transaction(
             self._desk.chain_id, nonce, intent.to, intent.value, intent.gas, intent.data, fee
         )
+
+    async def verdict(self, intent: Intent, head: Head, fee: Fee) -> Verdict:
+        """What the intent would do in the block after `head`, at this price.
+
+        On the state of `head`, in which none of its own pending attempts are.
+        """
+        [verdict] = await self._verdicts([intent], Aim(self._desk.account.address, head, 1, fee))
+        return verdict
 
     async def _verdicts(self, intents: Sequence[Intent], aim: Aim) -> list[Verdict]:
         """What the families say of what each would do in the block aimed at."""

@@ -24,6 +24,13 @@ class AttemptState(Enum):
     REPLACED = "replaced"
 
 
+class Purpose(Enum):
+    """What a transaction in a slot is for: ACT for its intent, CANCEL to free the slot of it."""
+
+    ACT = "act"
+    CANCEL = "cancel"
+
+
 class SlotState(Enum):
     """OPEN: what will consume the nonce is not final yet. CONSUMED: it is, by one hash."""
 
@@ -96,7 +103,9 @@ _STEPS: Mapping[Enum, frozenset[Enum]] = {
         {IntentState.IN_SLOT, IntentState.EXPIRED, IntentState.ABANDONED}
     ),
     # PLANNED again: its slot was consumed, finally, by a transaction that is not its own.
-    IntentState.IN_SLOT: _MINED_STATES | {IntentState.PLANNED},
+    # EXPIRED, ABANDONED: by a cancellation that is final.
+    IntentState.IN_SLOT: _MINED_STATES
+    | {IntentState.PLANNED, IntentState.EXPIRED, IntentState.ABANDONED},
     IntentState.SUSPENDED: frozenset({IntentState.PLANNED, IntentState.ABANDONED}),
     # IN_SLOT again: a reorg removed the block. PLANNED again: the family's rules allow a retry.
     IntentState.SUCCEEDED: frozenset({IntentState.IN_SLOT}),

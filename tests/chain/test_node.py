@@ -318,7 +318,9 @@ async def test_transaction_is_found_by_its_sender_and_nonce(rig: Rig, chain: Jso
     assert before is not None
     nonces = await chain.nonces(rig.account)
     hash = rig.mined(to=NOBODY)["transactionHash"]
-    assert await chain.sent_by(rig.account, nonces.pending, since=before.number) == hash
+    sent = await chain.sent_by(rig.account, nonces.pending, since=before.number)
+    assert sent is not None
+    assert sent.hash == hash
     assert await chain.sent_by(rig.account, nonces.pending + 1, since=before.number) is None
     latest = await chain.block()
     assert latest is not None

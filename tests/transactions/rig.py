@@ -26,6 +26,7 @@ from scheduler.devchain.accounts import receipt_of
 from scheduler.devchain.compiler import own_contracts
 from scheduler.devchain.endpoint import Endpoint
 from scheduler.devchain.nodes import Node
+from scheduler.transactions.encoding import Transaction
 from scheduler.transactions.fees import FeePolicy
 from scheduler.transactions.flow import Flow
 from scheduler.transactions.intents import Effects, Intent, Mined, Params, Progress, Told, Verdict
@@ -68,6 +69,11 @@ class Bench:
     @cached_property
     def reverter(self) -> Address:
         return self._deployed("Reverter")
+
+    @cached_property
+    def code_of_counter(self) -> str:
+        """The Counter's code as it was deployed, in hex."""
+        return str(self.endpoint.request("eth_getCode", self.counter, "latest"))
 
     @property
     def head(self) -> int:
@@ -265,6 +271,11 @@ class Office:
             **fields,
         }
         return Intent(key=key, **values)
+
+    def desk_transaction(self, **fields: Any) -> Transaction:
+        """A transfer of nothing on this chain, with other fields where they are given."""
+        values = {"chain_id": self.desk.chain_id, "value": 0, "gas": 21_000, "data": b"", **fields}
+        return Transaction(**values)
 
     def want(self, *intents: Intent) -> None:
         """Makes these due, and nothing else."""

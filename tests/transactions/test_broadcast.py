@@ -83,7 +83,7 @@ async def test_a_refusal_keeps_the_slot_and_is_said_once(
     on_anvil.node.refusal = RpcError(-32000, words)
     on_anvil.want(on_anvil.wish())
     await on_anvil.turn()
-    await on_anvil.mine_and_turn(3)
+    await on_anvil.mine_and_turn(2)
     [attempt] = on_anvil.open_attempts()
     assert attempt.state is AttemptState.SIGNED
     assert set(on_anvil.node.sent) == {attempt.hash}
@@ -103,7 +103,7 @@ async def test_sending_that_is_not_answered_is_said_once_and_when_it_ends(
     on_anvil.node.unreachable = True
     on_anvil.want(on_anvil.wish())
     await on_anvil.turn()
-    await on_anvil.mine_and_turn(3)
+    await on_anvil.mine_and_turn(1)
     on_anvil.node.unreachable = False
     await on_anvil.mine_and_turn()
     levels = [record.levelname for record in caplog.records if record.name == "SENDER"]

@@ -11,9 +11,10 @@ import pytest
 from scheduler.transactions.journal import Journal, JournalUnavailable
 from scheduler.transactions.journal.named import migrations
 from scheduler.transactions.states import (
-    MINED_OUTCOMES,
     AttemptState,
     IntentState,
+    OutcomeKind,
+    Purpose,
     SlotState,
 )
 from tests.transactions.samples import ACCOUNT, DONE, intent, prepared, receipt
@@ -45,10 +46,10 @@ def copied(table: str, **changes: str) -> str:
     columns = {
         "slots": "chain account nonce state consumed_by created_at",
         "placements": "intent chain account nonce is_open",
-        "attempts": "chain account nonce intent fields raw hash state head_number block_number "
-        "block_hash created_at",
+        "attempts": "chain account nonce intent purpose fields raw hash state head_number "
+        "block_number block_hash created_at",
         "intents": "key family kind chain contract params recipient data value gas first_block "
-        "last_block max_cost state created_at",
+        "last_block urgency max_cost worth_sending state created_at",
         "outcomes": "attempt intent kind detail gas_used gas_price earned is_final judged_at",
     }[table].split()
     values = [changes.get(column, column) for column in columns]
@@ -139,7 +140,8 @@ def test_an_intent_fits_into_a_slot_again_when_the_earlier_one_is_closed(
         ("intents", "state", IntentState),
         ("slots", "state", SlotState),
         ("attempts", "state", AttemptState),
-        ("outcomes", "kind", MINED_OUTCOMES),
+        ("attempts", "purpose", Purpose),
+        ("outcomes", "kind", OutcomeKind),
     ],
 )
 def test_the_schema_allows_the_states_that_the_program_knows(

@@ -35,6 +35,8 @@ LEGAL = """
     intent in_slot no_effect
     intent in_slot reverted
     intent in_slot planned
+    intent in_slot expired
+    intent in_slot abandoned
     intent suspended planned
     intent suspended abandoned
     intent succeeded in_slot

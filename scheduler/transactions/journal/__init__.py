@@ -1,7 +1,13 @@
 """The journal: everything that is sent is in it first, durably."""
 
 from scheduler.transactions.journal.errors import IntentTaken, JournalUnavailable, NonceTaken
-from scheduler.transactions.journal.store import Account, Attempt, Journal, Prepared
+from scheduler.transactions.journal.store import (
+    Account,
+    Attempt,
+    Journal,
+    Prepared,
+    Replacement,
+)
 
 __all__ = [
     "Account",
@@ -11,4 +17,5 @@ __all__ = [
     "JournalUnavailable",
     "NonceTaken",
     "Prepared",
+    "Replacement",
 ]

@@ -14,10 +14,10 @@ SELECT key, state FROM intents WHERE key IN (SELECT value FROM json_each(:keys))
 -- name: insert_intent
 INSERT INTO intents (
     key, family, kind, chain, contract, params, recipient, data, value, gas,
-    first_block, last_block, max_cost, state, created_at)
+    first_block, last_block, urgency, max_cost, worth_sending, state, created_at)
 VALUES (
     :key, :family, :kind, :chain, :contract, :params, :recipient, :data, :value, :gas,
-    :first_block, :last_block, :max_cost, 'planned', :now)
+    :first_block, :last_block, :urgency, :max_cost, :worth_sending, 'planned', :now)
 ON CONFLICT (key) DO NOTHING;
 
 -- name: set_intent_state
@@ -37,14 +37,16 @@ RETURNING intent;
 
 -- name: insert_attempt
 INSERT INTO attempts (
-    chain, account, nonce, intent, fields, raw, hash, state, head_number, created_at)
+    chain, account, nonce, intent, purpose, fields, raw, hash, state, head_number, created_at)
 VALUES (
-    :chain, :account, :nonce, :key, :fields, :raw, :hash, 'signed', :head_number, :now)
+    :chain, :account, :nonce, :key, :purpose, :fields, :raw, :hash, 'signed', :head_number,
+    :now)
 RETURNING id;
 
 -- name: open_attempts
-SELECT a.id, a.nonce, a.fields, a.raw, a.hash, a.state, a.head_number, a.block_number,
-       a.block_hash, i.key, i.family, i.contract, i.kind, i.params
+SELECT a.id, a.nonce, a.purpose, a.fields, a.raw, a.hash, a.state, a.head_number, a.block_number,
+       a.block_hash, i.key, i.family, i.contract, i.kind, i.params,
+       i.last_block, i.urgency, i.max_cost, i.worth_sending
 FROM slots s
 JOIN attempts a USING (chain, account, nonce)
 JOIN intents i ON i.key = a.intent
@@ -82,6 +84,9 @@ DELETE FROM outcomes WHERE attempt = :id;
 -- name: set_final
 UPDATE attempts SET state = :state WHERE id = :id;
 
+-- name: outcome_kind
+SELECT kind FROM outcomes WHERE attempt = :id;
+
 -- name: finish_outcome
 UPDATE outcomes SET is_final = 1 WHERE attempt = :id;
 
@@ -92,6 +97,19 @@ WHERE chain = :chain AND account = :account AND nonce = :nonce AND state = 'open
 -- name: close_placements
 UPDATE placements SET is_open = 0
 WHERE chain = :chain AND account = :account AND nonce = :nonce;
+
+-- name: replace_others
+UPDATE attempts SET state = 'replaced'
+WHERE chain = :chain AND account = :account AND nonce = :nonce
+  AND state IN ('signed', 'broadcast');
+
+-- name: slot_is_free
+SELECT 1 FROM slots s
+WHERE s.chain = :chain AND s.account = :account AND s.nonce = :nonce AND s.state = 'open'
+  AND NOT EXISTS (
+    SELECT 1 FROM attempts a
+    WHERE a.chain = s.chain AND a.account = s.account AND a.nonce = s.nonce
+      AND a.state IN ('mined', 'final'));
 
 -- name: outcome_counts
 SELECT o.kind, count(*) FROM outcomes o JOIN intents i ON i.key = o.intent

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from scheduler.chain.model import Address, Hash, Receipt
+from scheduler.chain.model import Address, Hash, Receipt, Sent
 from scheduler.transactions.encoding import Signed, Transaction
-from scheduler.transactions.intents import Intent, Told, Verdict
+from scheduler.transactions.intents import Intent, Limits, Told, Urgency, Verdict
 from scheduler.transactions.journal import named
 from scheduler.transactions.journal.errors import (
     IntentTaken,
@@ -19,7 +19,13 @@ from scheduler.transactions.journal.errors import (
     NonceTaken,
     unavailable,
 )
-from scheduler.transactions.states import AttemptState, IntentState, step
+from scheduler.transactions.states import (
+    AttemptState,
+    IntentState,
+    OutcomeKind,
+    Purpose,
+    step,
+)
 
 DIALECT = "sqlite"
 
@@ -55,11 +61,16 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """An attempt as the journal has it, with as much of its intent as is needed to judge it."""
+    """An attempt as the journal has it, with as much of its intent as is needed to look after it.
+
+    `intent` is whose slot it is in; with the purpose CANCEL it is there to free the slot of it.
+    """
 
     id: int
     nonce: int
     intent: Told
+    limits: Limits
+    purpose: Purpose
     fields: dict[str, str]
     raw: bytes | None
     hash: Hash | None
@@ -68,6 +79,25 @@ class Attempt:
     block_number: int | None
     block_hash: Hash | None
 
+    def is_like(self, sent: Sent) -> bool:
+        """Whether `sent`, which has its nonce, does what it does; the price may be another."""
+        return (sent.to, sent.value, sent.data) == (
+            self.fields["to"],
+            int(self.fields["value"], 16),
+            bytes.fromhex(self.fields["data"][2:]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """Another transaction for the slot that `replaced` is in; the rest is as in Prepared."""
+
+    replaced: Attempt
+    purpose: Purpose
+    transaction: Transaction
+    signed: Signed | None
+    head_number: int
+
 
 class Journal:
     """Intents, slots, attempts and outcomes of all accounts of this box, in one SQLite file."""
@@ -75,6 +105,7 @@ class Journal:
     def __init__(self, connection: sqlite3.Connection, clock: Callable[[], float]) -> None:
         self._connection = connection
         self._clock = clock
+        self._together = False
         self._queries = named.queries(DIALECT)
         [(_, _, self._path)] = connection.execute("PRAGMA database_list").fetchall()
 
@@ -117,7 +148,7 @@ class Journal:
 
     def admit(self, account: Account) -> None:
         """Notes that the account passed the check before the first transaction."""
-        with self._transaction():
+        with self.together():
             self._run("admit", **_of(account), now=self._clock())
 
     def next_nonce(self, account: Account) -> int:
@@ -135,8 +166,28 @@ class Journal:
 
         Raises NonceTaken or IntentTaken, and then has written nothing.
         """
-        with self._transaction():
+        with self.together():
             return [self._reserve(account, item) for item in prepared]
+
+    def replace(self, account: Account, replacements: Sequence[Replacement]) -> list[Attempt]:
+        """Writes further attempts for open slots, all or none; durable when it returns.
+
+        Leaves out those whose slot has a mined attempt by now.
+        """
+        with self.together():
+            return [
+                self._insert_attempt(
+                    account,
+                    item.replaced.intent,
+                    item.replaced.limits,
+                    item.purpose,
+                    item.transaction,
+                    item.signed,
+                    item.head_number,
+                )
+                for item in replacements
+                if self._run("slot_is_free", **_of(account), nonce=item.transaction.nonce)
+            ]
 
     def open_attempts(self, account: Account) -> list[Attempt]:
         """All attempts in slots whose end is not final, by nonce."""
@@ -144,13 +195,13 @@ class Journal:
 
     def broadcast(self, attempts: Sequence[tuple[Attempt, Hash]]) -> None:
         """Notes that a node took these; the hash is what it answered."""
-        with self._transaction():
+        with self.together():
             for attempt, hash_ in attempts:
                 self._step_attempt(attempt, AttemptState.BROADCAST, "set_broadcast", hash=hash_)
 
     def mined(self, attempt: Attempt, receipt: Receipt, verdict: Verdict) -> None:
         """Notes in which block the attempt is and what it did there; both may be taken back."""
-        with self._transaction():
+        with self.together():
             self._step_attempt(
                 attempt,
                 AttemptState.MINED,
@@ -159,7 +210,8 @@ class Journal:
                 block_number=receipt.block_number,
                 block_hash=receipt.block_hash,
             )
-            self._step_intent(attempt.intent.key, verdict.kind.intent_state)
+            if attempt.purpose is Purpose.ACT:
+                self._step_intent(attempt.intent.key, verdict.kind.intent_state)
             self._run(
                 "insert_outcome",
                 id=attempt.id,
@@ -174,23 +226,43 @@ class Journal:
 
     def unmined(self, attempt: Attempt) -> None:
         """Takes back what `mined` noted: a reorg removed the block."""
-        with self._transaction():
+        with self.together():
             self._step_attempt(attempt, AttemptState.BROADCAST, "set_unmined")
             self._run("delete_outcome", id=attempt.id)
-            self._step_intent(attempt.intent.key, IntentState.IN_SLOT)
+            if attempt.purpose is Purpose.ACT:
+                self._step_intent(attempt.intent.key, IntentState.IN_SLOT)
 
     def final(self, account: Account, attempt: Attempt) -> None:
-        """Notes that the attempt's block is final: it consumed the slot, all else in it is void."""
+        """Notes that the attempt's block is final: it consumed the slot, all else in it is void.
+
+        Only now is an intent that was cancelled expired, or abandoned.
+        """
         slot = {**_of(account), "nonce": attempt.nonce}
-        with self._transaction():
+        with self.together():
             self._step_attempt(attempt, AttemptState.FINAL, "set_final")
             self._run("finish_outcome", id=attempt.id)
-            self._run("consume_slot", **slot, hash=attempt.hash)
-            self._run("close_placements", **slot)
+            if attempt.purpose is Purpose.CANCEL:
+                [(kind,)] = self._run("outcome_kind", id=attempt.id)
+                self._step_intent(attempt.intent.key, OutcomeKind(kind).intent_state)
+            self._consume(slot, attempt.hash)
+
+    def displaced(self, account: Account, attempt: Attempt, hash_: Hash) -> None:
+        """Notes that another's transaction, `hash_`, consumed the attempt's slot, finally.
+
+        Nothing in the slot can be mined any more, so its intent may be given another.
+        """
+        with self.together():
+            self._step_intent(attempt.intent.key, IntentState.PLANNED)
+            self._consume({**_of(account), "nonce": attempt.nonce}, hash_)
 
     def outcome_counts(self, chain: str) -> dict[str, int]:
         """How many outcomes of each kind the journal has for this chain."""
         return dict(self._read("outcome_counts", chain=chain))
+
+    def _consume(self, slot: dict[str, object], hash_: Hash | None) -> None:
+        self._run("replace_others", **slot)
+        self._run("consume_slot", **slot, hash=hash_)
+        self._run("close_placements", **slot)
 
     def _reserve(self, account: Account, item: Prepared) -> Attempt:
         intent, transaction = item.intent, item.transaction
@@ -209,7 +281,9 @@ class Journal:
             gas=intent.gas,
             first_block=intent.first_block,
             last_block=intent.last_block,
+            urgency=intent.urgency.value,
             max_cost=str(intent.max_cost),
+            worth_sending=json.dumps(sorted(kind.value for kind in intent.worth_sending)),
             now=self._clock(),
         )
         if self._intent_state(intent.key) is not IntentState.PLANNED:
@@ -219,26 +293,51 @@ class Journal:
         if not self._run("insert_placement", **slot, key=intent.key):
             raise IntentTaken(intent.key)
         self._step_intent(intent.key, IntentState.IN_SLOT)
+        return self._insert_attempt(
+            account,
+            intent.told,
+            intent.limits,
+            Purpose.ACT,
+            transaction,
+            item.signed,
+            item.head_number,
+        )
+
+    def _insert_attempt(
+        self,
+        account: Account,
+        intent: Told,
+        limits: Limits,
+        purpose: Purpose,
+        transaction: Transaction,
+        signed: Signed | None,
+        head_number: int,
+    ) -> Attempt:
         fields = transaction.rpc_fields(account.address)
-        signed = item.signed
+        raw, hash_ = (signed.raw, signed.hash) if signed else (None, None)
         [(id_,)] = self._run(
             "insert_attempt",
-            **slot,
+            **_of(account),
+            nonce=transaction.nonce,
             key=intent.key,
+            purpose=purpose.value,
             fields=json.dumps(fields),
-            raw=signed.raw if signed else None,
-            hash=signed.hash if signed else None,
-            head_number=item.head_number,
+            raw=raw,
+            hash=hash_,
+            head_number=head_number,
+            now=self._clock(),
         )
         return Attempt(
             id=id_,
             nonce=transaction.nonce,
-            intent=intent.told,
+            intent=intent,
+            limits=limits,
+            purpose=purpose,
             fields=fields,
-            raw=signed.raw if signed else None,
-            hash=signed.hash if signed else None,
+            raw=raw,
+            hash=hash_,
             state=AttemptState.SIGNED,
-            head_number=item.head_number,
+            head_number=head_number,
             block_number=None,
             block_hash=None,
         )
@@ -268,13 +367,18 @@ class Journal:
             raise unavailable(self._path, "read", error) from error
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        """One durable transaction; on any exception nothing of it is written.
+    def together(self) -> Iterator[None]:
+        """One durable transaction of whatever is called in it; on any exception none is written.
 
-        IMMEDIATE, so that what is read in it is still true when it is written.
+        IMMEDIATE, so that what is read in it is still true when it is written. Raises
+        JournalUnavailable.
         """
+        if self._together:
+            yield
+            return
         try:
             self._connection.execute("BEGIN IMMEDIATE")
+            self._together = True
             try:
                 yield
                 self._connection.execute("COMMIT")
@@ -282,6 +386,8 @@ class Journal:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
+            finally:
+                self._together = False
         except sqlite3.Error as error:
             raise unavailable(self._path, "written", error) from error
 
@@ -290,7 +396,7 @@ class Journal:
         migrations = named.migrations(DIALECT)
         newest, _ = migrations[-1]
         for number, sql in migrations:
-            with self._transaction():
+            with self.together():
                 [(version,)] = self._connection.execute("PRAGMA user_version").fetchall()
                 if version > newest:
                     raise JournalUnavailable(
@@ -326,12 +432,19 @@ def _of(account: Account) -> dict[str, object]:
 
 
 def _attempt(row: Row) -> Attempt:
-    (id_, nonce, fields, raw, hash_, state, head, block_number, block_hash, key, family,
-     contract, kind, params) = row  # fmt: skip
+    (id_, nonce, purpose, fields, raw, hash_, state, head, block_number, block_hash, key, family,
+     contract, kind, params, last_block, urgency, max_cost, worth_sending) = row  # fmt: skip
     return Attempt(
         id=id_,
         nonce=nonce,
         intent=Told(key, family, contract, kind, json.loads(params)),
+        limits=Limits(
+            last_block,
+            Urgency(urgency),
+            int(max_cost),
+            frozenset(OutcomeKind(outcome) for outcome in json.loads(worth_sending)),
+        ),
+        purpose=Purpose(purpose),
         fields=json.loads(fields),
         raw=raw,
         hash=hash_,

@@ -25,7 +25,9 @@ CREATE TABLE intents (
     gas         INTEGER NOT NULL CHECK (gas > 0),
     first_block INTEGER NOT NULL,
     last_block  INTEGER NOT NULL CHECK (last_block >= first_block),
+    urgency     TEXT NOT NULL CHECK (urgency IN ('normal', 'urgent')),
     max_cost    TEXT NOT NULL,
+    worth_sending TEXT NOT NULL CHECK (json_valid(worth_sending)),
     state       TEXT NOT NULL CHECK (state IN (
         'planned', 'in_slot', 'suspended', 'succeeded', 'target_failed',
         'no_effect', 'reverted', 'expired', 'abandoned')),
@@ -60,7 +62,7 @@ CREATE TABLE placements (
 
 CREATE UNIQUE INDEX one_open_slot_per_intent ON placements (intent) WHERE is_open = 1;
 
--- One signed transaction in a slot. Without `raw` it is a request that the node is to sign and
+-- One signed transaction in a slot: for the intent, or to free the slot of it. Without `raw` it is a request that the node is to sign and
 -- send itself; its hash is then known only from the node's answer, or found on the chain.
 CREATE TABLE attempts (
     id           INTEGER PRIMARY KEY,
@@ -68,6 +70,7 @@ CREATE TABLE attempts (
     account      TEXT NOT NULL,
     nonce        INTEGER NOT NULL,
     intent       TEXT NOT NULL REFERENCES intents (key),
+    purpose      TEXT NOT NULL CHECK (purpose IN ('act', 'cancel')),
     fields       TEXT NOT NULL CHECK (json_valid(fields)),
     raw          BLOB,
     hash         TEXT,
@@ -93,7 +96,7 @@ CREATE TABLE outcomes (
     attempt   INTEGER PRIMARY KEY REFERENCES attempts (id),
     intent    TEXT NOT NULL REFERENCES intents (key),
     kind      TEXT NOT NULL CHECK (kind IN (
-        'succeeded', 'target_failed', 'no_effect', 'reverted')),
+        'succeeded', 'target_failed', 'no_effect', 'reverted', 'expired', 'abandoned')),
     detail    TEXT NOT NULL,
     gas_used  INTEGER NOT NULL,
     gas_price TEXT NOT NULL,

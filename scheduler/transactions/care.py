@@ -1,0 +1,95 @@
+"""What an open slot needs, decided from what is known of it. Pure.
+
+Nothing waits for ever: bytes that a node lost are sent again, a price that the blocks left behind
+is raised, and a transaction that can do no good any more makes room for a cancellation.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from scheduler.transactions.intents import Urgency
+from scheduler.transactions.journal import Attempt
+from scheduler.transactions.ladder import fee_of
+from scheduler.transactions.states import AttemptState, Purpose
+
+# Blocks that a transaction may miss before its price is raised: an urgent one has few to live.
+PATIENCE = {Urgency.URGENT: 1, Urgency.NORMAL: 3}
+
+
+class Step(Enum):
+    """What to do with a slot now."""
+
+    WAIT = "wait"
+    RESEND = "resend"
+    BUMP = "bump"
+    CANCEL = "cancel"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSlot:
+    """A nonce that nothing has consumed finally, and all that was signed for it, oldest first."""
+
+    attempts: tuple[Attempt, ...]
+
+    @property
+    def nonce(self) -> int:
+        return self.attempts[0].nonce
+
+    @property
+    def bid(self) -> Attempt:
+        """What was signed last: it outbids all before."""
+        return self.attempts[-1]
+
+    @property
+    def mined(self) -> bool:
+        return any(attempt.state is AttemptState.MINED for attempt in self.attempts)
+
+    @property
+    def cancelling(self) -> bool:
+        return self.bid.purpose is Purpose.CANCEL
+
+    @property
+    def standing(self) -> tuple[Attempt, ...]:
+        """The bids that the node should have one of: once cancelled, no more of the intent's."""
+        return tuple(each for each in self.attempts if each.purpose is self.bid.purpose)
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """How things stand for an unmined slot.
+
+    `tried`: this process has sent its last bid. `missed`: blocks that came while that was waiting.
+    `useful`: being mined could still have the effect. `known`: the node has one of its standing
+    bids. `front`: it is the account's lowest unmined nonce, so nothing but its price keeps it out
+    of blocks. `patience`: blocks that it, or what waits behind it, may miss.
+    """
+
+    head_number: int
+    tried: bool
+    missed: int
+    base_fee: int | None
+    useful: bool
+    known: bool
+    front: bool
+    patience: int
+
+
+def step_for(slot: OpenSlot, now: Situation) -> Step:
+    """What the slot needs."""
+    if slot.mined or (now.tried and now.head_number <= slot.bid.head_number):
+        return Step.WAIT
+    if not now.useful and not slot.cancelling:
+        return Step.CANCEL
+    priced_out = now.base_fee is not None and fee_of(slot.bid.fields).cap < now.base_fee
+    # Behind others it waits for them, whatever it pays.
+    if now.missed >= now.patience and (now.front or priced_out):
+        return Step.BUMP
+    return Step.WAIT if now.known else Step.RESEND
+
+
+def slots_of(attempts: list[Attempt]) -> list[OpenSlot]:
+    """The attempts by slot; both come by nonce."""
+    by_nonce: dict[int, list[Attempt]] = {}
+    for attempt in attempts:
+        by_nonce.setdefault(attempt.nonce, []).append(attempt)
+    return [OpenSlot(tuple(by_nonce[nonce])) for nonce in sorted(by_nonce)]

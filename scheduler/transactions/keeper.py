@@ -1,0 +1,206 @@
+"""Looks after what is in flight: sends again, raises prices, cancels what can do no good."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+
+from scheduler.chain.model import Head
+from scheduler.errors import NotYet
+from scheduler.notices import Notice
+from scheduler.transactions.care import PATIENCE, OpenSlot, Situation, Step, step_for
+from scheduler.transactions.encoding import Fee, Transaction
+from scheduler.transactions.intents import Intent
+from scheduler.transactions.journal import Attempt, Replacement
+from scheduler.transactions.ladder import fee_of, next_bid
+from scheduler.transactions.sender import Desk, Sender
+from scheduler.transactions.states import OutcomeKind, Purpose
+
+log = logging.getLogger("SENDER")
+
+# What a transfer without data takes (Yellow Paper, appendix G).
+TRANSFER_GAS = 21_000
+
+
+FREE = "Nothing waits for a lower price any more"
+
+
+class Keeper:
+    """Gets every open slot of the desk's families consumed, or the price too high to do so."""
+
+    def __init__(self, desk: Desk, sender: Sender) -> None:
+        self._desk = desk
+        self._sender = sender
+        self._stuck = Notice(log)
+        # Since which head a bid waits, by attempt. Bytes that a reorg gave back, or that a former
+        # process left, begin anew: they are sent again as they are, before they are outbid.
+        self._waits_since: dict[int, int] = {}
+
+    async def tend(self, slots: Sequence[OpenSlot], head: Head, latest: int) -> None:
+        """Does for each slot, by nonce, what it needs at `head`.
+
+        `latest` is how many transactions of the account are mined. Raises NodeUnavailable,
+        RpcError, JournalUnavailable, NotYet.
+        """
+        # One that the node signed may be mined under a hash that is still to be found.
+        waiting = [
+            slot
+            for slot in slots
+            if not slot.mined and (slot.nonce >= latest or slot.bid.hash is None)
+        ]
+        self._waits_since = {
+            slot.bid.id: self._waits_since.get(slot.bid.id, head.number) for slot in waiting
+        }
+        self._sender.tried &= self._waits_since.keys()
+        if not waiting:
+            self._stuck.cleared(FREE)
+            return
+        hashes = [bid.hash for slot in waiting for bid in slot.standing if bid.hash is not None]
+        there = dict(zip(hashes, await self._desk.node.known(hashes), strict=True))
+        known = {
+            slot.nonce
+            for slot in waiting
+            if any(there.get(bid.hash or "") for bid in slot.standing)
+        }
+        steps = self._steps(waiting, known, head, latest)
+        replaced = await self._replaced(
+            [(slot, step) for slot, step in steps if step in (Step.BUMP, Step.CANCEL)], head
+        )
+        bidding = {attempt.nonce for attempt in replaced}
+        # All bids, the lowest first: one may be refused that an earlier one was not.
+        lost = [
+            bid
+            for slot, step in steps
+            if step is not Step.WAIT and slot.nonce not in known | bidding
+            for bid in slot.standing
+        ]
+        if lost or replaced:
+            await self._sender.broadcast(
+                sorted([*lost, *replaced], key=lambda attempt: attempt.nonce)
+            )
+
+    def _steps(
+        self, waiting: Sequence[OpenSlot], known: set[int], head: Head, latest: int
+    ) -> list[tuple[OpenSlot, Step]]:
+        steps: list[tuple[OpenSlot, Step]] = []
+        # Whatever waits behind a slot waits for it: the most urgent decides.
+        patience = max(PATIENCE.values())
+        for slot in reversed(waiting):
+            bid = slot.bid
+            patience = min(patience, PATIENCE[bid.limits.urgency])
+            family = self._desk.family(bid.intent)
+            assert family is not None, "only slots of this desk's families are looked after"
+            situation = Situation(
+                head_number=head.number,
+                tried=bid.id in self._sender.tried,
+                missed=head.number - self._waits_since[bid.id],
+                base_fee=head.base_fee,
+                useful=head.number < bid.limits.last_block
+                and family.still_useful(bid.intent.kind, bid.intent.params, head),
+                known=slot.nonce in known,
+                front=slot.nonce == latest,
+                patience=patience,
+            )
+            steps.append((slot, step_for(slot, situation)))
+        return steps[::-1]
+
+    async def _replaced(self, wanted: Sequence[tuple[OpenSlot, Step]], head: Head) -> list[Attempt]:
+        """Further bids for these slots, in the journal; none where the ceiling forbids it."""
+        if not wanted:
+            self._stuck.cleared(FREE)
+            return []
+        try:
+            market = await self._sender.market(head)
+        except NotYet as too_high:
+            self._stuck.raised(str(too_high))
+            return []
+        bids = {
+            slot.nonce: next_bid(
+                fee_of(slot.bid.fields),
+                market,
+                self._desk.policy.bump_percent,
+                self._desk.policy.max_gas_price,
+            )
+            for slot, _ in wanted
+        }
+        self._tell_stuck([slot.nonce for slot, _ in wanted if bids[slot.nonce] is None])
+        transactions: list[tuple[OpenSlot, Purpose, Transaction]] = []
+        for slot, step in wanted:
+            bid = bids[slot.nonce]
+            if bid is None:
+                continue
+            purpose = Purpose.CANCEL if step is Step.CANCEL or slot.cancelling else Purpose.ACT
+            if purpose is Purpose.ACT:
+                verdict = await self._sender.verdict(intent_of(slot.bid), head, bid)
+                if verdict.kind is OutcomeKind.ABANDONED:
+                    # Not worth a higher price; at the old one it may still be mined.
+                    continue
+                if verdict.kind not in slot.bid.limits.worth_sending:
+                    purpose = Purpose.CANCEL
+            transactions.append((slot, purpose, self._transaction(slot.bid, purpose, bid)))
+        signed = await self._desk.signer.sign([transaction for *_, transaction in transactions])
+        attempts = self._desk.journal.replace(
+            self._desk.account,
+            [
+                Replacement(slot.bid, purpose, transaction, signature, head.number)
+                for (slot, purpose, transaction), signature in zip(
+                    transactions, signed, strict=True
+                )
+            ],
+        )
+        for attempt in attempts:
+            what = "raising its price" if attempt.purpose is Purpose.ACT else "cancelling it"
+            log.info(
+                "nonce %d was not mined: %s, to %d wei per gas",
+                attempt.nonce,
+                what,
+                fee_of(attempt.fields).cap,
+            )
+        return attempts
+
+    def _transaction(self, bid: Attempt, purpose: Purpose, fee: Fee) -> Transaction:
+        """The same again at another price, or a transfer of nothing to the account itself."""
+        fields = bid.fields
+        same = Transaction(
+            self._desk.chain_id,
+            bid.nonce,
+            fields["to"],
+            int(fields["value"], 16),
+            int(fields["gas"], 16),
+            bytes.fromhex(fields["data"][2:]),
+            fee,
+        )
+        if purpose is Purpose.ACT:
+            return same
+        return replace(same, to=self._desk.account.address, value=0, gas=TRANSFER_GAS, data=b"")
+
+    def _tell_stuck(self, nonces: Sequence[int]) -> None:
+        if nonces:
+            self._stuck.raised(
+                f"nonce {nonces[0]} is not mined, and its price may not rise above "
+                f"fees.max-gas-price = {self._desk.policy.max_gas_price} wei per gas; "
+                "it waits for the price to fall, or raise that ceiling"
+            )
+        else:
+            self._stuck.cleared(FREE)
+
+
+def intent_of(attempt: Attempt) -> Intent:
+    """The intent of an attempt, as far as the journal keeps it; for simulating it again."""
+    told, limits, fields = attempt.intent, attempt.limits, attempt.fields
+    return Intent(
+        key=told.key,
+        family=told.family,
+        kind=told.kind,
+        chain="",
+        contract=told.contract,
+        params=told.params,
+        to=fields["to"],
+        data=bytes.fromhex(fields["data"][2:]),
+        gas=int(fields["gas"], 16),
+        first_block=0,
+        last_block=limits.last_block,
+        value=int(fields["value"], 16),
+        urgency=limits.urgency,
+        max_cost=limits.max_cost,
+        worth_sending=limits.worth_sending,
+    )
