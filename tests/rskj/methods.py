@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from threading import RLock
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from scheduler.chain.errors import RpcError
 from scheduler.devchain.endpoint import Endpoint
@@ -37,6 +37,15 @@ REMASC = "0x0000000000000000000000000000000001000008"
 NOBODY = "0x" + "00" * 20
 
 
+class _Arrival(NamedTuple):
+    """A transaction that the pool took, and the best block at the time."""
+
+    sender: str
+    raw: str
+    hash: str
+    block: int
+
+
 class Methods:
     """The methods of one node. `minimum_gas_price` of its blocks is in wei; a test may change it.
 
@@ -46,7 +55,7 @@ class Methods:
     def __init__(self, anvil: str, minimum_gas_price: int) -> None:
         self._anvil = Endpoint(anvil)
         self._lock = RLock()
-        self._arrived: dict[str, int] = {}
+        self._arrivals: list[_Arrival] = []
         self.minimum_gas_price = minimum_gas_price
         self.asked: list[str] = []
 
@@ -196,7 +205,7 @@ class Methods:
         if problem is not None:
             raise RpcError(TRANSACTION_ERROR, problem)
         hash_ = str(self._ask("eth_sendRawTransaction", raw))
-        self._arrived[hash_] = self._best()
+        self._arrivals.append(_Arrival(sent.sender, raw, hash_, self._best()))
         return hash_
 
     def _circumstances(self, sender: str) -> Circumstances:
@@ -212,12 +221,18 @@ class Methods:
         return self._anvil.number("eth_blockNumber")
 
     def _drop_outdated(self) -> None:
-        if not self._arrived:
+        """anvil drops no queued transaction alone: the sender's others are put back."""
+        if not self._arrivals:
             return
         oldest = self._best() - OUTDATED_BLOCKS
-        for hash_ in [hash_ for hash_, block in self._arrived.items() if block < oldest]:
-            del self._arrived[hash_]
-            self._ask("anvil_dropTransaction", hash_)
+        for outdated in [one for one in self._arrivals if one.block < oldest]:
+            self._arrivals.remove(outdated)
+            pool = {one.hash for one in waiting(self._ask("txpool_content"), outdated.sender)}
+            if outdated.hash in pool:
+                self._ask("anvil_removePoolTransactions", outdated.sender)
+                for other in self._arrivals:
+                    if other.hash in pool and other.sender == outdated.sender:
+                        self._ask("eth_sendRawTransaction", other.raw)
 
 
 def _check_tag(which: str) -> None:
