@@ -1,10 +1,13 @@
 """`scheduler journal …`: what was sent, why, and what became of it."""
 
+import io
+import shutil
 import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import click
 
@@ -33,6 +36,9 @@ _config_option = click.option(
 @click.group()
 def journal() -> None:
     """See what was sent, why, and what became of it."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal in another encoding than UTF-8 shows \\u2026 rather than nothing.
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 @journal.command("list")
@@ -101,11 +107,13 @@ def export(form: str, config_file: Path | None) -> None:
 
     docs/journal.md says what each column means.
     """
-    with _plainly(), reading(_file(config_file)) as opened:
-        if form == "csv":
-            journal_export.write_csv(opened, sys.stdout)
-        else:
-            _print(journal_export.json_lines(opened))
+    write = journal_export.write_csv if form == "csv" else journal_export.write_json
+    with TemporaryFile("w+", encoding="utf-8", newline="") as copy:
+        # What reads from us may pause, and as long as the journal is being read its file grows.
+        with _plainly(), reading(_file(config_file)) as opened:
+            write(opened, copy)
+        copy.seek(0)
+        shutil.copyfileobj(copy, sys.stdout)
         sys.stdout.flush()
 
 

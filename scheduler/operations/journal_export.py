@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, TextIO
 
 from scheduler.operations.wording import local_time
@@ -12,12 +12,12 @@ _TIMES = {"admitted_at", "created_at", "signed_at", "judged_at"}
 _NESTED = {"params", "fields", "worth_sending"}
 
 
-def json_lines(journal: Reading) -> Iterator[str]:
-    """One object for each row of each table; `table` says which."""
+def write_json(journal: Reading, out: TextIO) -> None:
+    """One object for each row of each table, one a line; `table` says which."""
     for table in TABLES:
         for row in journal.rows(table):
             nested = {name: json.loads(row[name]) for name in _NESTED & row.keys()}
-            yield json.dumps({"table": table, **_readable(row), **nested})
+            out.write(json.dumps({"table": table, **_readable(row), **nested}) + "\n")
 
 
 def write_csv(journal: Reading, out: TextIO) -> None:
