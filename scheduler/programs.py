@@ -57,6 +57,9 @@ class Running:
         self.heartbeat.beat(event.head)
         await self.flow.on(event)
 
+    def waited(self, seconds: float) -> None:
+        self.heartbeat.waited(seconds)
+
     def counts(self) -> Mapping[str, int]:
         return {**self.family.counts(), "due": self.flow.due, "in_flight": self.flow.in_flight}
 

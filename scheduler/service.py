@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import signal
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Protocol
@@ -32,6 +33,10 @@ class Work(Protocol):
 
     async def on(self, event: HeadEvent) -> None:
         """Deals with a new head. May raise what PASSING lists, and ChainChanged."""
+        ...
+
+    def waited(self, seconds: float) -> None:
+        """Takes note that no head came for so long."""
         ...
 
     def counts(self) -> Mapping[str, int]: ...
@@ -96,8 +101,12 @@ async def _turn(work: Work, pulse: Pulse) -> None:
     trouble, unwritten = Notice(log), Notice(log)
     head: Head | None = None
     failure: str | None = None
+    came_at = time.monotonic()
     async for event in _with_pauses(work.follow()):
-        if event is not None:
+        if event is None:
+            work.waited(time.monotonic() - came_at)
+        else:
+            came_at = time.monotonic()
             head, before = event.head, failure
             try:
                 await work.on(event)

@@ -31,6 +31,7 @@ class Script:
         self.starts = starts
         self.heads = heads
         self.closed = 0
+        self.waits: list[float] = []
 
     async def assemble(self) -> "Script":
         outcome = self.starts.pop(0) if self.starts else None
@@ -48,6 +49,9 @@ class Script:
         outcome = self.heads.pop(0)
         if outcome is not None:
             raise outcome
+
+    def waited(self, seconds: float) -> None:
+        self.waits.append(seconds)
 
     def counts(self) -> Mapping[str, int]:
         return {"left": len(self.heads)}
@@ -177,3 +181,11 @@ async def test_on_another_chain_it_starts_over_and_is_patient_even_by_hand(
     assert beats == [(None, "Waiting: no contract yet"), (1, None)]
     assert said(caplog)[0] == "another chain; starting over on the chain that is there now"
     assert script.closed == 2
+
+
+async def test_a_program_is_told_how_long_no_head_came(lived: Lived) -> None:
+    script = Script([None], [None])
+    await lived(script, 4)
+    assert len(script.waits) == 3
+    assert script.waits == sorted(script.waits)
+    assert script.waits[-1] > 0.05

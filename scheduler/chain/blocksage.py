@@ -70,16 +70,28 @@ class BlockSage:
         return sum(time for time, _ in steady) / sum(blocks for _, blocks in steady)
 
 
+STUCK_BLOCKS = 20
+STUCK_SECONDS = 120.0
+"""A chain is told to be stuck after that many block times, and not before that many seconds (the
+original program's numbers)."""
+
+
 class Heartbeat:
     """Tells every four blocks that the program is alive, in the words of the original program."""
 
     def __init__(self, sage: BlockSage) -> None:
         self._sage = sage
         self._last: int | None = None
+        self._head: int | None = None
+        self._stuck = False
         _log.info("> Starting block sage")
 
     def beat(self, head: Head) -> None:
         """Logs a line if the last one is four blocks away, in either direction."""
+        if self._stuck:
+            self._stuck = False
+            _log.info("> Blocks come again: #%d", head.number)
+        self._head = head.number
         if self._last is None or abs(head.number - self._last) >= HEARTBEAT_BLOCKS:
             self._last = head.number
             _log.info(
@@ -87,6 +99,19 @@ class Heartbeat:
                 head.number,
                 _as_python_2(self._sage.block_time),
             )
+
+    def waited(self, seconds: float) -> None:
+        """Says once that the chain stands still, if no head came for that long (`seconds`)."""
+        patience = max(STUCK_SECONDS, STUCK_BLOCKS * self._sage.block_time)
+        if self._head is None or self._stuck or seconds < patience:
+            return
+        self._stuck = True
+        _log.warning(
+            "> Potentially stuck at block %d - Have waited %d seconds. Nothing is sent until there "
+            "are blocks again: look at the node's log, its peers and its disk",
+            self._head,
+            seconds,
+        )
 
 
 def _as_python_2(number: float) -> str:

@@ -97,3 +97,21 @@ def test_twelve_significant_digits(caplog: pytest.LogCaptureFixture) -> None:
     sage = watched([1_000, 1_002, 1_004, 1_005])
     Heartbeat(sage).beat(head(4, 1_005))
     assert caplog.messages[-1] == "> Heartbeat: block #4 : block_time: 1.66666666667"
+
+
+def test_a_chain_that_stands_still_is_told_once_and_so_is_its_end(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "BLOCKSAGE")
+    heartbeat = Heartbeat(BlockSage(base=12))
+    heartbeat.waited(10_000)
+    heartbeat.beat(head(328, 1_000))
+    caplog.clear()
+    for seconds in (60, 239, 240, 250, 260):
+        heartbeat.waited(seconds)
+    heartbeat.beat(head(329, 1_260))
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+    assert caplog.messages[0].startswith(
+        "> Potentially stuck at block 328 - Have waited 240 seconds."
+    )
+    assert caplog.messages[1] == "> Blocks come again: #329"
