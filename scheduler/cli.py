@@ -17,7 +17,8 @@ import click
 
 from scheduler import __version__, config
 from scheduler.errors import Misconfigured, exit_status
-from scheduler.launch import Plan, launch
+from scheduler.launch import launch
+from scheduler.plan import Plan
 from scheduler.processes import supervised
 from scheduler.transactions.secrets import private_file
 

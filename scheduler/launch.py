@@ -10,40 +10,17 @@ import os
 import signal
 import sys
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from types import FrameType
 from typing import NoReturn
 
-from scheduler.chain.model import Address
 from scheduler.errors import Misconfigured, NotYet, exit_status
+from scheduler.plan import Plan
 
 # What is written before the other side reads must fit into a pipe (pipe(7)).
 _PIPE_CAPACITY = 65_536
 
 _ENDING = (signal.SIGTERM, signal.SIGINT)
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a program is to be, as the configuration and the command line settled it.
-
-    `endpoint` is the node's (and may hold a secret), `contract` and `network` are None for the
-    ones that go with the node's chain id, `account` is None for the node's first. `key_file` is
-    None where the node signs. Prices in wei per gas. `patient` programs wait for whatever can
-    change outside.
-    """
-
-    program: str
-    endpoint: str
-    network: str | None
-    contract: Address | None
-    account: Address | None
-    key_file: str | None
-    password_file: str | None
-    journal: str
-    max_gas_price: int | None
-    min_tip: int
-    patient: bool
 
 
 def launch(plan: Plan) -> None:

@@ -18,9 +18,9 @@ from scheduler.chain.fingerprint import fingerprint
 from scheduler.chain.model import Address, HeadEvent
 from scheduler.chain.node import JsonRpcNode
 from scheduler.errors import HeldElsewhere, Misconfigured, NotYet
-from scheduler.launch import Plan
 from scheduler.locks import Held, Lock
 from scheduler.networks import Network, network_of, networks
+from scheduler.plan import Plan
 from scheduler.pulse import Pulse
 from scheduler.service import Work
 from scheduler.transactions.fees import FeePolicy

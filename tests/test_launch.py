@@ -50,7 +50,7 @@ OWN = {
 # Puts a program together as `scheduler.launch` does, and turns its loop once.
 ONE_TURN = """
 import asyncio, sys
-from scheduler.launch import Plan
+from scheduler.plan import Plan
 import scheduler.logs, scheduler.processes
 from scheduler.programs import Program
 import scheduler.service

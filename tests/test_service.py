@@ -16,7 +16,7 @@ from scheduler import programs
 from scheduler.chain.errors import ChainChanged, NodeUnavailable
 from scheduler.devchain.chain import DevelopmentChain
 from scheduler.devchain.nodes import start_geth
-from scheduler.launch import Plan
+from scheduler.plan import Plan
 from scheduler.programs import Program
 from tests import nodes
 from tests.commands import (

@@ -1,0 +1,28 @@
+"""What a program is to be: what a command hands to the program that it starts."""
+
+from dataclasses import dataclass
+
+from scheduler.chain.model import Address
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a program is to be, as the configuration and the command line settled it.
+
+    `endpoint` is the node's (and may hold a secret), `contract` and `network` are None for the
+    ones that go with the node's chain id, `account` is None for the node's first. `key_file` is
+    None where the node signs. Prices in wei per gas. `patient` programs wait for whatever can
+    change outside.
+    """
+
+    program: str
+    endpoint: str
+    network: str | None
+    contract: Address | None
+    account: Address | None
+    key_file: str | None
+    password_file: str | None
+    journal: str
+    max_gas_price: int | None
+    min_tip: int
+    patient: bool
