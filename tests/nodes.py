@@ -64,6 +64,14 @@ def alarm_on_anvil(**options: Any) -> Iterator[DevelopmentChain]:
 
 
 @contextmanager
+def alarm_on_rskj(**options: Any) -> Iterator[tuple[DevelopmentChain, StandIn]]:
+    """The alarm clock on an anvil in rskj's rules, and the stand-in in front of it."""
+    with alarm_on_anvil(**{**RSK_RULES, **options}) as chain, in_front_of(chain.node) as stand_in:
+        chain.endpoint.request("anvil_setMinGasPrice", "0x0")
+        yield chain, stand_in
+
+
+@contextmanager
 def alarm_on_geth(**options: Any) -> Iterator[DevelopmentChain]:
     """`geth --dev` with the alarm clock's contracts, a block every second.
 

@@ -12,7 +12,8 @@ from typing import Any
 from eth_utils.crypto import keccak
 
 from scheduler.alarm.family import AlarmClock
-from scheduler.chain.connection import Connection
+from scheduler.chain.connection import Connection, connect
+from scheduler.chain.dialect import GETH, RSKJ
 from scheduler.chain.endpoint import Endpoint
 from scheduler.chain.errors import NodeUnavailable
 from scheduler.chain.fingerprint import fingerprint
@@ -34,6 +35,7 @@ from scheduler.transactions.journal import Account, Journal
 from scheduler.transactions.sender import Desk
 from scheduler.transactions.signers import NodeSigner
 from tests.devchain.alarm import Alarm
+from tests.rskj.server import StandIn
 
 CONFIRMATIONS = 2
 EXECUTE = keccak(text="execute()")[:4]
@@ -243,10 +245,13 @@ class Program:
 
 
 @asynccontextmanager
-async def program(world: World, directory: Path) -> AsyncIterator[Program]:
-    """A scheduler with a new journal in `directory`."""
+async def program(
+    world: World, directory: Path, rskj: StandIn | None = None
+) -> AsyncIterator[Program]:
+    """A scheduler with a new journal in `directory`; its node is rskj where one is given."""
     transport = CountingTransport(Endpoint.parse(str(world.chain.node.ipc)), timeout=10.0)
-    node = FailingNode(Connection(transport))
+    node = FailingNode(connect(rskj.ws) if rskj else Connection(transport))
+    node.speak(RSKJ if rskj else GETH)
     journal = Journal.open(directory / "journal.db")
     try:
         yield Program(world, transport, node, journal, await fingerprint(node, development=True))

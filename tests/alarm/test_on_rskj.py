@@ -1,0 +1,173 @@
+"""The main job on a node that behaves as rskj: no simulation, no base fee, no signing apart."""
+
+import json
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from eth_account import Account
+
+from scheduler.devchain.evidence import Witness
+from scheduler.devchain.scheduling import ScheduledCall
+from scheduler.transactions.encoding import LegacyFee
+from scheduler.transactions.intents import Effects
+from scheduler.transactions.simulation import Aim, simulated
+from scheduler.transactions.states import OutcomeKind
+from tests import nodes
+from tests.alarm.rig import Program, World, program
+from tests.alarm.said import Said
+from tests.commands import Running, head_of, schedule_on, until, walk_to
+from tests.rskj.server import MINIMUM_GAS_PRICE, StandIn
+
+ETHER = 10**18
+
+
+@pytest.fixture(scope="module")
+def both() -> Iterator[tuple[World, StandIn]]:
+    with nodes.alarm_on_rskj() as (chain, stand_in):
+        chain.endpoint.request("evm_setAutomine", False)
+        yield World(chain), stand_in
+
+
+@pytest.fixture
+def world(both: tuple[World, StandIn]) -> Iterator[World]:
+    world, stand_in = both
+    with world.alarm.undone():
+        yield world
+    world.request("anvil_dropAllTransactions")
+    stand_in.methods.asked.clear()
+
+
+@pytest.fixture
+async def scheduler(
+    world: World, both: tuple[World, StandIn], tmp_path: Path
+) -> AsyncIterator[Program]:
+    async with program(world, tmp_path, rskj=both[1]) as running:
+        yield running
+
+
+async def foreseen(scheduler: Program, block: int) -> Effects:
+    """What is found, at the head, of the one call that is due in `block`."""
+    head = await scheduler.node.block()
+    before = await scheduler.node.block(block - 1)
+    assert head is not None
+    assert before is not None
+    [intent] = scheduler.family.due(before)
+    aim = Aim(scheduler.us, head, 1, LegacyFee(MINIMUM_GAS_PRICE))
+    [effects] = await simulated(scheduler.node, [intent], aim)
+    return effects
+
+
+async def near(world: World, scheduler: Program) -> ScheduledCall:
+    """A call that is due in the next block."""
+    (call,) = world.schedule(world.head + 15)
+    await scheduler.see()
+    world.mine_to(call.target_block - 3)
+    await scheduler.see()
+    world.mine_to(call.target_block - 1)
+    return call
+
+
+async def test_calls_are_executed_exactly_at_their_targets(
+    world: World, scheduler: Program
+) -> None:
+    start = world.head
+    calls = world.schedule(start + 20, start + 20, start + 21, start + 25)
+    await scheduler.see()
+    await scheduler.jump_to(start + 17)
+    await scheduler.watch_to(start + 28)
+    for call in calls:
+        assert [number for number, _ in world.executions(call, scheduler.us)] == [call.target_block]
+        assert world.hits(call) == 1
+    assert scheduler.outcomes() == {"succeeded": 4}
+
+
+async def test_what_a_node_does_not_have_is_asked_for_once(
+    world: World, scheduler: Program, both: tuple[World, StandIn]
+) -> None:
+    start = world.head
+    world.schedule(start + 15, start + 16)
+    await scheduler.see()
+    await scheduler.watch_to(start + 19)
+    assert scheduler.outcomes() == {"succeeded": 2}
+    asked = both[1].methods.asked
+    assert asked.count("eth_simulateV1") == asked.count("eth_signTransaction") == 1
+    assert asked.count("eth_sendTransaction") == 2
+
+
+async def test_a_call_that_is_due_is_foreseen_to_be_executed_and_paid(
+    world: World, scheduler: Program
+) -> None:
+    call = await near(world, scheduler)
+    effects = await foreseen(scheduler, call.target_block)
+    assert (effects.ok, effects.unmet, effects.foreseen) == (True, None, True)
+    assert effects.refund == effects.gas_used * MINIMUM_GAS_PRICE
+    verdict = scheduler.family.judge("execute", {"call": call.address}, effects)
+    assert (verdict.kind, verdict.earned) == (OutcomeKind.SUCCEEDED, effects.refund)
+
+
+async def test_a_call_that_a_rival_has_executed_is_not_sent(
+    world: World, scheduler: Program
+) -> None:
+    call = await near(world, scheduler)
+    world.rival_executes(call)
+    world.mine()
+    effects = await foreseen(scheduler, call.target_block)
+    assert effects.unmet == "it is executed already"
+    verdict = scheduler.family.judge("execute", {"call": call.address}, effects)
+    assert verdict.kind is OutcomeKind.NO_EFFECT
+
+
+async def test_a_call_that_another_has_claimed_is_not_sent(
+    world: World, scheduler: Program
+) -> None:
+    call = await near(world, scheduler)
+    world.make_claimed(call, world.rival.address)
+    world.mine()
+    effects = await foreseen(scheduler, call.target_block)
+    assert effects.unmet == "it is out of its window, or claimed by another"
+
+
+async def test_a_call_without_ether_is_told_once_and_not_sent(
+    world: World, scheduler: Program, said: Said
+) -> None:
+    call = await near(world, scheduler)
+    world.request("anvil_setBalance", call.address, "0x0")
+    await scheduler.see()
+    await scheduler.watch_to(call.target_block + 3)
+    assert world.executions(call, scheduler.us) == []
+    assert sum("cannot pay for the call" in line for line in said.lines) == 1
+
+
+@pytest.mark.parametrize(("way", "signer"), [("http", "node"), ("ws", "keystore")])
+def test_the_program_does_the_whole_job(tmp_path: Path, way: str, signer: str) -> None:
+    # Two chains that were started in the same second must not look like one: locks are per chain.
+    gas_limit = 6_700_000 + os.getpid() % 100_000
+    with nodes.alarm_on_rskj(gas_limit=gas_limit) as (chain, stand_in):
+        account = Account.from_key(b"\7" * 32)
+        chain.endpoint.request("anvil_setBalance", account.address, hex(ETHER))
+        lines = [f'rpc-url = "{getattr(stand_in, way)}"', f'signer = "{signer}"']
+        lines += ["[alarm]", f'addresses = ["{chain.deployment.scheduler}"]']
+        if signer == "keystore":
+            key_file, password = tmp_path / "key.json", tmp_path / "password"
+            key_file.write_text(json.dumps(Account.encrypt(account.key, "open", iterations=2)))
+            password.write_text("open\n")
+            lines += ["[keystore]", f'file = "{key_file}"', f'password-file = "{password}"']
+        config = tmp_path / "config.toml"
+        config.write_text("\n".join(lines) + "\n")
+        for path in tmp_path.iterdir():
+            path.chmod(0o600)
+        call = schedule_on(chain)
+        chain.endpoint.request("evm_setAutomine", False)
+        with Running(tmp_path, "eth_alarm", "scheduler", "--config", str(config)) as running:
+            running.saw(f"Tracking call: {call.address}")
+            until(lambda: head_of(tmp_path) > 0)
+            walk_to(chain, call.target_block + 2, tmp_path)
+            running.saw("Outcome: succeeded")
+            assert running.stop() == 0
+        assert Witness(chain.node.http).testify(call, chain.deployment.counter).on_target
+        assert running.errors == []
+        sent = ["eth_sendTransaction", "eth_sendRawTransaction"]
+        used = sent[signer == "keystore"]
+        assert [method for method in sent if method in stand_in.methods.asked] == [used]
