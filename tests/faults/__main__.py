@@ -5,17 +5,18 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
-from scheduler.devchain.nodes import Node
 from tests import nodes
 from tests.faults import platter
-from tests.faults.campaign import SIGNERS, Site, Tally, every_point, random_moments
+from tests.faults.campaign import Site, Tally, every_point, random_moments
 from tests.faults.nursery import Nursery
+from tests.faults.stages import SIGNERS, Calls, Hits, Stage
 from tests.transactions.rig import Bench
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / "faults.json"
@@ -24,28 +25,65 @@ HARMS = ("kill", "power cut")
 MOMENTS = 500
 
 
-def started(name: str) -> AbstractContextManager[Node]:
-    """A node that makes blocks when it is told to; anvil with an unlocked account for each case."""
-    if name == "geth":
-        return nodes.geth(period=0)
-    hardfork = "istanbul" if name == "anvil istanbul" else None
-    return nodes.anvil(automine=False, hardfork=hardfork, options=("--accounts", "1000"))
+# Intents to hit a counter, by the parts that every program is made of, and calls that the real
+# program executes.
+WORKS = ("hits", "calls")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Of what kind a campaign is: who does what where, and what happens to it."""
+
+    work: str
+    node: str
+    signer: str
+    harm: str
+
+
+KINDS = [
+    Kind(work, node, signer, harm)
+    for work in WORKS
+    for node in NODES
+    for signer in SIGNERS
+    for harm in HARMS
+    if work == "hits" or (node, signer) == ("anvil", "keystore")
+]
 
 
 @contextmanager
-def site(node: str, signer: str, harm: str) -> Iterator[Site]:
-    """A place for cases, on a node of its own."""
+def stage(kind: Kind) -> Iterator[Stage]:
+    """A node of its own, which makes blocks when it is told to; anvil with an unlocked account for
+    each case."""
+    if kind.work == "calls":
+        with nodes.alarm_on_anvil() as chain:
+            yield Calls(chain)
+        return
+    hardfork = "istanbul" if kind.node == "anvil istanbul" else None
+    many = ("--accounts", "1000")
+    start = (
+        nodes.geth(period=0)
+        if kind.node == "geth"
+        else nodes.anvil(automine=False, hardfork=hardfork, options=many)
+    )
+    with start as node:
+        bench = Bench(node)
+        yield Hits(bench, kind.signer)
+        bench.endpoint.close()
+
+
+@contextmanager
+def site(kind: Kind) -> Iterator[Site]:
+    """A place for cases."""
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="faults-")))
-        bench = Bench(stack.enter_context(started(node)))
-        stack.callback(bench.endpoint.close)
-        cut = harm == "power cut"
+        cut = kind.harm == "power cut"
         nursery = stack.enter_context(Nursery([platter.built(directory)] if cut else []))
-        yield Site(bench, nursery, directory, signer, cut)
+        yield Site(stack.enter_context(stage(kind)), nursery, directory, cut)
 
 
-def told(tally: Tally, began: float, **what: str) -> dict[str, Any]:
+def told(kind: Kind, campaign: str, tally: Tally, seconds: float) -> dict[str, Any]:
     """Prints a campaign's counts; the same as data."""
+    what = {**asdict(kind), "campaign": campaign}
     click.echo(f"{', '.join(what.values())}: {tally}")
     for line in tally.wrong:
         click.echo(f"  {line}")
@@ -57,46 +95,43 @@ def told(tally: Tally, began: float, **what: str) -> dict[str, Any]:
         "killed": tally.killed,
         "transactions on the wire": tally.transactions,
         "wrong": tally.wrong,
-        "seconds": round(time.monotonic() - began, 1),
+        "seconds": round(seconds, 1),
     }
 
 
-def played(node: str, signer: str, harm: str, moments: int, every: int) -> list[dict[str, Any]]:
+def played(kind: Kind, moments: int, every: int) -> list[dict[str, Any]]:
     """Both campaigns of this kind."""
-    what = {"node": node, "signer": signer, "harm": harm}
-    with site(node, signer, harm) as place:
+    with site(kind) as place:
         began = time.monotonic()
-        found = [told(every_point(place, of=every), began, **what, campaign="every point")]
+        tally = every_point(place, of=every)
+        found = [told(kind, "every point", tally, time.monotonic() - began)]
         if moments:
             began = time.monotonic()
             tally = random_moments(place, moments, seed=1)
-            found.append(told(tally, began, **what, campaign="any moment"))
+            found.append(told(kind, "any moment", tally, time.monotonic() - began))
     return found
 
 
 @click.command()
+@click.option("--work", type=click.Choice(WORKS), help="Only this work.")
 @click.option("--node", type=click.Choice(NODES), help="Only on this node.")
 @click.option("--signer", type=click.Choice(SIGNERS), help="Only with this signer.")
 @click.option("--harm", type=click.Choice(HARMS), help="Only this harm.")
 @click.option("--moments", default=MOMENTS, show_default=True, help="Random kills, in all.")
 @click.option("--every", default=1, show_default=True, help="Only every so many-th crash point.")
-def main(node: str | None, signer: str | None, harm: str | None, moments: int, every: int) -> None:
+def main(moments: int, every: int, **only: str | None) -> None:
     """Play the campaigns, print their counts, write benchmarks/results/faults.json.
 
     The file is written where all were played, with every point and at least 500 moments.
     """
-    kinds = [
-        (one, two, three)
-        for one in NODES
-        for two in SIGNERS
-        for three in HARMS
-        if node in (None, one) and signer in (None, two) and harm in (None, three)
-    ]
-    if platter.compiler() is None and any(three == "power cut" for *_, three in kinds):
+    kinds = [kind for kind in KINDS if all(only[k] in (None, v) for k, v in asdict(kind).items())]
+    if not kinds:
+        raise click.UsageError("there is no such campaign: calls are executed on anvil alone")
+    if platter.compiler() is None and any(kind.harm == "power cut" for kind in kinds):
         raise click.ClickException("power cuts need a C compiler: apt-get install gcc libc6-dev")
     share = -(-moments // len(kinds))
-    results = [result for kind in kinds for result in played(*kind, share, every)]
-    if (node, signer, harm, every) == (None, None, None, 1) and moments >= MOMENTS:
+    results = [result for kind in kinds for result in played(kind, share, every)]
+    if kinds == KINDS and every == 1 and moments >= MOMENTS:
         RESULTS.parent.mkdir(exist_ok=True)
         RESULTS.write_text(json.dumps(results, indent=2) + "\n")
     cases = sum(result["cases"] for result in results)

@@ -4,40 +4,22 @@ import itertools
 import json
 import random
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-
-from eth_keys.datatypes import PrivateKey
 
 from tests.faults.boundaries import Point
 from tests.faults.nursery import Nursery
 from tests.faults.platter import Disk
 from tests.faults.recorder import Recorder
-from tests.faults.worker import DONE, Task
-from tests.transactions.rig import Bench
+from tests.faults.stages import Places, Stage, unlike
+from tests.faults.worker import DONE
 
 KILLED = -9
 
 # How often a worker is started again before what it left is called stuck.
 RESTARTS = 3
-
-# Three wishes that share a commit, and one that comes while the others are in flight.
-LATER = 3
-WISHES = (("a", 0), ("b", 0), ("c", 0), ("later", LATER))
-
-# How the nodes are told to make a block: geth --dev.period 0 makes one for each withdrawal, and
-# for each transaction besides.
-MINING: Mapping[str, tuple[str, list[object]]] = {
-    "anvil": ("anvil_mine", []),
-    "geth": (
-        "dev_addWithdrawal",
-        [{"index": "0x0", "validatorIndex": "0x0", "address": "0x" + "11" * 20, "amount": "0x1"}],
-    ),
-}
-
-SIGNERS = ("keystore", "node", "node that only sends")
 
 
 @dataclass(frozen=True)
@@ -96,61 +78,42 @@ class Tally:
 
 
 class Site:
-    """Where cases are played: a node, a kind of signer and a nursery; every case has a journal of
-    its own and, but for geth's one unlocked account, an account of its own.
+    """Where cases are played, each a scene of its own with a journal of its own.
 
     After a kill the journal is as the file system has it or, with `power_cut`, as the disk has it.
     """
 
     def __init__(
         self,
-        bench: Bench,
+        stage: Stage,
         nursery: Nursery,
         directory: Path,
-        signer: str = "keystore",
         power_cut: bool = False,
         synchronous: str = "FULL",
     ) -> None:
-        self._bench = bench
+        self._stage = stage
         self._nursery = nursery
         self._directory = directory
-        self._signer = signer
         self._power_cut = power_cut
         self._synchronous = synchronous
         self._numbers = itertools.count(1)
 
     def play(self, kill: Kill) -> Case:
         """One case: killed as told, started again until all is done, then asked the chain."""
-        bench = self._bench
-        counter = bench.counter  # its deployment is none of the account's transactions
-        key = bench.key() if self._signer == "keystore" else None
-        address = self._address(key)
-        hits, nonce = bench.hits(address), bench.nonce(address)
         directory = self._directory / str(next(self._numbers))
         disk = Disk(directory)
         recorder = Recorder(
-            bench.node.ipc,
+            self._stage.node.ipc,
             directory / "ipc",
             disk.after_a_cut if self._power_cut else lambda: disk.journal,
-            signs=self._signer != "node that only sends",
+            signs=self._stage.signs,
         )
-        head = bench.head
+        places = Places(str(recorder.path), str(disk.journal), str(directory / "passed.json"))
+        scene = self._stage.scene(places)
         with recorder:
-            task = Task(
-                wire=str(recorder.path),
-                node=bench.node.http,
-                mining=MINING[bench.node.kind],
-                journal=str(disk.journal),
-                counter=counter,
-                address=address,
-                key=key.to_bytes().hex() if key else None,
-                wishes=[(name, first and head + first) for name, first in WISHES],
-                report=str(directory / "passed.json"),
-                fatal=kill.at,
-                synchronous=self._synchronous,
-            )
-            status, seconds = self._nursery.run(task, kill.after)
-            first = status
+            task = replace(scene.task, fatal=kill.at, synchronous=self._synchronous)
+            first, seconds = self._nursery.run(task, kill.after)
+            status = first
             task = replace(task, fatal=None)
             for _ in range(RESTARTS):
                 if status == DONE:
@@ -161,9 +124,8 @@ class Site:
         wrong = [f"{name} left unjournaled" for name in recorder.violations]
         if status != DONE:
             wrong.append(f"stuck: exit status {status}, see {task.report}.log")
-        wrong += _unlike("hits", bench.hits(address) - hits, len(WISHES))
-        wrong += _unlike("nonces", bench.nonce(address) - nonce, len(WISHES))
-        wrong += _unlike("journal", _outcomes(disk.journal), [("succeeded", 1)] * len(WISHES))
+        wrong += scene.wrong()
+        wrong += unlike("journal", _outcomes(disk.journal), [("succeeded", 1)] * scene.effects)
         passed = json.loads(Path(task.report).read_text()) if first == DONE else []
         return Case(
             kill, first == KILLED, seconds, len(recorder.sent), wrong, list(map(tuple, passed))
@@ -174,11 +136,6 @@ class Site:
         case = self.play(Kill())
         assert not case.wrong, f"without any kill: {case.wrong}"
         return case
-
-    def _address(self, key: PrivateKey | None) -> str:
-        if key is not None:
-            return key.public_key.to_address()
-        return next(self._bench.unlocked, self._bench.rich)
 
 
 def every_point(site: Site, part: int = 0, of: int = 1) -> Tally:
@@ -200,10 +157,6 @@ def tallied(site: Site, points: Sequence[Point], kills: Iterable[Kill]) -> Tally
     for kill in kills:
         tally.add(site.play(kill))
     return tally
-
-
-def _unlike(what: str, found: object, expected: object) -> list[str]:
-    return [] if found == expected else [f"{what}: {found} instead of {expected}"]
 
 
 def _outcomes(journal: Path) -> list[tuple[str, int]]:

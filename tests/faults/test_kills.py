@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.campaign import SIGNERS, Site, Tally, every_point, random_moments
+from tests import nodes
+from tests.faults.campaign import Site, Tally, every_point, random_moments
 from tests.faults.nursery import Nursery
+from tests.faults.stages import SIGNERS, Calls, Hits
 from tests.transactions.rig import Bench
 
 PARTS = 3
@@ -23,27 +25,32 @@ def survived(tally: Tally) -> bool:
 def test_a_kill_at_any_point_leaves_each_effect_once(
     bench: Bench, nursery: Nursery, tmp_path: Path, part: int
 ) -> None:
-    assert survived(every_point(Site(bench, nursery, tmp_path), part, PARTS))
+    assert survived(every_point(Site(Hits(bench), nursery, tmp_path), part, PARTS))
 
 
 @pytest.mark.parametrize("signer", SIGNERS[1:])
 def test_so_it_is_where_the_node_signs(
     bench: Bench, nursery: Nursery, tmp_path: Path, signer: str
 ) -> None:
-    assert survived(every_point(Site(bench, nursery, tmp_path, signer), 1, 3))
+    assert survived(every_point(Site(Hits(bench, signer), nursery, tmp_path), 1, 3))
+
+
+def test_the_real_program_executes_each_call_once(nursery: Nursery, tmp_path: Path) -> None:
+    with nodes.alarm_on_anvil() as chain:
+        assert survived(every_point(Site(Calls(chain), nursery, tmp_path), 1, 3))
 
 
 def test_a_kill_at_any_moment_leaves_each_effect_once(
     bench: Bench, nursery: Nursery, tmp_path: Path
 ) -> None:
-    tally = random_moments(Site(bench, nursery, tmp_path), 25, seed=1)
+    tally = random_moments(Site(Hits(bench), nursery, tmp_path), 25, seed=1)
     print(tally)
     assert tally.wrong == []
     assert tally.killed > 0
 
 
 def test_the_points_are_on_both_boundaries(bench: Bench, nursery: Nursery, tmp_path: Path) -> None:
-    passed = Site(bench, nursery, tmp_path).untouched().passed
+    passed = Site(Hits(bench), nursery, tmp_path).untouched().passed
     order = [
         "before reserve",
         "end of reserve",

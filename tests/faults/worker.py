@@ -1,4 +1,5 @@
-"""The process that is killed: the real node, journal, signer and flow, hitting a counter.
+"""The process that is killed: the real node, journal, signer and flow, hitting a counter; or the
+real program, executing scheduled calls.
 
 Run as a program it is the workers' nursery: it has imported everything and forks one worker for
 each task that it reads, so that a worker costs milliseconds.
@@ -12,25 +13,29 @@ import signal
 import sys
 import time
 import traceback
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NoReturn
+from unittest import mock
 
 from eth_keys.datatypes import PrivateKey
 
 from scheduler.chain.connection import connect
 from scheduler.chain.fingerprint import fingerprint
+from scheduler.chain.model import HeadEvent
 from scheduler.chain.node import JsonRpcNode
 from scheduler.devchain.endpoint import Endpoint
-from scheduler.service import PASSING
+from scheduler.plan import Plan
+from scheduler.programs import Program, Running
+from scheduler.service import PASSING, serve
 from scheduler.transactions.fees import FeePolicy
 from scheduler.transactions.flow import Flow
 from scheduler.transactions.intents import Intent
 from scheduler.transactions.journal import Account, Journal
 from scheduler.transactions.sender import Desk
 from scheduler.transactions.signers import KeystoreSigner, NodeSigner, Signer
-from scheduler.transactions.states import IntentState
 from tests.faults.boundaries import Crossings, wrap
 from tests.transactions.rig import CONFIRMATIONS, ETHER, HIT, Touches
 
@@ -46,20 +51,22 @@ class Task:
 
     `wire` is the node's socket (the recorder's), `node` the HTTP endpoint at which the worker lets
     the node mine, with the method `mining`. The account has a `key`, or its `address` is unlocked
-    at the node. `wishes` are keys of intents and the first block of each. Where the worker passes
-    `fatal`, it kills itself; at its end it writes to `report` what it passed. `synchronous` is
-    the journal's.
+    at the node. `wishes` are keys of intents to hit the counter `contract`, and the first block of
+    each; or `calls` is how many scheduled calls of the alarm clock `contract` are near. Where the
+    worker passes `fatal`, it kills itself; at its end it writes to `report` what it passed.
+    `synchronous` is the journal's.
     """
 
     wire: str
+    journal: str
+    report: str
     node: str
     mining: tuple[str, list[object]]
-    journal: str
-    counter: str
+    contract: str
     address: str
     key: str | None
-    wishes: list[tuple[str, int]]
-    report: str
+    wishes: Sequence[tuple[str, int]] = ()
+    calls: int = 0
     fatal: tuple[str, int] | None = None
     synchronous: str = "FULL"
 
@@ -73,7 +80,27 @@ class Task:
         return cls(**values, fatal=fatal and tuple(fatal))
 
 
-async def work(task: Task) -> bool:
+class Miner:
+    """Makes the next block when a head was dealt with; `tired` when it made too many."""
+
+    def __init__(self, task: Task) -> None:
+        self._endpoint = Endpoint(task.node)
+        self._method, self._parameters = task.mining
+        self._left = PATIENCE
+
+    @property
+    def tired(self) -> bool:
+        return self._left == 0
+
+    def mine(self) -> None:
+        self._left -= 1
+        self._endpoint.request(self._method, *self._parameters)
+
+    def close(self) -> None:
+        self._endpoint.close()
+
+
+async def hit(task: Task, miner: Miner) -> bool:
     """Follows the chain until every wish has been fulfilled, finally; False where it gives up."""
     node = JsonRpcNode(connect(task.wire))
     signer: Signer = NodeSigner(node, task.address)
@@ -81,26 +108,57 @@ async def work(task: Task) -> bool:
         signer = KeystoreSigner(PrivateKey(bytes.fromhex(task.key)))
     account = Account(await fingerprint(node, development=True), signer.address)
     journal = Journal.open(Path(task.journal))
-    family = Touches(task.counter)
+    family = Touches(task.contract)
     family.wishes = [_wish(task, account, key, first) for key, first in task.wishes]
     desk = Desk(node, 1337, account, signer, journal, FeePolicy(), [family])
     flow = Flow(desk, CONFIRMATIONS)
-    mining = Endpoint(task.node)
-    method, parameters = task.mining
-    heads = 0
+    done = False
     async for event in node.follow():
         with suppress(*PASSING):
             await flow.on(event)
-            if _done(desk, [key for key, _ in task.wishes]):
-                break
-        heads += 1
-        if heads == PATIENCE:
-            return False
-        mining.request(method, *parameters)
-    mining.close()
+            done = _finished(journal, len(task.wishes))
+        if done or miner.tired:
+            break
+        miner.mine()
     journal.close()
     await node.close()
-    return True
+    return done
+
+
+async def execute(task: Task, miner: Miner) -> bool:
+    """Lives as the real program does until every call was executed, finally."""
+    plan = Plan(
+        program="scheduler",
+        endpoint=task.wire,
+        network="dev",
+        contract=task.contract,
+        account=task.address,
+        key_file=None,
+        password_file=None,
+        journal=task.journal,
+        max_gas_price=None,
+        min_tip=0,
+        patient=True,
+    )
+    program = Program(plan)
+    # As from a key file, whose opening takes seconds.
+    program._key = PrivateKey(bytes.fromhex(task.key or ""))
+    on, done = Running.on, False
+
+    async def on_and_mine(running: Running, event: HeadEvent) -> None:
+        nonlocal done
+        try:
+            await on(running, event)
+            done = _finished(running.journal, task.calls)
+        finally:
+            if done or miner.tired:
+                os.kill(os.getpid(), signal.SIGTERM)
+            else:
+                miner.mine()
+
+    with mock.patch.object(Running, "on", on_and_mine):
+        await serve(program.assemble, program.pulse, patient=True)
+    return done
 
 
 def _wish(task: Task, account: Account, key: str, first_block: int) -> Intent:
@@ -109,9 +167,9 @@ def _wish(task: Task, account: Account, key: str, first_block: int) -> Intent:
         family=Touches.name,
         kind="hit",
         chain=account.chain,
-        contract=task.counter,
+        contract=task.contract,
         params={"name": key},
-        to=task.counter,
+        to=task.contract,
         data=HIT,
         gas=100_000,
         first_block=first_block,
@@ -120,14 +178,13 @@ def _wish(task: Task, account: Account, key: str, first_block: int) -> Intent:
     )
 
 
-def _done(desk: Desk, keys: list[str]) -> bool:
-    """Whether nothing can follow: each has succeeded, and nothing in flight is left."""
-    keys = [f"{desk.account.chain}:{desk.account.address}:{key}" for key in keys]
-    states = desk.journal.intent_states(keys)
-    return (
-        all(states.get(key) is IntentState.SUCCEEDED for key in keys)
-        and desk.journal.open_attempts(desk.account) == []
-    )
+def _finished(journal: Journal, count: int) -> bool:
+    """Whether there are so many final outcomes, and nothing in flight is left."""
+    [(outcomes, slots)] = journal._connection.execute(
+        "SELECT (SELECT count(*) FROM outcomes WHERE is_final),"
+        " (SELECT count(*) FROM slots WHERE state = 'open')"
+    ).fetchall()
+    return bool(outcomes >= count and slots == 0)
 
 
 def live(task: Task) -> int:
@@ -136,7 +193,9 @@ def live(task: Task) -> int:
     wrap(crossings, task.synchronous)
     logging.basicConfig(stream=sys.stderr, force=True)
     try:
-        done = asyncio.run(work(task))
+        miner = Miner(task)
+        done = asyncio.run(hit(task, miner) if task.wishes else execute(task, miner))
+        miner.close()
     except Exception:
         traceback.print_exc()
         return FAILED
