@@ -123,7 +123,8 @@ import os, signal
 from pathlib import Path
 from scheduler.transactions.journal import Journal
 from tests.transactions.samples import ACCOUNT, intent, prepared
-Journal.open(Path({str(path)!r})).reserve(ACCOUNT, [prepared(2, intent("c"))])
+journal = Journal.open(Path({str(path)!r}))
+journal.reserve(ACCOUNT, [prepared(2, intent("c"))])
 os.kill(os.getpid(), signal.SIGKILL)
 """
     subprocess.run([sys.executable, "-c", script], check=False, cwd=Path(__file__).parents[2])
