@@ -16,7 +16,17 @@ from scheduler.transactions.intents import Intent, Verdict
 from scheduler.transactions.journal import Journal, named
 from scheduler.transactions.journal.reading import TABLES, reading
 from scheduler.transactions.states import OutcomeKind
-from tests.commands import BIN, environment, finished, refusal
+from tests.commands import (
+    BIN,
+    alarm_chain,
+    environment,
+    eth_alarm,
+    finished,
+    mine_up_to,
+    refusal,
+    schedule_on,
+    walk_to,
+)
 from tests.transactions.samples import ACCOUNT, CHAIN, CONTRACT, DONE, intent, prepared, receipt
 
 CALLS = [f"0x{number:02d}" + "ab" * 19 for number in range(3)]
@@ -254,3 +264,20 @@ def test_an_empty_file_becomes_a_journal_and_says_from_what_to_what(tmp_path: Pa
     ]
     listed = finished(tmp_path, "scheduler", "journal", "list")
     assert (listed.returncode, len(listed.stdout.splitlines())) == (0, 1)
+
+
+def test_a_calls_story_is_told_while_the_program_that_executed_it_runs(tmp_path: Path) -> None:
+    with alarm_chain() as chain:
+        call = schedule_on(chain)
+        mine_up_to(chain, call.target_block - 2)
+        with eth_alarm(chain, tmp_path) as program:
+            program.saw("Entering call loop")
+            walk_to(chain, call.target_block, tmp_path)
+            program.saw("Outcome: succeeded")
+            done = finished(tmp_path, "scheduler", "journal", "show", call.address)
+            assert program.stop() == 0
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("execute: succeeded\n")
+    assert f"Outcome in block {call.target_block}: succeeded, " in done.stdout
+    assert re.search(r"earned 0\.\d+ ether, gained 0\.\d+ ether\.", done.stdout)
+    assert "Next: Its block is not final yet" in done.stdout
