@@ -9,7 +9,7 @@ from scheduler.operations.wording import local_time
 from scheduler.transactions.journal.reading import TABLES, Reading
 
 _TIMES = {"admitted_at", "created_at", "signed_at", "judged_at"}
-_NESTED = {"params", "fields", "worth_sending"}
+_NESTED = {"params", "fields", "worth_sending", "expects"}
 
 
 def write_json(journal: Reading, out: TextIO) -> None:

@@ -1,7 +1,8 @@
 """What an intent lets be read about itself: before it, behind it, and of who pays its gas back."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from scheduler.chain.model import Address, Call, CallResult
 
@@ -17,6 +18,15 @@ class View:
     data: bytes
     answer: bytes
     otherwise: str
+
+    def as_data(self) -> dict[str, str]:
+        """As JSON takes it; `from_data` reads it."""
+        return {**asdict(self), "data": self.data.hex(), "answer": self.answer.hex()}
+
+    @staticmethod
+    def from_data(data: Mapping[str, str]) -> "View":
+        octets = {name: bytes.fromhex(data[name]) for name in ("data", "answer")}
+        return View(to=data["to"], otherwise=data["otherwise"], **octets)
 
     def call(self, gas: int | None = None) -> Call:
         """The view as a call with so much gas."""
@@ -43,6 +53,23 @@ class Expectations:
     before: tuple[View, ...] = ()
     after: tuple[View, ...] = ()
     refund: Refund | None = None
+
+    def as_data(self) -> dict[str, Any]:
+        """As JSON takes it; `from_data` reads it."""
+        return {
+            "before": [view.as_data() for view in self.before],
+            "after": [view.as_data() for view in self.after],
+            "refund": None if self.refund is None else asdict(self.refund),
+        }
+
+    @staticmethod
+    def from_data(data: Mapping[str, Any]) -> "Expectations":
+        refund = data["refund"]
+        return Expectations(
+            before=tuple(map(View.from_data, data["before"])),
+            after=tuple(map(View.from_data, data["after"])),
+            refund=None if refund is None else Refund(**refund),
+        )
 
 
 NOTHING_EXPECTED = Expectations()

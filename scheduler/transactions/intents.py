@@ -25,13 +25,14 @@ class Limits:
 
     `last_block` is the last one in which being mined makes sense. `max_cost` is the most, in wei,
     that it may cost net of what it earns. `worth_sending` are the simulated outcomes with which it
-    is sent.
+    is sent, and `expects` is what else is read when it is simulated.
     """
 
     last_block: int
     urgency: Urgency
     max_cost: int
     worth_sending: frozenset[OutcomeKind]
+    expects: Expectations
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,9 @@ class Intent:
     @property
     def limits(self) -> Limits:
         """What of it bounds how it is sent."""
-        return Limits(self.last_block, self.urgency, self.max_cost, self.worth_sending)
+        return Limits(
+            self.last_block, self.urgency, self.max_cost, self.worth_sending, self.expects
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -203,4 +203,5 @@ def intent_of(attempt: Attempt) -> Intent:
         urgency=limits.urgency,
         max_cost=limits.max_cost,
         worth_sending=limits.worth_sending,
+        expects=limits.expects,
     )

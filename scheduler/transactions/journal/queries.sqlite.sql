@@ -14,10 +14,10 @@ SELECT key, state FROM intents WHERE key IN (SELECT value FROM json_each(:keys))
 -- name: insert_intent
 INSERT INTO intents (
     key, family, kind, chain, contract, params, recipient, data, value, gas,
-    first_block, last_block, urgency, max_cost, worth_sending, state, created_at)
+    first_block, last_block, urgency, max_cost, worth_sending, expects, state, created_at)
 VALUES (
     :key, :family, :kind, :chain, :contract, :params, :recipient, :data, :value, :gas,
-    :first_block, :last_block, :urgency, :max_cost, :worth_sending, 'planned', :now)
+    :first_block, :last_block, :urgency, :max_cost, :worth_sending, :expects, 'planned', :now)
 ON CONFLICT (key) DO NOTHING;
 
 -- name: set_intent_state
@@ -46,7 +46,7 @@ RETURNING id;
 -- name: open_attempts
 SELECT a.id, a.nonce, a.purpose, a.fields, a.raw, a.hash, a.state, a.head_number, a.block_number,
        a.block_hash, i.key, i.family, i.contract, i.kind, i.params,
-       i.last_block, i.urgency, i.max_cost, i.worth_sending
+       i.last_block, i.urgency, i.max_cost, i.worth_sending, i.expects
 FROM slots s
 JOIN attempts a USING (chain, account, nonce)
 JOIN intents i ON i.key = a.intent

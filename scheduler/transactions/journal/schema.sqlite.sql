@@ -28,6 +28,7 @@ CREATE TABLE intents (
     urgency     TEXT NOT NULL CHECK (urgency IN ('normal', 'urgent')),
     max_cost    TEXT NOT NULL,
     worth_sending TEXT NOT NULL CHECK (json_valid(worth_sending)),
+    expects     TEXT NOT NULL CHECK (json_valid(expects)),
     state       TEXT NOT NULL CHECK (state IN (
         'planned', 'in_slot', 'suspended', 'succeeded', 'target_failed',
         'no_effect', 'reverted', 'expired', 'abandoned')),

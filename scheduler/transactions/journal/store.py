@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 from scheduler.chain.model import Address, Hash, Receipt, Sent
 from scheduler.transactions.encoding import Signed, Transaction
+from scheduler.transactions.expectations import Expectations
 from scheduler.transactions.intents import Intent, Limits, Told, Urgency, Verdict
 from scheduler.transactions.journal import named
 from scheduler.transactions.journal.errors import (
@@ -284,6 +285,7 @@ class Journal:
             urgency=intent.urgency.value,
             max_cost=str(intent.max_cost),
             worth_sending=json.dumps(sorted(kind.value for kind in intent.worth_sending)),
+            expects=json.dumps(intent.expects.as_data()),
             now=self._clock(),
         )
         if self._intent_state(intent.key) is not IntentState.PLANNED:
@@ -433,7 +435,7 @@ def _of(account: Account) -> dict[str, object]:
 
 def _attempt(row: Row) -> Attempt:
     (id_, nonce, purpose, fields, raw, hash_, state, head, block_number, block_hash, key, family,
-     contract, kind, params, last_block, urgency, max_cost, worth_sending) = row  # fmt: skip
+     contract, kind, params, last_block, urgency, max_cost, worth, expects) = row  # fmt: skip
     return Attempt(
         id=id_,
         nonce=nonce,
@@ -442,7 +444,8 @@ def _attempt(row: Row) -> Attempt:
             last_block,
             Urgency(urgency),
             int(max_cost),
-            frozenset(OutcomeKind(outcome) for outcome in json.loads(worth_sending)),
+            frozenset(OutcomeKind(outcome) for outcome in json.loads(worth)),
+            Expectations.from_data(json.loads(expects)),
         ),
         purpose=Purpose(purpose),
         fields=json.loads(fields),
