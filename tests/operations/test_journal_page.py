@@ -68,9 +68,14 @@ def test_every_column_has_its_meaning(table: str, declared: sqlite3.Connection) 
     declared.close()
 
 
-def test_every_column_in_csv_has_its_meaning(declared: sqlite3.Connection) -> None:
-    known = {name for names in described().values() for name in names}
-    assert set(Reading(declared).columns_of_sheet()) <= known
+def test_csv_has_every_column_once(declared: sqlite3.Connection) -> None:
+    """Those of a slot and a placement are its attempt's."""
+    columns = Reading(declared).columns_of_sheet()
+    assert len(set(columns)) == len(columns)
+    tables = ("intents", "attempts", "outcomes")
+    everything = {name for table in tables for name in described()[table]} | {"slot_state"}
+    # The attempt's number and the intent's key stand for these.
+    assert set(columns) - {"consumed_by"} == everything - {"id", "intent"}
     declared.close()
 
 
