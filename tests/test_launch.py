@@ -44,7 +44,7 @@ LIBRARIES = {
 GENERATED = ("__editable__", "_cython_", "_sysconfigdata_")
 OWN = {
     "alarm", "chain", "errors", "launch", "locks", "logs", "networks", "notices", "processes",
-    "programs", "pulse", "service", "toml", "transactions",
+    "plan", "programs", "pulse", "service", "toml", "transactions",
 }  # fmt: skip
 
 # Puts a program together as `scheduler.launch` does, and turns its loop once.
