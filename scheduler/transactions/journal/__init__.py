@@ -1,13 +1,8 @@
 """The journal: everything that is sent is in it first, durably."""
 
 from scheduler.transactions.journal.errors import IntentTaken, JournalUnavailable, NonceTaken
-from scheduler.transactions.journal.store import (
-    Account,
-    Attempt,
-    Journal,
-    Prepared,
-    Replacement,
-)
+from scheduler.transactions.journal.store import Journal
+from scheduler.transactions.journal.values import Account, Attempt, Prepared, Replacement
 
 __all__ = [
     "Account",

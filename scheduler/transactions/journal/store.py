@@ -5,20 +5,25 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
 
-from scheduler.chain.model import Address, Hash, Receipt, Sent
+from scheduler.chain.model import Hash, Receipt
 from scheduler.transactions.encoding import Signed, Transaction
-from scheduler.transactions.expectations import Expectations
-from scheduler.transactions.intents import Intent, Limits, Told, Urgency, Verdict
+from scheduler.transactions.intents import Limits, Told, Verdict
 from scheduler.transactions.journal import named
 from scheduler.transactions.journal.errors import (
     IntentTaken,
     JournalUnavailable,
     NonceTaken,
     unavailable,
+)
+from scheduler.transactions.journal.values import (
+    Account,
+    Attempt,
+    Prepared,
+    Replacement,
+    Row,
+    attempt_of,
 )
 from scheduler.transactions.states import (
     AttemptState,
@@ -33,71 +38,6 @@ DIALECT = "sqlite"
 # How long a writer waits for another process's transaction, milliseconds. Longer than any of ours
 # takes on a slow disk, shorter than a block.
 BUSY_TIMEOUT_MS = 2_000
-
-# A result row; the schema says what is in it (STRICT tables).
-Row: TypeAlias = tuple[Any, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """Whose nonces: an address on the chain with this fingerprint."""
-
-    chain: str
-    address: Address
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A slot and its first attempt, to be written for an intent.
-
-    `signed` is None where the node is to sign and send by itself (eth_sendTransaction).
-    `head_number` is the head at which it was decided: what is sent is mined after it.
-    """
-
-    intent: Intent
-    transaction: Transaction
-    signed: Signed | None
-    head_number: int
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """An attempt as the journal has it, with as much of its intent as is needed to look after it.
-
-    `intent` is whose slot it is in; with the purpose CANCEL it is there to free the slot of it.
-    """
-
-    id: int
-    nonce: int
-    intent: Told
-    limits: Limits
-    purpose: Purpose
-    fields: dict[str, str]
-    raw: bytes | None
-    hash: Hash | None
-    state: AttemptState
-    head_number: int
-    block_number: int | None
-    block_hash: Hash | None
-
-    def is_like(self, sent: Sent) -> bool:
-        """Whether `sent`, which has its nonce, does what it does; the price may be another."""
-        return (sent.to, sent.value, sent.data) == (
-            self.fields["to"],
-            int(self.fields["value"], 16),
-            bytes.fromhex(self.fields["data"][2:]),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Replacement:
-    """Another transaction for the slot that `replaced` is in; the rest is as in Prepared."""
-
-    replaced: Attempt
-    purpose: Purpose
-    transaction: Transaction
-    signed: Signed | None
-    head_number: int
 
 
 class Journal:
@@ -192,7 +132,7 @@ class Journal:
 
     def open_attempts(self, account: Account) -> list[Attempt]:
         """All attempts in slots whose end is not final, by nonce."""
-        return [_attempt(row) for row in self._read("open_attempts", **_of(account))]
+        return [attempt_of(row) for row in self._read("open_attempts", **_of(account))]
 
     def broadcast(self, attempts: Sequence[tuple[Attempt, Hash]]) -> None:
         """Notes that a node took these; the hash is what it answered."""
@@ -431,31 +371,6 @@ def _mode_after_asking_for_wal(connection: sqlite3.Connection) -> str:
 
 def _of(account: Account) -> dict[str, object]:
     return {"chain": account.chain, "account": account.address}
-
-
-def _attempt(row: Row) -> Attempt:
-    (id_, nonce, purpose, fields, raw, hash_, state, head, block_number, block_hash, key, family,
-     contract, kind, params, last_block, urgency, max_cost, worth, expects) = row  # fmt: skip
-    return Attempt(
-        id=id_,
-        nonce=nonce,
-        intent=Told(key, family, contract, kind, json.loads(params)),
-        limits=Limits(
-            last_block,
-            Urgency(urgency),
-            int(max_cost),
-            frozenset(OutcomeKind(outcome) for outcome in json.loads(worth)),
-            Expectations.from_data(json.loads(expects)),
-        ),
-        purpose=Purpose(purpose),
-        fields=json.loads(fields),
-        raw=raw,
-        hash=hash_,
-        state=AttemptState(state),
-        head_number=head,
-        block_number=block_number,
-        block_hash=block_hash,
-    )
 
 
 def _statements(sql: str) -> Iterator[str]:

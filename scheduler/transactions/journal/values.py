@@ -1,0 +1,102 @@
+"""What is written to the journal and looked after, as values."""
+
+import json
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from scheduler.chain.model import Address, Hash, Sent
+from scheduler.transactions.encoding import Signed, Transaction
+from scheduler.transactions.expectations import Expectations
+from scheduler.transactions.intents import Intent, Limits, Told, Urgency
+from scheduler.transactions.states import AttemptState, OutcomeKind, Purpose
+
+# A result row; the schema says what is in it (STRICT tables).
+Row: TypeAlias = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Whose nonces: an address on the chain with this fingerprint."""
+
+    chain: str
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A slot and its first attempt, to be written for an intent.
+
+    `signed` is None where the node is to sign and send by itself (eth_sendTransaction).
+    `head_number` is the head at which it was decided: what is sent is mined after it.
+    """
+
+    intent: Intent
+    transaction: Transaction
+    signed: Signed | None
+    head_number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """An attempt as the journal has it, with as much of its intent as is needed to look after it.
+
+    `intent` is whose slot it is in; with the purpose CANCEL it is there to free the slot of it.
+    """
+
+    id: int
+    nonce: int
+    intent: Told
+    limits: Limits
+    purpose: Purpose
+    fields: dict[str, str]
+    raw: bytes | None
+    hash: Hash | None
+    state: AttemptState
+    head_number: int
+    block_number: int | None
+    block_hash: Hash | None
+
+    def is_like(self, sent: Sent) -> bool:
+        """Whether `sent`, which has its nonce, does what it does; the price may be another."""
+        return (sent.to, sent.value, sent.data) == (
+            self.fields["to"],
+            int(self.fields["value"], 16),
+            bytes.fromhex(self.fields["data"][2:]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """Another transaction for the slot that `replaced` is in; the rest is as in Prepared."""
+
+    replaced: Attempt
+    purpose: Purpose
+    transaction: Transaction
+    signed: Signed | None
+    head_number: int
+
+
+def attempt_of(row: Row) -> Attempt:
+    """The attempt in a row of the query open_attempts."""
+    (id_, nonce, purpose, fields, raw, hash_, state, head, block_number, block_hash, key, family,
+     contract, kind, params, last_block, urgency, max_cost, worth, expects) = row  # fmt: skip
+    return Attempt(
+        id=id_,
+        nonce=nonce,
+        intent=Told(key, family, contract, kind, json.loads(params)),
+        limits=Limits(
+            last_block,
+            Urgency(urgency),
+            int(max_cost),
+            frozenset(OutcomeKind(outcome) for outcome in json.loads(worth)),
+            Expectations.from_data(json.loads(expects)),
+        ),
+        purpose=Purpose(purpose),
+        fields=json.loads(fields),
+        raw=raw,
+        hash=hash_,
+        state=AttemptState(state),
+        head_number=head,
+        block_number=block_number,
+        block_hash=block_hash,
+    )
