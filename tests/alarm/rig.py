@@ -196,10 +196,10 @@ class Program:
         self.family = AlarmClock(self.node, self.chain, contract, self.us)
         chain_id = self.world.chain.deployment.chain_id
         signer = NodeSigner(self.node, self.us)
-        desk = Desk(
+        self.desk = Desk(
             self.node, chain_id, self.account, signer, self.journal, FeePolicy(), [self.family]
         )
-        self.flow = Flow(desk, CONFIRMATIONS)
+        self.flow = Flow(self.desk, CONFIRMATIONS)
         self.tracker = HeadTracker()
 
     async def event(self) -> HeadEvent | None:

@@ -12,6 +12,8 @@ from scheduler.devchain.evidence import Witness
 from scheduler.devchain.scheduling import ScheduledCall
 from scheduler.transactions.encoding import LegacyFee
 from scheduler.transactions.intents import Effects
+from scheduler.transactions.keeper import intent_of
+from scheduler.transactions.sender import Sender
 from scheduler.transactions.simulation import Aim, simulated
 from scheduler.transactions.states import OutcomeKind
 from tests import nodes
@@ -127,6 +129,18 @@ async def test_a_call_that_another_has_claimed_is_not_sent(
     world.mine()
     effects = await foreseen(scheduler, call.target_block)
     assert effects.unmet == "it is out of its window, or claimed by another"
+
+
+async def test_what_is_in_flight_is_still_worth_a_higher_price(
+    world: World, scheduler: Program
+) -> None:
+    """As the journal has it, without the family's knowledge of the call."""
+    await near(world, scheduler)
+    head = await scheduler.see()
+    [attempt] = scheduler.journal.open_attempts(scheduler.account)
+    sender = Sender(scheduler.desk)
+    verdict = await sender.verdict(intent_of(attempt), head, LegacyFee(2 * MINIMUM_GAS_PRICE))
+    assert verdict.kind is OutcomeKind.SUCCEEDED
 
 
 async def test_a_call_without_ether_is_told_once_and_not_sent(
