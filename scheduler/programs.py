@@ -9,7 +9,7 @@ from pathlib import Path
 from eth_keys.datatypes import PrivateKey
 
 from scheduler.alarm.discovery import check_contract
-from scheduler.alarm.family import AlarmClock
+from scheduler.alarm.family import NAME, AlarmClock
 from scheduler.chain.blocksage import BlockSage, Heartbeat
 from scheduler.chain.connection import connect
 from scheduler.chain.dialect import dialect_of
@@ -23,6 +23,7 @@ from scheduler.networks import Network, network_of, networks
 from scheduler.plan import Plan
 from scheduler.pulse import Pulse
 from scheduler.service import Work
+from scheduler.transactions.custody import actor
 from scheduler.transactions.fees import FeePolicy
 from scheduler.transactions.flow import Flow
 from scheduler.transactions.journal import Account, Journal
@@ -79,6 +80,7 @@ class Running:
         self.same_chain = True
 
     async def close(self) -> None:
+        self.flow.close()
         self.journal.close()
         self.lock.release()
         await self.node.close()
@@ -231,9 +233,8 @@ def _unwritable(path: Path, directory: Path) -> str:
 
 
 def _lock(account: Account, contract: Address) -> Lock:
-    """One actor per chain, account and contract, whatever its name, journal and user are."""
     try:
-        return Lock(f"alarm/{account.chain}/{account.address}/{contract}")
+        return Lock(actor(NAME, account, contract))
     except Held as held:
         raise HeldElsewhere(
             f"{held.holder} already serves {contract} with {account.address}; stop it first"

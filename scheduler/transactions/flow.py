@@ -2,6 +2,7 @@
 
 from scheduler.chain.model import HeadEvent
 from scheduler.errors import NotYet
+from scheduler.transactions.custody import Custody
 from scheduler.transactions.keeper import Keeper
 from scheduler.transactions.receipts import Receipts
 from scheduler.transactions.sender import Desk, Sender
@@ -15,6 +16,7 @@ class Flow:
         self._sender = Sender(desk)
         self._receipts = Receipts(desk, confirmations)
         self._keeper = Keeper(desk, self._sender)
+        self._custody = Custody(desk)
         self.due = 0
         self.in_flight = 0
 
@@ -35,13 +37,18 @@ class Flow:
             raise trouble
 
     async def _look_after(self, event: HeadEvent) -> None:
-        slots = self._receipts.open_slots()
-        if slots:
-            nonces = await self._desk.node.nonces(self._desk.account.address)
-            await self._receipts.follow(event, nonces.latest)
+        with self._custody.orphans() as orphans:
             slots = self._receipts.open_slots()
-            await self._keeper.tend(slots, event.head, nonces.latest)
+            if slots or orphans:
+                nonces = await self._desk.node.nonces(self._desk.account.address)
+                await self._receipts.follow(event, nonces.latest)
+                slots = self._receipts.open_slots()
+                await self._keeper.tend([*orphans, *slots], event.head, nonces.latest)
         self.in_flight = len(slots)
+
+    def close(self) -> None:
+        """Lets go of what other programs may take over."""
+        self._custody.release()
 
     async def _act(self, event: HeadEvent) -> None:
         for family in self._desk.families:

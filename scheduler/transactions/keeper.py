@@ -25,7 +25,7 @@ FREE = "Nothing waits for a lower price any more"
 
 
 class Keeper:
-    """Gets every open slot of the desk's families consumed, or the price too high to do so."""
+    """Gets every open slot consumed, unless the price to do so is too high."""
 
     def __init__(self, desk: Desk, sender: Sender) -> None:
         self._desk = desk
@@ -36,7 +36,7 @@ class Keeper:
         self._waits_since: dict[int, int] = {}
 
     async def tend(self, slots: Sequence[OpenSlot], head: Head, latest: int) -> None:
-        """Does for each slot, by nonce, what it needs at `head`.
+        """Does for each of these slots what it needs at `head`.
 
         `latest` is how many transactions of the account are mined. Raises NodeUnavailable,
         RpcError, JournalUnavailable, NotYet.
@@ -44,7 +44,7 @@ class Keeper:
         # One that the node signed may be mined under a hash that is still to be found.
         waiting = [
             slot
-            for slot in slots
+            for slot in sorted(slots, key=lambda slot: slot.nonce)
             if not slot.mined and (slot.nonce >= latest or slot.bid.hash is None)
         ]
         self._waits_since = {
@@ -87,21 +87,24 @@ class Keeper:
         for slot in reversed(waiting):
             bid = slot.bid
             patience = min(patience, PATIENCE[bid.limits.urgency])
-            family = self._desk.family(bid.intent)
-            assert family is not None, "only slots of this desk's families are looked after"
             situation = Situation(
                 head_number=head.number,
                 tried=bid.id in self._sender.tried,
                 missed=head.number - self._waits_since[bid.id],
                 base_fee=head.base_fee,
-                useful=head.number < bid.limits.last_block
-                and family.still_useful(bid.intent.kind, bid.intent.params, head),
+                useful=self._useful(bid, head),
                 known=slot.nonce in known,
                 front=slot.nonce == latest,
                 patience=patience,
             )
             steps.append((slot, step_for(slot, situation)))
         return steps[::-1]
+
+    def _useful(self, bid: Attempt, head: Head) -> bool:
+        if head.number >= bid.limits.last_block:
+            return False
+        family = self._desk.family(bid.intent)
+        return family is None or family.still_useful(bid.intent.kind, bid.intent.params, head)
 
     async def _replaced(self, wanted: Sequence[tuple[OpenSlot, Step]], head: Head) -> list[Attempt]:
         """Further bids for these slots, in the journal; none where the ceiling forbids it."""

@@ -288,7 +288,8 @@ class Sender:
 
     def _verdict(self, intent: Intent, effects: Effects, price: int) -> Verdict:
         family = self._desk.family(intent.told)
-        assert family is not None, "intents come from the families of this desk"
+        if family is None:
+            return _without_family(effects)
         verdict = family.judge(intent.kind, intent.params, effects)
         cost = effects.gas_used * price - verdict.earned
         if verdict.kind in intent.worth_sending and cost > intent.max_cost:
@@ -321,6 +322,15 @@ class Sender:
         family = self._desk.family(told)
         if family is not None:
             family.told(told, progress)
+
+
+def _without_family(effects: Effects) -> Verdict:
+    """What can be said of an intent whose family does not run here: what it earns cannot."""
+    if not effects.ok:
+        return Verdict(OutcomeKind.REVERTED, effects.error or "it reverts")
+    if effects.unmet is not None:
+        return Verdict(OutcomeKind.NO_EFFECT, effects.unmet)
+    return Verdict(OutcomeKind.SUCCEEDED, "it has its effect, as far as its views tell")
 
 
 def _worst_cost(intent: Intent, fee: Fee) -> int:

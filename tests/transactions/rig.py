@@ -348,8 +348,8 @@ async def office(
         await real.close()
 
 
-def later(office: Office, **changes: Any) -> Office:
-    """The same program after a restart: what it had in memory is gone."""
-    family = Touches(office.bench.counter, wishes=office.family.wishes)
+def later(office: Office, contract: Address | None = None, **changes: Any) -> Office:
+    """The same program after a restart: what it had in memory is gone; or one for `contract`."""
+    family = Touches(contract or office.family.contract, wishes=office.family.wishes)
     desk = replace(office.desk, families=[family], **changes)
     return Office(office.bench, office.node, desk, office.path, office.key)

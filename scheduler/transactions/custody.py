@@ -1,0 +1,80 @@
+"""Slots whose program is gone are looked after by the account's custodian: one that still runs.
+
+Whatever waits behind them would wait for ever otherwise. The custodian needs no family for it:
+what the journal's rows hold is enough to send again, to raise a price and to cancel. The outcome
+is judged by the program whose intent it is, when that is back.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from scheduler.chain.model import Address
+from scheduler.locks import Held, Lock
+from scheduler.transactions.care import OpenSlot, slots_of
+from scheduler.transactions.journal import Account
+from scheduler.transactions.sender import Desk
+
+
+def actor(family: str, account: Account, contract: Address) -> str:
+    """The name of the lock of the one who may act on `contract` with this account.
+
+    One actor per chain, account and contract, whatever its program's name, journal and user are.
+    """
+    return f"{family}/{account.chain}/{account.address}/{contract}"
+
+
+class Custody:
+    """Finds what is left by programs that are gone, if this one is the account's custodian."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._custodian: Lock | None = None
+
+    @contextmanager
+    def orphans(self) -> Iterator[list[OpenSlot]]:
+        """The open slots of programs that are gone, by nonce; none where another is custodian.
+
+        Their programs cannot begin before the `with` block ends: it holds their locks.
+        """
+        desk = self._desk
+        attempts = [
+            attempt
+            for attempt in desk.journal.open_attempts(desk.account)
+            if desk.family(attempt.intent) is None
+        ]
+        with ExitStack() as held:
+            if attempts and self._is_custodian():
+                actors = {self._actor(slot) for slot in slots_of(attempts)}
+                gone = {name for name in actors if _takes(name, held)}
+                yield [slot for slot in slots_of(attempts) if self._actor(slot) in gone]
+            else:
+                yield []
+
+    def release(self) -> None:
+        """Lets another program be the custodian."""
+        if self._custodian is not None:
+            self._custodian.release()
+            self._custodian = None
+
+    def _actor(self, slot: OpenSlot) -> str:
+        told = slot.bid.intent
+        return actor(told.family, self._desk.account, told.contract)
+
+    def _is_custodian(self) -> bool:
+        if self._custodian is None:
+            account = self._desk.account
+            try:
+                self._custodian = Lock(f"account/{account.chain}/{account.address}")
+            except Held:
+                return False
+        return True
+
+
+def _takes(name: str, held: ExitStack) -> bool:
+    """Whether nobody had the lock `name`; `held` has it then."""
+    try:
+        lock = Lock(name)
+    except Held:
+        return False
+    held.callback(lock.release)
+    return True

@@ -1,0 +1,111 @@
+"""What a program that is gone left in its slots does not keep the others from going on."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from scheduler.locks import Lock
+from scheduler.transactions.custody import actor
+from scheduler.transactions.intents import Urgency
+from scheduler.transactions.states import IntentState, Purpose
+from tests.transactions.rig import Bench, Office, later, office
+
+GWEI = 10**9
+ELSEWHERE = "0x" + "ee" * 20
+
+
+@pytest.fixture
+async def offices(anvil_bench: Bench, tmp_path: Path) -> AsyncIterator[tuple[Office, Office]]:
+    """Two programs with one account and one journal, for two contracts: one gone, one that runs."""
+    anvil_bench.endpoint.request("anvil_setNextBlockBaseFeePerGas", hex(GWEI))
+    key = anvil_bench.key()
+    async with AsyncExitStack() as stack:
+        path = tmp_path / "journal.db"
+        gone = await stack.enter_async_context(office(anvil_bench, path, key))
+        runs = await stack.enter_async_context(office(anvil_bench, path, key))
+        runs = later(runs, contract=ELSEWHERE)
+        yield gone, runs
+        runs.flow.close()
+
+
+def wish_of(opened: Office, key: str, **fields: object) -> None:
+    opened.want(opened.wish(key, contract=opened.family.contract, **fields))
+
+
+async def mine_at(opened: Office, base_fee: int, blocks: int = 1) -> None:
+    for _ in range(blocks):
+        opened.bench.endpoint.request("anvil_setNextBlockBaseFeePerGas", hex(base_fee))
+        opened.bench.mine()
+        await opened.turn()
+
+
+async def test_the_others_go_on_and_the_outcome_waits_for_its_program(
+    offices: tuple[Office, Office],
+) -> None:
+    gone, runs = offices
+    wish_of(gone, "left behind")
+    await gone.turn()
+    wish_of(runs, "behind it", urgency=Urgency.URGENT)
+    await runs.turn()
+    await mine_at(runs, 500 * GWEI, 3)
+    assert runs.hits == 2
+    assert runs.journal.intent_states(["left behind", "behind it"]) == {
+        "left behind": IntentState.IN_SLOT,
+        "behind it": IntentState.SUCCEEDED,
+    }
+    back = later(gone)
+    await back.turn()
+    assert back.family.story("left behind") == ["succeeded"]
+    assert runs.hits == 2
+
+
+async def test_what_is_past_its_window_is_cancelled(offices: tuple[Office, Office]) -> None:
+    gone, runs = offices
+    wish_of(gone, "left behind", last_block=(await gone.head()).number + 2)
+    await gone.turn()
+    runs.want()
+    await mine_at(runs, 500 * GWEI, 3)
+    assert runs.open_attempts()[-1].purpose is Purpose.CANCEL
+    await mine_at(runs, 500 * GWEI)
+    assert runs.hits == 0
+    assert runs.bench.nonce(runs.address) == 1
+    back = later(gone)
+    for _ in range(4):
+        await mine_at(back, GWEI)
+    assert back.journal.intent_states(["left behind"]) == {"left behind": IntentState.EXPIRED}
+
+
+async def test_the_slots_of_a_program_that_runs_are_its_own(
+    offices: tuple[Office, Office],
+) -> None:
+    gone, runs = offices
+    wish_of(gone, "its own")
+    await gone.turn()
+    told = gone.open_attempts()[0].intent
+    lock = Lock(actor(told.family, gone.desk.account, told.contract))
+    try:
+        runs.want()
+        await mine_at(runs, 500 * GWEI, 5)
+        assert len(runs.open_attempts()) == 1
+    finally:
+        lock.release()
+    await mine_at(runs, 500 * GWEI, 5)
+    assert runs.hits == 1
+
+
+async def test_one_custodian_at_a_time(offices: tuple[Office, Office]) -> None:
+    gone, runs = offices
+    wish_of(gone, "left behind")
+    await gone.turn()
+    account = gone.desk.account
+    other = Lock(f"account/{account.chain}/{account.address}")
+    try:
+        runs.want()
+        await mine_at(runs, 500 * GWEI, 5)
+        assert len(runs.open_attempts()) == 1
+    finally:
+        other.release()
+    await mine_at(runs, 500 * GWEI, 5)
+    assert runs.hits == 1
