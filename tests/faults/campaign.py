@@ -125,7 +125,8 @@ class Site:
         if status != DONE:
             wrong.append(f"stuck: exit status {status}, see {task.report}.log")
         wrong += scene.wrong()
-        wrong += unlike("journal", _outcomes(disk.journal), [("succeeded", 1)] * scene.effects)
+        effects = scene.task.effects
+        wrong += unlike("journal", _outcomes(disk.journal), [("succeeded", 1)] * effects)
         passed = json.loads(Path(task.report).read_text()) if first == DONE else []
         return Case(
             kill, first == KILLED, seconds, len(recorder.sent), wrong, list(map(tuple, passed))
@@ -160,9 +161,11 @@ def tallied(site: Site, points: Sequence[Point], kills: Iterable[Kill]) -> Tally
 
 
 def _outcomes(journal: Path) -> list[tuple[str, int]]:
-    """Each outcome and whether it is final, as another process finds them."""
+    """Each outcome but of what was cancelled in time, and whether it is final, as another process
+    finds them."""
+    query = "SELECT kind, is_final FROM outcomes WHERE kind <> 'expired'"
     try:
         with closing(sqlite3.connect(f"file:{journal}?mode=ro", uri=True)) as connection:
-            return connection.execute("SELECT kind, is_final FROM outcomes").fetchall()
+            return connection.execute(query).fetchall()
     except sqlite3.OperationalError:
         return []

@@ -1,6 +1,6 @@
 """What is there to be done in a case, and how the chain tells that it was done once."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -28,9 +28,14 @@ MINING: Mapping[str, tuple[str, list[object]]] = {
     ),
 }
 
+# What blocks cost before and after the price rises beyond what anybody has bid, wei per gas.
+CHEAP, DEAR = 10**9, 500 * 10**9
+BASE_FEE = "anvil_setNextBlockBaseFeePerGas"
+
 # Three hits that share a commit, and one that comes while the others are in flight.
 LATER = 3
 HITS = (("a", 0), ("b", 0), ("c", 0), ("later", LATER))
+NEVER = 2**31
 
 # Blocks before the target at which a worker begins; the Scheduler asks for ten at scheduling.
 LEAD = 2
@@ -48,11 +53,9 @@ class Places:
 
 @dataclass(frozen=True)
 class Scene:
-    """One case's work: its task, how many effects it is to have, and what the chain finds wrong
-    with them."""
+    """One case's work: its task, and what the chain finds wrong with its effects."""
 
     task: Task
-    effects: int
     wrong: Callable[[], list[str]]
 
 
@@ -79,35 +82,75 @@ class Hits:
         self.signs = signer != "node that only sends"
 
     def scene(self, places: Places) -> Scene:
+        head = self._bench.head
+        wishes = [(name, first and head + first, NEVER) for name, first in HITS]
+        return self._scene(places, wishes, [MINING[self.node.kind]], len(HITS), {len(HITS)})
+
+    def _scene(
+        self,
+        places: Places,
+        wishes: Sequence[tuple[str, int, int]],
+        mining: Sequence[tuple[str, list[object]]],
+        effects: int,
+        nonces: Set[int],
+    ) -> Scene:
+        """One whose wishes have so many effects, and take one of these numbers of nonces."""
         bench = self._bench
         counter = bench.counter  # its deployment is none of the account's transactions
         key = bench.key() if self._signer == "keystore" else None
         address = self._address(key)
-        hits, nonce, head = bench.hits(address), bench.nonce(address), bench.head
+        hits, nonce = bench.hits(address), bench.nonce(address)
         task = Task(
             wire=places.wire,
             journal=places.journal,
             report=places.report,
             node=self.node.http,
-            mining=MINING[self.node.kind],
+            mining=mining,
             contract=counter,
             address=address,
             key=key.to_bytes().hex() if key else None,
-            wishes=[(name, first and head + first) for name, first in HITS],
+            effects=effects,
+            wishes=wishes,
         )
-        return Scene(
-            task,
-            len(HITS),
-            lambda: [
-                *unlike("hits", bench.hits(address) - hits, len(HITS)),
-                *unlike("nonces", bench.nonce(address) - nonce, len(HITS)),
-            ],
-        )
+
+        def wrong() -> list[str]:
+            used = bench.nonce(address) - nonce
+            return [
+                *unlike("hits", bench.hits(address) - hits, effects),
+                *([] if used in nonces else [f"nonces: {used} instead of {nonces}"]),
+            ]
+
+        return Scene(task, wrong)
 
     def _address(self, key: PrivateKey | None) -> Address:
         if key is not None:
             return key.public_key.to_address()
         return next(self._bench.unlocked, self._bench.rich)
+
+
+class DearHits(Hits):
+    """Hits that get stuck, since blocks become dear on anvil: prices rise, and the one that is too
+    late by then is cancelled."""
+
+    def __init__(self, bench: Bench, signer: str = "keystore") -> None:
+        super().__init__(bench, signer)
+        bench.counter  # noqa: B018 - mined before anything is dear
+        self._calm = bench.endpoint.request("evm_snapshot")
+
+    def scene(self, places: Places) -> Scene:
+        # Nodes suggest what was paid lately: each scene would be dearer than the one before.
+        endpoint = self._bench.endpoint
+        assert endpoint.request("evm_revert", self._calm)
+        self._calm = endpoint.request("evm_snapshot")
+        for method, parameters in ((BASE_FEE, [hex(CHEAP)]), MINING["anvil"]):
+            endpoint.request(method, *parameters)
+        head = self._bench.head
+        # Two more blocks may be mined for the account: then it is too late at once, and not tried.
+        wishes = [(name, first and head + first, NEVER) for name, first in HITS]
+        late = ("late", 0, head + 3)
+        mining: list[tuple[str, list[object]]] = [(BASE_FEE, [hex(DEAR)]), MINING["anvil"]]
+        count = len(HITS)
+        return self._scene(places, [late, *wishes], mining, count, {count, count + 1})
 
 
 class Calls:
@@ -145,11 +188,11 @@ class Calls:
             journal=places.journal,
             report=places.report,
             node=self.node.http,
-            mining=MINING[self.node.kind],
+            mining=[MINING[self.node.kind]],
             contract=self._chain.deployment.scheduler,
             address=address,
             key=key.to_bytes().hex(),
-            calls=self.CALLS,
+            effects=self.CALLS,
         )
 
         def wrong() -> list[str]:
@@ -161,7 +204,7 @@ class Calls:
                 *unlike("nonces", nonce, self.CALLS),
             ]
 
-        return Scene(task, self.CALLS, wrong)
+        return Scene(task, wrong)
 
 
 def unlike(what: str, found: object, expected: object) -> list[str]:

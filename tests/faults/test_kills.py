@@ -8,7 +8,7 @@ import pytest
 from tests import nodes
 from tests.faults.campaign import Site, Tally, every_point, random_moments
 from tests.faults.nursery import Nursery
-from tests.faults.stages import SIGNERS, Calls, Hits
+from tests.faults.stages import SIGNERS, Calls, DearHits, Hits
 from tests.transactions.rig import Bench
 
 PARTS = 3
@@ -33,6 +33,14 @@ def test_so_it_is_where_the_node_signs(
     bench: Bench, nursery: Nursery, tmp_path: Path, signer: str
 ) -> None:
     assert survived(every_point(Site(Hits(bench, signer), nursery, tmp_path), 1, 3))
+
+
+def test_so_it_is_where_prices_rise_and_what_is_late_is_cancelled(
+    bench: Bench, nursery: Nursery, tmp_path: Path
+) -> None:
+    tally = every_point(Site(DearHits(bench), nursery, tmp_path), 1, 3)
+    assert survived(tally)
+    assert "committed replace" in tally.names
 
 
 def test_the_real_program_executes_each_call_once(nursery: Nursery, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from tests import nodes
 from tests.faults.campaign import Kill, Site, every_point
 from tests.faults.nursery import Nursery
-from tests.faults.stages import SIGNERS, Calls, Hits
+from tests.faults.stages import SIGNERS, Calls, DearHits, Hits
 from tests.faults.test_kills import survived
 from tests.transactions.rig import Bench
 
@@ -27,6 +27,13 @@ def test_so_it_is_where_the_node_signs(
     bench: Bench, losing_nursery: Nursery, tmp_path: Path, signer: str
 ) -> None:
     site = Site(Hits(bench, signer), losing_nursery, tmp_path, power_cut=True)
+    assert survived(every_point(site, 2, 6))
+
+
+def test_so_it_is_where_prices_rise_and_what_is_late_is_cancelled(
+    bench: Bench, losing_nursery: Nursery, tmp_path: Path
+) -> None:
+    site = Site(DearHits(bench), losing_nursery, tmp_path, power_cut=True)
     assert survived(every_point(site, 2, 6))
 
 

@@ -14,7 +14,6 @@ import sys
 import time
 import traceback
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -50,23 +49,23 @@ class Task:
     """What a worker does, as data.
 
     `wire` is the node's socket (the recorder's), `node` the HTTP endpoint at which the worker lets
-    the node mine, with the method `mining`. The account has a `key`, or its `address` is unlocked
-    at the node. `wishes` are keys of intents to hit the counter `contract`, and the first block of
-    each; or `calls` is how many scheduled calls of the alarm clock `contract` are near. Where the
-    worker passes `fatal`, it kills itself; at its end it writes to `report` what it passed.
-    `synchronous` is the journal's.
+    the node mine, with the methods `mining`. The account has a `key`, or its `address` is unlocked
+    at the node. `wishes` are keys of intents to hit the counter `contract`, and the first and last
+    block of each; without them scheduled calls of the alarm clock `contract` are near. All is done
+    with so many `effects`. Where the worker passes `fatal`, it kills itself; at its end it writes
+    to `report` what it passed. `synchronous` is the journal's.
     """
 
     wire: str
     journal: str
     report: str
     node: str
-    mining: tuple[str, list[object]]
+    mining: Sequence[tuple[str, list[object]]]
     contract: str
     address: str
     key: str | None
-    wishes: Sequence[tuple[str, int]] = ()
-    calls: int = 0
+    effects: int
+    wishes: Sequence[tuple[str, int, int]] = ()
     fatal: tuple[str, int] | None = None
     synchronous: str = "FULL"
 
@@ -85,7 +84,7 @@ class Miner:
 
     def __init__(self, task: Task) -> None:
         self._endpoint = Endpoint(task.node)
-        self._method, self._parameters = task.mining
+        self._mining = task.mining
         self._left = PATIENCE
 
     @property
@@ -94,7 +93,8 @@ class Miner:
 
     def mine(self) -> None:
         self._left -= 1
-        self._endpoint.request(self._method, *self._parameters)
+        for method, parameters in self._mining:
+            self._endpoint.request(method, *parameters)
 
     def close(self) -> None:
         self._endpoint.close()
@@ -109,14 +109,16 @@ async def hit(task: Task, miner: Miner) -> bool:
     account = Account(await fingerprint(node, development=True), signer.address)
     journal = Journal.open(Path(task.journal))
     family = Touches(task.contract)
-    family.wishes = [_wish(task, account, key, first) for key, first in task.wishes]
+    family.wishes = [_wish(task, account, *wish) for wish in task.wishes]
     desk = Desk(node, 1337, account, signer, journal, FeePolicy(), [family])
     flow = Flow(desk, CONFIRMATIONS)
     done = False
     async for event in node.follow():
-        with suppress(*PASSING):
+        try:
             await flow.on(event)
-            done = _finished(journal, len(task.wishes))
+            done = _finished(journal, task.effects)
+        except PASSING as trouble:
+            logging.warning("head %d: %s", event.head.number, trouble)
         if done or miner.tired:
             break
         miner.mine()
@@ -149,7 +151,7 @@ async def execute(task: Task, miner: Miner) -> bool:
         nonlocal done
         try:
             await on(running, event)
-            done = _finished(running.journal, task.calls)
+            done = _finished(running.journal, task.effects)
         finally:
             if done or miner.tired:
                 os.kill(os.getpid(), signal.SIGTERM)
@@ -161,7 +163,7 @@ async def execute(task: Task, miner: Miner) -> bool:
     return done
 
 
-def _wish(task: Task, account: Account, key: str, first_block: int) -> Intent:
+def _wish(task: Task, account: Account, key: str, first: int, last: int) -> Intent:
     return Intent(
         key=f"{account.chain}:{account.address}:{key}",
         family=Touches.name,
@@ -172,19 +174,19 @@ def _wish(task: Task, account: Account, key: str, first_block: int) -> Intent:
         to=task.contract,
         data=HIT,
         gas=100_000,
-        first_block=first_block,
-        last_block=2**31,
+        first_block=first,
+        last_block=last,
         max_cost=ETHER,
     )
 
 
-def _finished(journal: Journal, count: int) -> bool:
-    """Whether there are so many final outcomes, and nothing in flight is left."""
+def _finished(journal: Journal, effects: int) -> bool:
+    """Whether so many effects are final, and nothing in flight is left."""
     [(outcomes, slots)] = journal._connection.execute(
-        "SELECT (SELECT count(*) FROM outcomes WHERE is_final),"
+        "SELECT (SELECT count(*) FROM outcomes WHERE is_final AND kind = 'succeeded'),"
         " (SELECT count(*) FROM slots WHERE state = 'open')"
     ).fetchall()
-    return bool(outcomes >= count and slots == 0)
+    return bool(outcomes >= effects and slots == 0)
 
 
 def live(task: Task) -> int:
