@@ -86,6 +86,7 @@ def transactions(block: Fields | None) -> dict[tuple[Address, int], Sent]:
             to=entry["to"].lower() if entry["to"] else None,
             value=quantity(entry["value"]),
             data=octets(entry["input"]),
+            cap=quantity(entry.get("maxFeePerGas") or entry["gasPrice"]),
         )
         for entry in entries
         # Nobody signed the last transaction of each of rskj's blocks.

@@ -105,12 +105,16 @@ class CallResult:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A transaction that the node has: its hash, and what it does. `value` in wei."""
+    """A transaction that the node has: its hash, and what it does.
+
+    `value` in wei, `cap` the most that it pays for a unit of gas, in wei.
+    """
 
     hash: Hash
     to: Address | None
     value: int
     data: bytes
+    cap: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from scheduler.chain.errors import NodeUnavailable, RpcError
-from scheduler.chain.model import Hash, Head
+from scheduler.chain.model import Hash, Head, Sent
 from scheduler.chain.protocol import Node
 from scheduler.errors import NotYet
 from scheduler.notices import Notice
@@ -41,6 +41,7 @@ from scheduler.transactions.journal import (
     NonceTaken,
     Prepared,
 )
+from scheduler.transactions.ladder import fee_of
 from scheduler.transactions.purse import Purse
 from scheduler.transactions.signers import Signer
 from scheduler.transactions.simulation import Aim, simulated
@@ -231,13 +232,10 @@ class Sender:
             return (await node.send_raw([attempt.raw]))[0]
         account = self._desk.account
         found = await node.sent_by(account.address, attempt.nonce, since=attempt.head_number)
-        # What it outbids, and what somebody else sent, is not it.
-        others = [
-            other.hash
-            for other in self._desk.journal.open_attempts(account)
-            if other.nonce == attempt.nonce
+        bids = [
+            bid for bid in self._desk.journal.open_attempts(account) if bid.nonce == attempt.nonce
         ]
-        if found is not None and attempt.is_like(found) and found.hash not in others:
+        if found is not None and _bid_of(found, bids) == attempt.id:
             return found.hash
         try:
             return await node.send_transaction(attempt.fields)
@@ -331,6 +329,19 @@ def _without_family(effects: Effects) -> Verdict:
     if effects.unmet is not None:
         return Verdict(OutcomeKind.NO_EFFECT, effects.unmet)
     return Verdict(OutcomeKind.SUCCEEDED, "it has its effect, as far as its views tell")
+
+
+def _bid_of(sent: Sent, bids: Sequence[Attempt]) -> int | None:
+    """The id of the one of a slot's bids that this transaction is, where only a node knows.
+
+    None for one whose hash is known already, and for what somebody else sent. A node may have
+    changed the price: where no bid has this one, it is the last.
+    """
+    if sent.hash in [bid.hash for bid in bids]:
+        return None
+    nameless = [bid for bid in bids if bid.hash is None and bid.is_like(sent)]
+    exact = [bid for bid in nameless if fee_of(bid.fields).cap == sent.cap]
+    return max((bid.id for bid in exact or nameless), default=None)
 
 
 def _worst_cost(intent: Intent, fee: Fee) -> int:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests import nodes
-from tests.faults.campaign import Site, Tally, every_point, random_moments
+from tests.faults.campaign import Kill, Site, Tally, every_point, random_moments, tallied
 from tests.faults.nursery import Nursery
 from tests.faults.stages import SIGNERS, Calls, DearHits, Hits
 from tests.transactions.rig import Bench
@@ -41,6 +41,15 @@ def test_so_it_is_where_prices_rise_and_what_is_late_is_cancelled(
     tally = every_point(Site(DearHits(bench), nursery, tmp_path), 1, 3)
     assert survived(tally)
     assert "committed replace" in tally.names
+
+
+def test_a_bid_that_only_the_node_can_name_is_told_from_the_one_that_it_outbids(
+    bench: Bench, nursery: Nursery, tmp_path: Path
+) -> None:
+    """Both do the same, so a killed worker's successor must look at the price."""
+    site = Site(DearHits(bench, "node that only sends"), nursery, tmp_path)
+    points = [point for point in site.untouched().passed if "eth_sendTransaction" in point[0]]
+    assert survived(tallied(site, points, [Kill(at=point) for point in points[-9:]]))
 
 
 def test_the_real_program_executes_each_call_once(nursery: Nursery, tmp_path: Path) -> None:
