@@ -57,7 +57,8 @@ class Receipts:
         strangers = await self._strangers(slots, answers, event.head, latest)
         news: list[tuple[Told, Progress]] = []
         with self._desk.journal.together():
-            for attempt in asked:
+            # What was mined and is not any more makes room first: a reorg may have swapped bids.
+            for attempt in sorted(asked, key=lambda each: each.state is not AttemptState.MINED):
                 news += self._judged(attempt, answers[attempt.id], event.head)
             for slot, hash_ in strangers:
                 self._desk.journal.displaced(self._desk.account, slot.bid, hash_)

@@ -8,6 +8,7 @@ import pytest
 from scheduler.chain.errors import NodeUnavailable, RpcError
 from scheduler.chain.model import Head
 from scheduler.transactions.intents import Mined
+from scheduler.transactions.journal import Attempt
 from scheduler.transactions.states import AttemptState, IntentState
 from tests.transactions.rig import CONFIRMATIONS, Office, later
 
@@ -202,5 +203,48 @@ async def test_another_programs_attempts_are_left_to_it(on_anvil: Office) -> Non
     [attempt] = on_anvil.open_attempts()
     assert attempt.state is AttemptState.BROADCAST
     assert stranger.family.heard == []
+    stranger.flow.close()
     await on_anvil.turn()
     assert on_anvil.family.story("one")[-1] == "succeeded"
+
+
+@pytest.mark.parametrize("mined_first", ["the first bid", "the second bid"])
+async def test_a_reorg_that_swaps_the_bids_of_a_slot_is_followed(
+    on_anvil: Office, mined_first: str
+) -> None:
+    """The one that came in was written before the one that went out, which the journal refuses."""
+    at, ask = on_anvil, on_anvil.bench.endpoint.request
+    ask("anvil_setNextBlockBaseFeePerGas", hex(10**9))
+    at.bench.mine()
+    at.want(at.wish())
+    await at.turn()
+    for _ in range(3):
+        ask("anvil_setNextBlockBaseFeePerGas", hex(500 * 10**9))
+        await at.mine_and_turn()
+    bids = at.open_attempts()
+    assert len(bids) == 2
+    out, into = bids if mined_first == "the first bid" else reversed(bids)
+    snapshot = ask("evm_snapshot")
+
+    def mine(bid: Attempt) -> None:
+        """A block with this bid alone."""
+        for other in bids:
+            ask("anvil_dropTransaction", other.hash)
+        ask("anvil_setNextBlockBaseFeePerGas", hex(10**9))
+        at.bench.mine()
+        assert bid.raw is not None
+        ask("eth_sendRawTransaction", "0x" + bid.raw.hex())
+        ask("anvil_setNextBlockBaseFeePerGas", hex(10**9))
+        at.bench.mine()
+
+    mine(out)
+    gone = await at.turn()
+    assert ask("evm_revert", snapshot)
+    mine(into)
+    await at.turn(removed=[gone])
+    states = {attempt.hash: attempt.state for attempt in at.open_attempts()}
+    assert states == {out.hash: AttemptState.BROADCAST, into.hash: AttemptState.MINED}
+    assert at.family.story("one")[-3:] == ["succeeded", "Unmined", "succeeded"]
+    await at.mine_and_turn(3)
+    assert at.open_attempts() == []
+    assert at.hits == 1
