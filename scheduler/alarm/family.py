@@ -19,6 +19,7 @@ from scheduler.transactions.intents import (
     Mined,
     Params,
     Progress,
+    Recorded,
     Told,
     Unmined,
     Urgency,
@@ -133,7 +134,7 @@ class AlarmClock:
             # A reorg has put another call there since: what became of the old one is not its fate.
             tracked = None
         story = tracked.story if tracked else Story(call, target)
-        if tracked and isinstance(progress, Mined | Unmined | Ended):
+        if tracked and isinstance(progress, Mined | Unmined | Ended | Recorded):
             tracked.done = not isinstance(progress, Unmined)
         story.progress(progress)
 

@@ -7,7 +7,7 @@ from typing import Protocol, TypeAlias
 
 from scheduler.chain.model import Address, Hash, Head, HeadEvent, Log, Receipt
 from scheduler.transactions.expectations import NOTHING_EXPECTED, Expectations
-from scheduler.transactions.states import OutcomeKind
+from scheduler.transactions.states import IntentState, OutcomeKind
 
 Params: TypeAlias = Mapping[str, str | int]
 
@@ -173,6 +173,13 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
+class Recorded:
+    """The journal has its outcome already, from before a restart: it is not sent again."""
+
+    state: IntentState
+
+
+@dataclass(frozen=True, slots=True)
 class Mined:
     """It is in a block, judged from the receipt's logs; `cost` in wei is gas used times price."""
 
@@ -216,5 +223,5 @@ class Displaced:
 
 
 Progress: TypeAlias = (
-    Attempting | Accepted | Refused | Mined | Unmined | Settled | Ended | Displaced
+    Attempting | Accepted | Refused | Recorded | Mined | Unmined | Settled | Ended | Displaced
 )

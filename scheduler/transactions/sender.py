@@ -29,6 +29,8 @@ from scheduler.transactions.intents import (
     Effects,
     Family,
     Intent,
+    Progress,
+    Recorded,
     Refused,
     Told,
     Verdict,
@@ -114,11 +116,13 @@ class Sender:
         """
         desk = self._desk
         states = desk.journal.intent_states([intent.key for intent in intents])
-        fresh = [
-            intent
-            for intent in intents
-            if states.get(intent.key, IntentState.PLANNED) is IntentState.PLANNED
-        ]
+        fresh = []
+        for intent in intents:
+            state = states.get(intent.key, IntentState.PLANNED)
+            if state is IntentState.PLANNED:
+                fresh.append(intent)
+            elif state is not IntentState.IN_SLOT:
+                self._tell(intent.told, Recorded(state))
         if not fresh:
             self.shortage = None
             return []
@@ -316,7 +320,7 @@ class Sender:
         ]
         return await self._signed(transactions, items[0].head_number)
 
-    def _tell(self, told: Told, progress: Attempting | Accepted | Refused) -> None:
+    def _tell(self, told: Told, progress: Progress) -> None:
         family = self._desk.family(told)
         if family is not None:
             family.told(told, progress)

@@ -169,6 +169,7 @@ async def test_an_aborted_execution_is_not_tried_again_after_a_restart(
     await scheduler.watch_to(call.target_block + 4)
     assert scheduler.outcomes() == {"no_effect": 1}
     assert len(world.executions(call, scheduler.us)) == 1
+    assert scheduler.flow.due == 0, "it was due with every block, and told as expired at the end"
 
 
 async def test_a_call_that_cannot_pay_is_told_once_and_executed_when_gas_is_cheap_again(

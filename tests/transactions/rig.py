@@ -29,7 +29,16 @@ from scheduler.devchain.nodes import Node
 from scheduler.transactions.encoding import Transaction
 from scheduler.transactions.fees import FeePolicy
 from scheduler.transactions.flow import Flow
-from scheduler.transactions.intents import Effects, Intent, Mined, Params, Progress, Told, Verdict
+from scheduler.transactions.intents import (
+    Effects,
+    Intent,
+    Mined,
+    Params,
+    Progress,
+    Recorded,
+    Told,
+    Verdict,
+)
 from scheduler.transactions.journal import Account, Attempt, Journal, Prepared
 from scheduler.transactions.sender import Desk, Sender
 from scheduler.transactions.signers import KeystoreSigner, NodeSigner, Signer
@@ -219,7 +228,9 @@ class Touches:
         return True
 
     def told(self, intent: Told, progress: Progress) -> None:
-        self.heard.append((intent.key, progress))
+        # That the journal has an outcome is told with every head: these wishes stay due.
+        if not isinstance(progress, Recorded):
+            self.heard.append((intent.key, progress))
 
     def story(self, key: str) -> list[str]:
         """What was told of an intent, as the names of the steps; outcomes by their kind."""
