@@ -55,13 +55,16 @@ def _socket() -> socket.socket:
 
 
 @contextmanager
-def hold_when_free(name: str) -> Iterator[None]:
-    """Holds the lock `name`, waiting for it first."""
+def hold_when_free(name: str, seconds: float) -> Iterator[None]:
+    """Holds the lock `name`, waiting for it first; raises Held after so many seconds."""
+    deadline = time.monotonic() + seconds
     while True:
         try:
             lock = Lock(name)
             break
         except Held:
+            if time.monotonic() > deadline:
+                raise
             time.sleep(_RETRY_SECONDS)
     try:
         yield

@@ -35,14 +35,14 @@ def without(secrets: Sequence[str], text: str) -> str:
 
 
 def secrets_in(endpoint: str) -> list[str]:
-    """The password and what looks like a key in a node's URL, as written and as meant."""
+    """User, password and what looks like a key in a node's URL, as written and as meant."""
     if "://" not in endpoint:
         return []
     url = urlsplit(endpoint)
     pieces = re.split(r"[/?&=]", f"{url.path}?{url.query}")
     found = [piece for piece in pieces if len(piece) >= _SHORTEST_KEY]
-    if url.password:
-        found.append(url.password)
+    # Without a password the user's name is a provider's key (https://KEY@host).
+    found += filter(None, [url.password or url.username])
     return sorted({*found, *map(unquote, found)}, key=len, reverse=True)
 
 

@@ -97,7 +97,7 @@ def test_whoever_waits_has_the_lock_when_it_is_released(name: str) -> None:
     lock, steps = Lock(name), []
 
     def wait() -> None:
-        with hold_when_free(name):
+        with hold_when_free(name, 20):
             steps.append("held")
 
     waiting = Thread(target=wait)

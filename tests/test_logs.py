@@ -20,6 +20,8 @@ KEY = "0123456789abcdef0123"
         (f"https://mainnet.example/v3/{KEY}", {KEY}),
         (f"wss://mainnet.example/?apikey={KEY}&x=1", {KEY}),
         ("http://user:pa%21ss@127.0.0.1:8545/", {"pa%21ss", "pa!ss"}),
+        ("https://projectkey@mainnet.example/", {"projectkey"}),
+        ("https://projectkey:@mainnet.example/", {"projectkey"}),
     ],
 )
 def test_the_secrets_of_an_endpoint_are_its_password_and_long_pieces(

@@ -1,7 +1,7 @@
 """Opening an encrypted key file, in a child process whose memory goes away with it.
 
 The standard scrypt parameters take 256 MiB for some seconds, and the library a second to import
-(facts: keystore files at n=262144); the child gives both back, and a lock lets one run at a time.
+(geth 1.16.7's files, n=262144); the child gives both back, and a lock lets one run at a time.
 """
 
 import json
@@ -13,7 +13,7 @@ from pathlib import Path
 from eth_keys.datatypes import PrivateKey
 
 from scheduler.errors import Misconfigured, NotYet
-from scheduler.locks import hold_when_free
+from scheduler.locks import Held, hold_when_free
 from scheduler.transactions.secrets import private_file
 
 TIME_LIMIT = 120  # seconds; scrypt at n=262144 takes some on the smallest boxes
@@ -30,8 +30,14 @@ def open_keystore(path: Path, password_file: Path) -> PrivateKey:
     """
     private_file(path, "the key file")
     private_file(password_file, "the password file")
-    with hold_when_free("keystore"):
-        status, answer = _ask_child(path, password_file)
+    try:
+        with hold_when_free("keystore", TIME_LIMIT):
+            status, answer = _ask_child(path, password_file)
+    except Held as held:
+        raise NotYet(
+            f"{held.holder} has been opening a key file for {TIME_LIMIT} s, and one is opened at a "
+            "time; end it if it hangs"
+        ) from held
     if status == WRONG_PASSWORD:
         raise Misconfigured(
             f"the password in {password_file} does not open {path}; write the right one there"
