@@ -21,6 +21,10 @@ from scheduler.errors import Misconfigured
 _SECRET = re.compile(r"PASSWORD|PASSPHRASE|SECRET|PRIVATE_KEY|TOKEN|API_KEY", re.IGNORECASE)
 
 
+# What every box has; the development chain is for those who ask for it.
+DEFAULT = "scheduler"
+
+
 @dataclass(frozen=True)
 class Placement:
     """Where programs run on a machine, and as whom.
@@ -145,7 +149,7 @@ def command(
     environment: tuple[str, ...],
     output: Path | None,
 ) -> None:
-    """Print supervisord files for PROGRAMS (all where none is named), filled for this machine."""
+    """Print supervisord files for PROGRAMS (`scheduler` if none is named), for this machine."""
     account = _account(user)
     placement = Placement(
         user=account.pw_name,
@@ -155,12 +159,22 @@ def command(
         log_dir=log_dir.absolute(),
         environment=dict(_variable(each) for each in environment),
     )
-    texts = {program: render(program, placement) for program in programs or templates()}
+    texts = {program: render(program, placement) for program in programs or [DEFAULT]}
     for program, text in texts.items():
         if output is None:
             click.echo(text)
         else:
-            (output / f"{program}.conf").write_text(text, encoding="utf-8")
+            _write(output / f"{program}.conf", text)
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise Misconfigured(
+            f"{path} cannot be written: {error.strerror}; run this with sudo, or choose another "
+            "--output"
+        ) from error
 
 
 def _account(user: str | None) -> pwd.struct_passwd:

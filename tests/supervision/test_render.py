@@ -98,6 +98,8 @@ def test_an_unknown_program_is_refused_with_the_names_that_there_are() -> None:
 
 def test_the_command_writes_a_file_per_program(tmp_path: Path) -> None:
     arguments = [
+        "devchain",
+        "scheduler",
         "--bin-dir",
         "/opt/scheduler/bin",
         "-e",
@@ -118,3 +120,16 @@ def test_the_command_names_a_user_who_does_not_exist() -> None:
     result = CliRunner().invoke(supervision.command, ["scheduler", "--user", "nobody-here"])
     assert isinstance(result.exception, Misconfigured)
     assert "nobody-here" in str(result.exception)
+
+
+def test_without_names_the_command_is_about_what_every_box_has() -> None:
+    result = CliRunner().invoke(supervision.command, [])
+    assert result.exit_code == 0
+    assert "[program:scheduler]" in result.output
+    assert "devchain" not in result.output
+
+
+def test_a_directory_that_cannot_be_written_is_told_in_one_line() -> None:
+    result = CliRunner().invoke(supervision.command, ["--output", "/proc"])
+    assert isinstance(result.exception, Misconfigured)
+    assert "/proc/scheduler.conf cannot be written" in str(result.exception)
