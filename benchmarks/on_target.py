@@ -6,7 +6,6 @@ mined. What became of each call is read back from the chain by web3, not from th
 """
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -214,12 +213,23 @@ def summary(plan: Round, found: list[Evidence], fullness: float, memory: float) 
     }
 
 
+def table(results: list[dict[str, Any]]) -> str:
+    """The results as a row each, under their names."""
+    names = list(results[0]) if results else []
+    rows = [names, *([str(result[name]) for name in names] for result in results)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
+        for row in rows
+    )
+
+
 @click.command()
 @click.option("--node", type=click.Choice(["anvil", "geth"]), help="Only on this node.")
 @click.option("--block-time", type=int, help="Only with blocks of so many seconds.")
 @click.option("--keep-logs", is_flag=True, help="Keep the scheduler's log of every round.")
 def main(node: str | None, block_time: int | None, keep_logs: bool) -> None:
-    """Play the rounds, print a table, write benchmarks/results/on-target.json."""
+    """Play the rounds and print a table; all of them write benchmarks/results/on-target.json."""
     RESULTS.parent.mkdir(exist_ok=True)
     chosen = [
         plan
@@ -230,7 +240,7 @@ def main(node: str | None, block_time: int | None, keep_logs: bool) -> None:
     for plan in chosen:
         click.echo(f"== {plan}", err=True)
         results.append(measure(plan, keep_logs))
-        click.echo(json.dumps(results[-1]))
+    click.echo(table(results))
     if len(chosen) == len(ROUNDS):
         RESULTS.write_text(json.dumps(results, indent=2) + "\n")
     missed = sum(result["calls"] - result["on target"] for result in results)
@@ -239,5 +249,4 @@ def main(node: str | None, block_time: int | None, keep_logs: bool) -> None:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("LOG_LEVEL", "INFO")
     main()
