@@ -1,4 +1,4 @@
-"""Trouble is said once when it begins and once when it ends (DESIGN.md, invariant 10)."""
+"""Trouble is said once when it begins and once when it ends."""
 
 import logging
 import re

@@ -42,7 +42,7 @@ class Pulse:
             "trouble": trouble,
         }
         self.path.parent.mkdir(exist_ok=True)
-        partial = self.path.with_suffix(f".{os.getpid()}")
+        partial = self.path.with_suffix(".new")
         partial.write_text(json.dumps(content) + "\n", encoding="utf-8")
         partial.replace(self.path)
 

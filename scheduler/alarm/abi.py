@@ -1,4 +1,4 @@
-"""The v0.7 contracts' interface: what is called and emitted, as bytes (facts/alarm.md)."""
+"""The v0.7 contracts' interface: what is called and emitted, as bytes."""
 
 from collections.abc import Sequence
 

@@ -1,6 +1,6 @@
 """A scheduled call as values, and the rules of when whom it lets do what. No I/O.
 
-The rules are CallLib's of v0.7 (facts/alarm.md; measured on the real contract at ±1 block).
+The rules are CallLib's of v0.7 (measured on the real contract at ±1 block).
 """
 
 from dataclasses import dataclass, replace

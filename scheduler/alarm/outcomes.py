@@ -10,7 +10,7 @@ def judge_execution(call: Address, effects: Effects) -> Verdict:
     """The verdict on a transaction, mined or simulated, that was to execute `call`.
 
     v0.7 logs CallExecuted or CallAborted, or nothing where the call was not in its window or
-    executed already; the receipt's status is 1 in every case (facts/alarm.md). Where no logs can
+    executed already; the receipt's status is 1 in every case (measured on it). Where no logs can
     be had beforehand, the call's own views decide.
     """
     if not effects.ok:

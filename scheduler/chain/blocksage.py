@@ -52,13 +52,6 @@ class BlockSage:
             self._seen.popleft()
         self._stale = len(self._seen) > 1
 
-    def seconds_until(self, block_number: int, now: float | None = None) -> float:
-        """Seconds until this block is to be expected: from the last block's time, or from `now`
-        (seconds since the epoch). 0 for what should have come already. Needs a block observed."""
-        number, timestamp = self._seen[-1]
-        expected = (block_number - number) * self.block_time
-        return max(0.0, expected if now is None else timestamp + expected - now)
-
     def _mean(self) -> float:
         intervals = [
             (later[1] - earlier[1], later[0] - earlier[0])

@@ -30,7 +30,7 @@ class Answer(Enum):
 
 
 # Parts of the texts, lower case, the more special before the more general. From geth 1.16.7 and
-# anvil 1.7.1 as measured (facts/nodes.md), and rskj (TransactionPoolImpl, net.handler.txvalidator).
+# anvil 1.7.1 as measured, and rskj's source (TransactionPoolImpl, net.handler.txvalidator).
 _TEXTS = (
     ("replacement transaction underpriced", Answer.REPLACEMENT_UNDERPRICED),  # geth, anvil
     ("gas price not enough to bump", Answer.REPLACEMENT_UNDERPRICED),  # rskj

@@ -3,7 +3,7 @@
 from scheduler.transactions.encoding import DynamicFee, Fee, LegacyFee
 
 # By how much a replacement must outbid, in percent: geth's --txpool.pricebump, which counts for tip
-# and cap alike, and rskj's tx.gasPriceBump (facts/nodes.md).
+# and cap alike, and rskj's tx.gasPriceBump.
 GETH_PERCENT = 10
 RSKJ_PERCENT = 40
 

@@ -60,7 +60,8 @@ class OutcomeKind(Enum):
 
     SUCCEEDED: the effect is there. TARGET_FAILED: ours was done, the contract that it was done
     for reverted. NO_EFFECT: mined, but aborted, or somebody else was first. REVERTED: the
-    transaction itself failed. EXPIRED: its window passed. ABANDONED: given up by rule or operator.
+    transaction itself failed. EXPIRED: its window passed. ABANDONED: given
+    up by rule, for one because it would cost more than it may, or by the operator.
     """
 
     SUCCEEDED = "succeeded"

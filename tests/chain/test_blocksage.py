@@ -66,14 +66,6 @@ def test_a_reorg_replaces_what_it_removed() -> None:
     assert sage.block_time == 6
 
 
-def test_when_a_block_is_to_be_expected() -> None:
-    sage = watched([1_000, 1_012, 1_024], first=100)
-    assert sage.seconds_until(112) == 120
-    assert sage.seconds_until(112, now=1_030.5) == pytest.approx(113.5)
-    assert sage.seconds_until(103, now=1_050) == 0
-    assert sage.seconds_until(90) == 0
-
-
 def test_heartbeat_every_four_blocks_in_the_words_of_the_original(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

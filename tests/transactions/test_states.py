@@ -17,7 +17,7 @@ from scheduler.transactions.states import (
     step,
 )
 
-# Written out once more, from DESIGN.md rather than from the table that is tested.
+# Written out once more, from what the states mean rather than from the table that is tested.
 LEGAL = """
     attempt signed broadcast
     attempt signed mined

@@ -55,7 +55,7 @@ class Journal:
         """Opens the file, making it and its schema where they are missing.
 
         Raises JournalUnavailable. WAL with synchronous=FULL: what a commit wrote survives a power
-        cut (facts/limits.md: NORMAL does not).
+        cut (NORMAL does not; tests/faults).
         """
         try:
             connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1000)
