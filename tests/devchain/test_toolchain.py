@@ -1,6 +1,7 @@
 """Tools are installed once, whole or not at all, and what fails says what to do."""
 
 import multiprocessing
+import subprocess
 import time
 from pathlib import Path
 
@@ -8,7 +9,14 @@ import pytest
 
 from scheduler.devchain import toolchain
 from scheduler.devchain.compiler import own_contracts
-from scheduler.devchain.toolchain import ToolchainError, alarm_contracts, cache_directory, installed
+from scheduler.devchain.toolchain import (
+    ToolchainError,
+    alarm_contracts,
+    cache_directory,
+    installed,
+    installed_node,
+    solc_command,
+)
 
 
 def test_the_cache_follows_the_users_setting(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,3 +108,16 @@ def test_the_contracts_are_there() -> None:
     assert {"AccountingLib", "Scheduler", "Counter", "Reverter", "GasGuzzler"} <= set(
         own_contracts()
     )
+
+
+def test_where_there_is_no_node_a_wheel_brings_it_with_npm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    node = installed_node()
+    compiler = solc_command()
+    assert compiler[0] == str(node)
+    npm = [str(node), str(node.parents[1] / "lib/node_modules/npm/bin/npm-cli.js")]
+    for command in (compiler, npm):
+        answer = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True)
+        assert answer.stdout.strip()[0].isdigit()
