@@ -133,6 +133,9 @@ class Keeper:
                 continue
             purpose = Purpose.CANCEL if step is Step.CANCEL or slot.cancelling else Purpose.ACT
             if purpose is Purpose.ACT:
+                if self._desk.family(slot.bid.intent) is None and bid.cap > market.cap:
+                    # What it earns is not known here, so no more than what everybody pays.
+                    continue
                 verdict = await self._sender.verdict(intent_of(slot.bid), head, bid)
                 if verdict.kind is OutcomeKind.ABANDONED:
                     # Not worth a higher price; at the old one it may still be mined.

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from scheduler.chain.errors import RpcError
 from scheduler.locks import Lock
 from scheduler.transactions.custody import actor
 from scheduler.transactions.intents import Urgency
@@ -92,6 +93,22 @@ async def test_the_slots_of_a_program_that_runs_are_its_own(
     finally:
         lock.release()
     await mine_at(runs, 500 * GWEI, 5)
+    assert runs.hits == 1
+
+
+async def test_the_custodian_does_not_bid_above_the_market(offices: tuple[Office, Office]) -> None:
+    """What an intent earns only its family knows."""
+    gone, runs = offices
+    wish_of(gone, "left behind")
+    await gone.turn()
+    [bid] = gone.open_attempts()
+    runs.node.refusal = RpcError(-32000, "something that nobody has heard of")
+    runs.bench.endpoint.request("anvil_dropTransaction", bid.hash)
+    runs.want()
+    await mine_at(runs, GWEI, 8)
+    assert runs.open_attempts() == [bid]
+    runs.node.refusal = None
+    await mine_at(runs, GWEI, 2)
     assert runs.hits == 1
 
 
