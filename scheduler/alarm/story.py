@@ -72,14 +72,17 @@ class Story:
         elif isinstance(progress, Refused):
             self._refused(progress)
         elif isinstance(progress, Unmined):
-            self._log.warning("A reorg removed the block; transaction %s is pending again",
-                              progress.hash)  # fmt: skip
+            self._log.warning(
+                "A reorg removed the block; transaction %s is pending again", progress.hash
+            )
         elif isinstance(progress, Ended):
-            self._log.error("Outcome: %s: %s", progress.verdict.kind.value,
-                            progress.verdict.detail)  # fmt: skip
+            self._log.error("Outcome: %s: %s", progress.verdict.kind.value, progress.verdict.detail)
         elif isinstance(progress, Displaced):
-            self._log.error("Transaction %s, which is not ours, took its nonce: somebody else "
-                            "sends from the account", progress.hash)  # fmt: skip
+            self._log.error(
+                "Transaction %s, which is not ours, took its nonce: somebody else "
+                "sends from the account",
+                progress.hash,
+            )
         elif isinstance(progress, Settled):
             self._log.debug("Transaction %s is final", progress.hash)
 
