@@ -37,16 +37,18 @@ class Custody:
         Their programs cannot begin before the `with` block ends: it holds their locks.
         """
         desk = self._desk
-        attempts = [
-            attempt
-            for attempt in desk.journal.open_attempts(desk.account)
-            if desk.family(attempt.intent) is None
-        ]
+        slots = slots_of(
+            [
+                attempt
+                for attempt in desk.journal.open_attempts(desk.account)
+                if desk.family(attempt.intent) is None
+            ]
+        )
         with ExitStack() as held:
-            if attempts and self._is_custodian():
-                actors = {self._actor(slot) for slot in slots_of(attempts)}
+            if slots and self._is_custodian():
+                actors = {self._actor(slot) for slot in slots}
                 gone = {name for name in actors if _takes(name, held)}
-                yield [slot for slot in slots_of(attempts) if self._actor(slot) in gone]
+                yield [slot for slot in slots if self._actor(slot) in gone]
             else:
                 yield []
 

@@ -20,7 +20,6 @@ log = logging.getLogger("SENDER")
 # What a transfer without data takes (Yellow Paper, appendix G).
 TRANSFER_GAS = 21_000
 
-
 FREE = "Nothing waits for a lower price any more"
 
 
@@ -165,16 +164,7 @@ class Keeper:
 
     def _transaction(self, bid: Attempt, purpose: Purpose, fee: Fee) -> Transaction:
         """The same again at another price, or a transfer of nothing to the account itself."""
-        fields = bid.fields
-        same = Transaction(
-            self._desk.chain_id,
-            bid.nonce,
-            fields["to"],
-            int(fields["value"], 16),
-            int(fields["gas"], 16),
-            bytes.fromhex(fields["data"][2:]),
-            fee,
-        )
+        same = self._sender.transaction(intent_of(bid), bid.nonce, fee)
         if purpose is Purpose.ACT:
             return same
         return replace(same, to=self._desk.account.address, value=0, gas=TRANSFER_GAS, data=b"")

@@ -1,5 +1,7 @@
 """What a further bid for a slot must cost to replace the one before. Pure."""
 
+from collections.abc import Mapping
+
 from scheduler.transactions.encoding import DynamicFee, Fee, LegacyFee
 
 # By how much a replacement must outbid, in percent: geth's --txpool.pricebump, which counts for tip
@@ -34,7 +36,7 @@ def next_bid(fee: Fee, market: Fee, percent: int, ceiling: int | None) -> Fee | 
     return DynamicFee(cap, min(tip, cap)) if tip <= cap else None
 
 
-def fee_of(fields: dict[str, str]) -> Fee:
+def fee_of(fields: Mapping[str, str]) -> Fee:
     """The fee of a transaction as eth_sendTransaction takes it."""
     if "gasPrice" in fields:
         return LegacyFee(int(fields["gasPrice"], 16))

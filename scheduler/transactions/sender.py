@@ -147,7 +147,7 @@ class Sender:
             if verdict.kind not in intent.worth_sending:
                 self._tell(intent.told, Refused(verdict))
             elif purse.takes(_worst_cost(intent, fee)):
-                transactions.append((intent, self._transaction(intent, nonce, fee)))
+                transactions.append((intent, self.transaction(intent, nonce, fee)))
                 nonce += 1
         # The amounts are those of its beginning: news with every block is no news.
         self.shortage = purse.shortage and (self.shortage or purse.shortage)
@@ -266,7 +266,8 @@ class Sender:
             if attempt.state is not AttemptState.MINED
         )
 
-    def _transaction(self, intent: Intent, nonce: int, fee: Fee) -> Transaction:
+    def transaction(self, intent: Intent, nonce: int, fee: Fee) -> Transaction:
+        """What is signed for the intent in this slot, at this price."""
         return Transaction(
             self._desk.chain_id, nonce, intent.to, intent.value, intent.gas, intent.data, fee
         )
@@ -355,5 +356,4 @@ def _worst_cost(intent: Intent, fee: Fee) -> int:
 
 def _reserved(fields: Mapping[str, str]) -> int:
     """The same of a transaction as the journal has it."""
-    price = fields.get("maxFeePerGas") or fields["gasPrice"]
-    return int(fields["value"], 16) + int(fields["gas"], 16) * int(price, 16)
+    return int(fields["value"], 16) + int(fields["gas"], 16) * fee_of(fields).cap
