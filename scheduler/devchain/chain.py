@@ -91,12 +91,17 @@ def chain_on_geth(
 
 
 def fund(endpoint: Endpoint) -> None:
-    """Gives each development account 1,000 ether from the node's unlocked account."""
+    """Gives each development account 1,000 ether from the node's unlocked account.
+
+    The nonces are counted here: geth's pool takes a transaction in before it counts it (1.16.7:
+    txPool.Add without sync), so two sent in a row without one may get the same.
+    """
     source = endpoint.request("eth_accounts")[0]
+    first = endpoint.number("eth_getTransactionCount", source, "pending")
     sent = []
-    for role in Role:
+    for nonce, role in enumerate(Role, first):
         payment = {"from": source, "to": address_of(role), "value": hex(_ALLOWANCE)}
-        sent.append(endpoint.request("eth_sendTransaction", payment))
+        sent.append(endpoint.request("eth_sendTransaction", {**payment, "nonce": hex(nonce)}))
     for transaction in sent:
         receipt_of(endpoint, transaction)
 

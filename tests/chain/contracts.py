@@ -38,8 +38,13 @@ class Rig:
         block = node.rpc("eth_getBlockByNumber", "latest", False)
         london = "baseFeePerGas" in block
         self._price = {} if london else {"gasPrice": hex(10**9)}
+        first = int(node.rpc("eth_getTransactionCount", self.account, "pending"), 16)
         probe = PROBE if london else OLD_PROBE
-        sent = [self.send(data=creation(code)) for code in (probe, COUNTER, REVERTER, BURNER)]
+        # Sent in a row, so counted here: see devchain.chain.fund.
+        sent = [
+            self.send(data=creation(code), nonce=hex(nonce))
+            for nonce, code in enumerate((probe, COUNTER, REVERTER, BURNER), first)
+        ]
         self.probe, self.counter, self.reverter, self.burner = map(self.created, sent)
 
     def send(self, **fields: str) -> Hash:
