@@ -39,6 +39,7 @@ OUTCOMES: Mapping[OutcomeKind, str] = {
 }
 
 _URGENCIES: Mapping[Urgency, str] = {
+    Urgency.REPAIR: "repair: it gets the account going again, and no budget keeps it back",
     Urgency.URGENT: "urgent: its price is raised as soon as it misses a block",
     Urgency.NORMAL: "normal: its price is raised when it has missed some blocks",
 }

@@ -13,7 +13,7 @@ from scheduler.transactions.ladder import fee_of
 from scheduler.transactions.states import AttemptState, Purpose
 
 # Blocks that a transaction may miss before its price is raised: an urgent one has few to live.
-PATIENCE = {Urgency.URGENT: 1, Urgency.NORMAL: 3}
+PATIENCE = {Urgency.REPAIR: 1, Urgency.URGENT: 1, Urgency.NORMAL: 3}
 
 
 class Step(Enum):

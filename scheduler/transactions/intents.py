@@ -13,10 +13,15 @@ Params: TypeAlias = Mapping[str, str | int]
 
 
 class Urgency(Enum):
-    """How long an intent may wait for its block before its price is raised."""
+    """How long an intent may wait for its block before its price is raised, and who pays for it.
+
+    REPAIR is what gets the account itself going again, such as closing a gap: as urgent as what
+    waits behind it, and kept back by no limit but the balance.
+    """
 
     NORMAL = "normal"
     URGENT = "urgent"
+    REPAIR = "repair"
 
 
 @dataclass(frozen=True, slots=True)

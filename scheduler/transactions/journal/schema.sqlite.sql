@@ -25,7 +25,7 @@ CREATE TABLE intents (
     gas         INTEGER NOT NULL CHECK (gas > 0),
     first_block INTEGER NOT NULL,
     last_block  INTEGER NOT NULL CHECK (last_block >= first_block),
-    urgency     TEXT NOT NULL CHECK (urgency IN ('normal', 'urgent')),
+    urgency     TEXT NOT NULL CHECK (urgency IN ('normal', 'urgent', 'repair')),
     max_cost    TEXT NOT NULL,
     worth_sending TEXT NOT NULL CHECK (json_valid(worth_sending)),
     expects     TEXT NOT NULL CHECK (json_valid(expects)),
