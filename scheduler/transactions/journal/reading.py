@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from scheduler.transactions.journal import named
+from scheduler.transactions.journal.database import BUSY_TIMEOUT_MS, DIALECT
 from scheduler.transactions.journal.errors import JournalUnavailable, unavailable
 from scheduler.transactions.journal.records import (
     History,
@@ -20,7 +21,6 @@ from scheduler.transactions.journal.records import (
     slot_of,
     summary_of,
 )
-from scheduler.transactions.journal.store import BUSY_TIMEOUT_MS, DIALECT
 from scheduler.transactions.states import IntentState
 
 TABLES = ("accounts", "intents", "slots", "placements", "attempts", "outcomes")

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scheduler.transactions.journal import named
+from scheduler.transactions.journal.database import DIALECT
 from scheduler.transactions.journal.errors import unavailable
 from scheduler.transactions.journal.reading import check_is_journal, check_not_newer, looking
-from scheduler.transactions.journal.store import DIALECT, Journal
+from scheduler.transactions.journal.store import Journal
 
 
 @dataclass(frozen=True, slots=True)

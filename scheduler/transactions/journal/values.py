@@ -21,6 +21,11 @@ class Account:
     chain: str
     address: Address
 
+    @property
+    def columns(self) -> dict[str, object]:
+        """As the journal's tables have it."""
+        return {"chain": self.chain, "account": self.address}
+
 
 @dataclass(frozen=True, slots=True)
 class Prepared:

@@ -1,0 +1,143 @@
+"""The journal's SQLite file: opened durably, at this release's schema, one writer at a time."""
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from scheduler.transactions.journal import named
+from scheduler.transactions.journal.errors import JournalUnavailable, unavailable
+from scheduler.transactions.journal.values import Row
+
+DIALECT = "sqlite"
+
+# How long a writer waits for another process's transaction, milliseconds. Longer than any of ours
+# takes on a slow disk, shorter than a block.
+BUSY_TIMEOUT_MS = 2_000
+
+Opened = TypeVar("Opened", bound="Database")
+
+
+class Database:
+    """One SQLite file, its named queries and its transactions."""
+
+    def __init__(self, connection: sqlite3.Connection, clock: Callable[[], float]) -> None:
+        self._connection = connection
+        self._clock = clock
+        self._together = False
+        self._queries = named.queries(DIALECT)
+        [(_, _, self._path)] = connection.execute("PRAGMA database_list").fetchall()
+
+    @classmethod
+    def open(cls: type[Opened], path: Path, clock: Callable[[], float] = time.time) -> Opened:
+        """Opens the file, making it and its schema where they are missing.
+
+        Raises JournalUnavailable. WAL with synchronous=FULL: what a commit wrote survives a power
+        cut (NORMAL does not; tests/faults).
+        """
+        try:
+            connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1000)
+        except sqlite3.Error as error:
+            raise unavailable(str(path), "opened", error) from error
+        try:
+            mode = _mode_after_asking_for_wal(connection)
+            if mode != "wal":
+                raise JournalUnavailable(
+                    f"the journal {path} cannot be kept there: {mode} instead of WAL mode; "
+                    "give it a path on a local file system with journal = in the configuration"
+                )
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA foreign_keys = ON")
+            journal = cls(connection, clock)
+            journal._migrate()
+        except sqlite3.Error as error:
+            connection.close()
+            raise unavailable(str(path), "opened", error) from error
+        except BaseException:
+            connection.close()
+            raise
+        return journal
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _run(self, query: str, **values: object) -> list[Row]:
+        return self._connection.execute(self._queries[query], values).fetchall()
+
+    def _read(self, query: str, **values: object) -> list[Row]:
+        try:
+            return self._run(query, **values)
+        except sqlite3.Error as error:
+            raise unavailable(self._path, "read", error) from error
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """One durable transaction of whatever is called in it; on any exception none is written.
+
+        IMMEDIATE, so that what is read in it is still true when it is written. Raises
+        JournalUnavailable.
+        """
+        if self._together:
+            yield
+            return
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._together = True
+            try:
+                yield
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+            finally:
+                self._together = False
+        except sqlite3.Error as error:
+            raise unavailable(self._path, "written", error) from error
+
+    def _migrate(self) -> None:
+        """Applies the migrations that the file lacks; their number is its user_version."""
+        migrations = named.migrations(DIALECT)
+        newest, _ = migrations[-1]
+        for number, sql in migrations:
+            with self.together():
+                [(version,)] = self._connection.execute("PRAGMA user_version").fetchall()
+                if version > newest:
+                    raise JournalUnavailable(
+                        f"the journal {self._path} was written by a newer release (schema "
+                        f"{version}, this one knows {newest}); install that release again"
+                    )
+                if number <= version:
+                    continue
+                for statement in _statements(sql):
+                    self._connection.execute(statement)
+                self._connection.execute(f"PRAGMA user_version = {number}")
+
+
+def _mode_after_asking_for_wal(connection: sqlite3.Connection) -> str:
+    """The file's journal mode: not WAL where the file system has no shared memory.
+
+    Of programs that open a new file at the same time all but one are told at once that it is
+    locked: the busy timeout does not apply to this (sqlite 3.40).
+    """
+    deadline = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+    while True:
+        try:
+            [(mode,)] = connection.execute("PRAGMA journal_mode = WAL").fetchall()
+            return str(mode)
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+
+
+def _statements(sql: str) -> Iterator[str]:
+    """The statements of a script one by one: executescript would commit between them."""
+    statement = ""
+    for line in sql.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
