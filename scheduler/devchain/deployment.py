@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from scheduler.chain.model import Address
 from scheduler.devchain.accounts import Role, Wallet, receipt_of
 from scheduler.devchain.compiler import own_contracts
 from scheduler.devchain.endpoint import Endpoint
-from scheduler.devchain.toolchain import alarm_contracts
+from scheduler.devchain.originals import chronologic, future_calls
 
 FILE_NAME = "deployment.json"
 
@@ -31,6 +31,8 @@ _DATA_CONTRACT = "62{length:06x}80600d6000396000f3"
 class Deployment:
     """Where the contracts of a development chain are; addresses in lower case.
 
+    `scheduler`, `call_lib` and `accounting_lib` are the alarm clock's v0.7, `request_factory` and
+    the schedulers for blocks and timestamps its 1.0.
     `chain_id`, and number and hash of the block with the first deployment, which tell this chain
     from one that was reset.
     """
@@ -45,6 +47,10 @@ class Deployment:
     counter: Address
     reverter: Address
     guzzler: Address
+    scheduler_v06: Address
+    request_factory: Address
+    block_scheduler: Address
+    timestamp_scheduler: Address
 
     def write(self, directory: Path) -> None:
         """Writes deployment.json into `directory`, whole or not at all."""
@@ -79,7 +85,7 @@ def deploy(endpoint: Endpoint) -> Deployment:
     a chain that was empty block 1 carries one. Raises RpcError, NodeUnavailable,
     TransactionFailed, ToolchainError.
     """
-    alarm, own = alarm_contracts(), own_contracts()
+    own = own_contracts()
     wallet = Wallet(endpoint, Role.DEPLOYER)
     gas_price = wallet.gas_price()
     nonce = endpoint.number("eth_getTransactionCount", wallet.address, "pending")
@@ -91,13 +97,21 @@ def deploy(endpoint: Endpoint) -> Deployment:
         return contract_address(wallet.address, number)
 
     accounting_lib = create(own["AccountingLib"].code)
-    call_lib = create(link(alarm["CallLib"]["code"], {"AccountingLib": accounting_lib}))
-    libraries = {"AccountingLib": accounting_lib, "CallLib": call_lib}
-    blueprint = create(data_contract(b"\0" + link(alarm["FutureBlockCall"]["code"], libraries)))
-    scheduler = create(own["Scheduler"].code + encode(["address"], [blueprint]))
+
+    def create_scheduler(version: str, contract: str, call_lib: Address) -> Address:
+        libraries = {"AccountingLib": accounting_lib, "CallLib": call_lib}
+        call = link(future_calls(version)["FutureBlockCall"], libraries)
+        blueprint = create(data_contract(b"\0" + call))
+        return create(own[contract].code + encode(["address"], [blueprint]))
+
+    original = future_calls("0.7")["CallLib"]
+    call_lib = create(link(original, {"AccountingLib": accounting_lib}))
+    scheduler = create_scheduler("0.7", "Scheduler", call_lib)
     counter = create(own["Counter"].code)
     reverter = create(own["Reverter"].code)
     guzzler = create(own["GasGuzzler"].code)
+    scheduler_v06 = create_scheduler("0.6", "SchedulerV06", create(own["CallLib"].code))
+    request_factory, block_scheduler, timestamp_scheduler = _chronologic(create, wallet.address)
     receipts = [receipt_of(endpoint, transaction) for transaction in sent]
     return Deployment(
         endpoint=endpoint.url,
@@ -110,7 +124,29 @@ def deploy(endpoint: Endpoint) -> Deployment:
         counter=counter,
         reverter=reverter,
         guzzler=guzzler,
+        scheduler_v06=scheduler_v06,
+        request_factory=request_factory,
+        block_scheduler=block_scheduler,
+        timestamp_scheduler=timestamp_scheduler,
     )
+
+
+def _chronologic(
+    create: Callable[[bytes], Address], fee_recipient: Address
+) -> tuple[Address, Address, Address]:
+    """Deploys 1.0: its RequestFactory, and its schedulers for blocks and for timestamps."""
+    codes = chronologic()
+    libraries: dict[str, Address] = {}
+
+    def deploy(name: str, *arguments: Address) -> Address:
+        types = ["address"] * len(arguments)
+        return create(link(codes[name], libraries) + encode(types, arguments))
+
+    for name in ("MathLib", "IterTools", "PaymentLib", "RequestScheduleLib", "RequestLib"):
+        libraries[name] = deploy(name)
+    factory = deploy("RequestFactory", deploy("TransactionRequestCore"))
+    by_block = deploy("BlockScheduler", factory, fee_recipient)
+    return factory, by_block, deploy("TimestampScheduler", factory, fee_recipient)
 
 
 def contract_address(creator: Address, nonce: int) -> Address:

@@ -9,7 +9,8 @@ import sys
 import click
 
 from scheduler.devchain.compiler import own_contracts
-from scheduler.devchain.toolchain import ToolchainError, alarm_contracts, anvil_path, geth_path
+from scheduler.devchain.originals import chronologic, future_calls
+from scheduler.devchain.toolchain import ToolchainError, anvil_path, geth_path
 
 
 @click.command()
@@ -17,7 +18,9 @@ from scheduler.devchain.toolchain import ToolchainError, alarm_contracts, anvil_
 def install(geth: bool) -> None:
     """Fetch anvil and the alarm clock's contracts, and compile the project's own."""
     try:
-        alarm_contracts()
+        future_calls("0.6")
+        future_calls("0.7")
+        chronologic()
         own_contracts()
         if geth:
             geth_path()

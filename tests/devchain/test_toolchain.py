@@ -1,6 +1,7 @@
 """Tools are installed once, whole or not at all, and what fails says what to do."""
 
 import multiprocessing
+import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -9,9 +10,9 @@ import pytest
 
 from scheduler.devchain import toolchain
 from scheduler.devchain.compiler import own_contracts
+from scheduler.devchain.originals import chronologic, future_calls
 from scheduler.devchain.toolchain import (
     ToolchainError,
-    alarm_contracts,
     cache_directory,
     installed,
     installed_node,
@@ -75,18 +76,32 @@ def test_a_package_whose_hash_is_another_is_refused(
 ) -> None:
     pins = tmp_path / "pins"
     pins.mkdir()
-    for name in ("requirements-build.txt", "requirements-alarm.txt"):
+    for name in ("requirements-build.txt", "requirements-alarm-0.7.txt"):
         (pins / name).write_text(
             (toolchain.PINS / name).read_text().replace("sha256:0", "sha256:1")
         )
     monkeypatch.setattr(toolchain, "PINS", pins)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     with pytest.raises(ToolchainError) as error:
-        alarm_contracts()
+        future_calls("0.7")
     assert "\n" not in str(error.value)
     log = cache_directory() / "requirements-build.txt.log"
     assert str(log) in str(error.value)
     assert "HASHES" in log.read_text()
+
+
+def test_a_package_of_npm_whose_hash_is_another_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pins = tmp_path / "pins"
+    shutil.copytree(toolchain.PINS, pins)
+    pinned = (pins / "chronologic.json").read_text()
+    (pins / "chronologic.json").write_text(pinned.replace("sha512-S", "sha512-T"))
+    monkeypatch.setattr(toolchain, "PINS", pins)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with pytest.raises(ToolchainError, match="has another hash than the pinned one: sha512-SJQf"):
+        chronologic()
+    assert not [path for path in cache_directory().iterdir() if path.name.startswith("alarm")]
 
 
 def test_an_old_tool_on_path_is_passed_over(
@@ -104,10 +119,18 @@ def test_an_old_tool_on_path_is_passed_over(
 
 
 def test_the_contracts_are_there() -> None:
-    assert {"FutureBlockCall", "CallLib"} <= set(alarm_contracts())
-    assert {"AccountingLib", "Scheduler", "Counter", "Reverter", "GasGuzzler"} <= set(
-        own_contracts()
-    )
+    assert "FutureBlockCall" in future_calls("0.6")
+    assert {"FutureBlockCall", "CallLib"} <= set(future_calls("0.7"))
+    assert {"RequestFactory", "BlockScheduler", "TimestampScheduler"} <= set(chronologic())
+    assert {
+        "AccountingLib",
+        "CallLib",
+        "Scheduler",
+        "SchedulerV06",
+        "Counter",
+        "Reverter",
+        "GasGuzzler",
+    } <= set(own_contracts())
 
 
 def test_where_there_is_no_node_a_wheel_brings_it_with_npm(

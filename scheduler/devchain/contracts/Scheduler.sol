@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-import {BlockIndex} from "./BlockIndex.sol";
-import {pay} from "./Payments.sol";
+import {FutureCalls} from "./FutureCalls.sol";
 
 /// What the Scheduler asks a scheduled call (FutureBlockCall v0.7).
 interface IScheduledCall {
@@ -12,16 +11,9 @@ interface IScheduledCall {
     function wasCalled() external view returns (bool);
 }
 
-/// Stands in for the alarm clock's Scheduler v0.7: creates the real FutureBlockCall contracts
-/// and keeps them in order of their target blocks.
-contract Scheduler {
-    using BlockIndex for BlockIndex.Index;
-
-    event CallScheduled(address call_address);
-    event CallRejected(address indexed schedulerAddress, bytes32 reason);
-
+/// Stands in for the alarm clock's Scheduler v0.7.
+contract Scheduler is FutureCalls {
     uint256 public constant callAPIVersion = 7;
-    uint256 public constant getCallWindowSize = 16;
     uint256 public constant getMinimumGracePeriod = 32;
     uint256 public constant getMinimumCallGas = 200000;
     uint16 public constant getMinimumStackCheck = 10;
@@ -30,14 +22,7 @@ contract Scheduler {
     /// What a call pays its executor unless its scheduler says otherwise, in wei.
     uint256 public defaultPayment = 0.005 ether;
 
-    BlockIndex.Index private calls;
-
-    /// A contract whose code is a zero byte, then FutureBlockCall's linked creation code.
-    address private immutable blueprint;
-
-    constructor(address blueprint_) {
-        blueprint = blueprint_;
-    }
+    constructor(address blueprint_) FutureCalls(blueprint_) {}
 
     /// Schedules a call of `contractAddress` with the four bytes `abiSignature` as its data for
     /// `targetBlock`. Answers zero, logs the reason and returns the money where it refuses.
@@ -52,11 +37,10 @@ contract Scheduler {
         uint256 baseDonation = getDefaultDonation();
         bytes32 reason = objection(targetBlock, requiredGas, gracePeriod, basePayment, baseDonation);
         if (reason != 0) {
-            emit CallRejected(msg.sender, reason);
-            pay(payable(msg.sender), msg.value);
+            refuse(reason);
             return address(0);
         }
-        created = create(
+        created = enter(
             abi.encode(
                 msg.sender,
                 targetBlock,
@@ -69,25 +53,9 @@ contract Scheduler {
                 getMinimumStackCheck,
                 basePayment,
                 baseDonation
-            )
+            ),
+            targetBlock
         );
-        calls.insert(created, uint32(targetBlock));
-        emit CallScheduled(created);
-    }
-
-    /// The first call whose target is `blockNumber` or later; zero if there is none.
-    function getNextCall(uint256 blockNumber) external view returns (address) {
-        return calls.firstFrom(blockNumber);
-    }
-
-    /// The call after `callAddress` in order of target blocks; zero if there is none.
-    function getNextCallSibling(address callAddress) external view returns (address) {
-        return calls.after_(callAddress);
-    }
-
-    /// Whether this contract created `callAddress`.
-    function isKnownCall(address callAddress) public view returns (bool) {
-        return calls.contains(callAddress);
     }
 
     function getFirstSchedulableBlock() public view returns (uint256) {
@@ -148,20 +116,5 @@ contract Scheduler {
             return "INSUFFICIENT_FUNDS";
         }
         return 0;
-    }
-
-    /// Creates a FutureBlockCall that holds the transaction's value.
-    function create(bytes memory arguments) private returns (address created) {
-        address source = blueprint;
-        uint256 length = source.code.length - 1;
-        bytes memory code = new bytes(length);
-        assembly ("memory-safe") {
-            extcodecopy(source, add(code, 32), 1, length)
-        }
-        code = bytes.concat(code, arguments);
-        assembly ("memory-safe") {
-            created := create(callvalue(), add(code, 32), mload(code))
-        }
-        require(created != address(0), "creating the call failed");
     }
 }
