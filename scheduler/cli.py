@@ -18,12 +18,9 @@ import click
 from scheduler import __version__, config
 from scheduler.errors import Misconfigured, exit_status
 from scheduler.launch import launch
-from scheduler.plan import Plan
+from scheduler.plan import ETH_ALARM, SCHEDULER, Plan
 from scheduler.processes import supervised
 from scheduler.transactions.secrets import private_file
-
-SCHEDULER = "scheduler"
-ETH_ALARM = "eth_alarm"
 
 _config_option = click.option(
     "--config",
@@ -57,7 +54,10 @@ class _Commands(click.Group):
     cls=_Commands,
     elsewhere={
         "dev": "scheduler.devchain.commands:dev",
+        "drain": "scheduler.operations.hold_commands:drain",
         "journal": "scheduler.operations.journal_commands:journal",
+        "pause": "scheduler.operations.hold_commands:pause",
+        "resume": "scheduler.operations.hold_commands:resume",
     },
 )
 @click.version_option(__version__, prog_name=SCHEDULER)

@@ -4,6 +4,11 @@ from dataclasses import dataclass
 
 from scheduler.chain.model import Address
 
+# The programs by their names: what a box runs, and the alarm clock as its users know it.
+SCHEDULER = "scheduler"
+ETH_ALARM = "eth_alarm"
+PROGRAMS = (SCHEDULER, ETH_ALARM)
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:

@@ -136,7 +136,8 @@ class Program:
             self._plan.min_tip,
             RSKJ_PERCENT if network.node == "rskj" else GETH_PERCENT,
         )
-        desk = Desk(node, identity.chain_id, account, signer, journal, policy, [family])
+        program = self._plan.program
+        desk = Desk(node, identity.chain_id, account, signer, journal, policy, [family], program)
         return Running(
             node=node,
             network=network,

@@ -4,12 +4,16 @@ import json
 import os
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from scheduler.chain.model import Head
 
 DIRECTORY = "programs"
+
+# A program that gave no sign of life for so long is not at work: it gives one every 10 seconds.
+FRESH_SECONDS = 30.0
 
 
 @dataclass(slots=True)
@@ -49,3 +53,14 @@ class Pulse:
 
 def _known(head: Head) -> dict[str, object]:
     return {name: asdict(head)[name] for name in ("number", "hash", "timestamp")}
+
+
+def at_work(journal: Path) -> dict[str, int]:
+    """The programs beside this journal that gave a sign of life just now, with their pids."""
+    found = {}
+    for path in sorted((journal.parent / DIRECTORY).glob("*.json")):
+        with suppress(OSError, ValueError, KeyError):
+            content = json.loads(path.read_text(encoding="utf-8"))
+            if time.time() - content["looped_at"] < FRESH_SECONDS:
+                found[str(content["program"])] = int(content["pid"])
+    return found

@@ -2,21 +2,18 @@
 
 import io
 import shutil
-import stat
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
 
 import click
 
-from scheduler import config
 from scheduler.errors import Misconfigured
 from scheduler.operations import journal_export, journal_listing, journal_story
+from scheduler.operations.journal_file import config_option, journal_file, plainly
 from scheduler.operations.journal_keys import matching, nearest, short_names
 from scheduler.operations.wording import count, printable
-from scheduler.transactions.journal import JournalUnavailable
 from scheduler.transactions.journal.reading import reading
 from scheduler.transactions.journal.records import Name
 from scheduler.transactions.journal.upkeep import migrate as migrate_file
@@ -24,13 +21,6 @@ from scheduler.transactions.states import IntentState
 
 # As many as fit on a screen.
 _LISTED = 50
-
-_config_option = click.option(
-    "--config",
-    "config_file",
-    type=click.Path(path_type=Path),
-    help="The configuration file; else $SCHEDULER_CONFIG, else /etc/scheduler/config.toml.",
-)
 
 
 @click.group()
@@ -58,7 +48,7 @@ def journal() -> None:
     help="So many of the newest; 0 for all.",
 )
 @click.option("--json", "as_json", is_flag=True, help="A JSON object for each, one a line.")
-@_config_option
+@config_option
 def list_(
     states: tuple[str, ...],
     family: str | None,
@@ -68,31 +58,34 @@ def list_(
 ) -> None:
     """List the newest intents, newest first."""
     chosen = [IntentState(state) for state in states]
-    with _plainly(), reading(_file(config_file)) as opened:
+    with plainly(), reading(journal_file(config_file)) as opened:
         short = short_names(opened.names())
         summaries = opened.summaries(chosen, family, limit or None)
         total = opened.how_many(chosen, family)
+        holds = opened.holds()
     if as_json:
         _print(journal_listing.json_lines(summaries, short))
     elif sys.stdout.isatty():
         journal_listing.show_table(summaries, short)
     else:
         _print(journal_listing.plain(summaries, short))
+    for hold in holds:
+        click.echo(printable(str(hold)), err=True)
     if len(summaries) < total:
         click.echo(f"the newest {len(summaries)} of {total}; for all: --limit 0", err=True)
 
 
 @journal.command()
 @click.argument("key")
-@_config_option
+@config_option
 def show(key: str, config_file: Path | None) -> None:
     """Tell the whole story of the intent KEY.
 
     KEY is what `scheduler journal list` shows, or any part of a key that only one intent has, such
     as a call's address.
     """
-    path = _file(config_file)
-    with _plainly(), reading(path) as opened:
+    path = journal_file(config_file)
+    with plainly(), reading(path) as opened:
         name = _only(key, opened.names(), path)
         history = opened.history(name.key)
     _print(journal_story.told(history))
@@ -101,7 +94,7 @@ def show(key: str, config_file: Path | None) -> None:
 @journal.command()
 @click.option("--json", "form", flag_value="json", default=True, help="JSON lines (the default).")
 @click.option("--csv", "form", flag_value="csv", help="A line for each attempt.")
-@_config_option
+@config_option
 def export(form: str, config_file: Path | None) -> None:
     """Write all that the journal holds to standard output.
 
@@ -110,7 +103,7 @@ def export(form: str, config_file: Path | None) -> None:
     write = journal_export.write_csv if form == "csv" else journal_export.write_json
     with TemporaryFile("w+", encoding="utf-8", newline="") as copy:
         # What reads from us may pause, and as long as the journal is being read its file grows.
-        with _plainly(), reading(_file(config_file)) as opened:
+        with plainly(), reading(journal_file(config_file)) as opened:
             write(opened, copy)
         copy.seek(0)
         shutil.copyfileobj(copy, sys.stdout)
@@ -118,38 +111,20 @@ def export(form: str, config_file: Path | None) -> None:
 
 
 @journal.command()
-@_config_option
+@config_option
 def migrate(config_file: Path | None) -> None:
     """Bring the journal to this release's schema, and keep a copy of it as it was.
 
     Programs do the same when they start, without a copy.
     """
-    path = _file(config_file)
-    with _plainly():
+    path = journal_file(config_file)
+    with plainly():
         done = migrate_file(path)
     if done.backup is None:
         click.echo(f"the journal {path} has schema {done.now} already")
     else:
         click.echo(f"the journal {path} went from schema {done.before} to {done.now}")
         click.echo(f"as it was before, it is in {done.backup}")
-
-
-def _file(config_file: Path | None) -> Path:
-    """The journal's file. Raises Misconfigured where there is none."""
-    path = config.load(config_file).journal_file()
-    try:
-        mode = path.stat().st_mode
-    except (FileNotFoundError, NotADirectoryError):
-        raise Misconfigured(
-            f"there is no journal at {path}; a scheduler makes it when it starts, or give the "
-            'right path with journal = "…" in the configuration'
-        ) from None
-    except OSError:
-        # Who may not look there is told so when it is opened.
-        return path
-    if stat.S_ISDIR(mode):
-        raise Misconfigured(f"journal = {path} is a directory; name a file in it")
-    return path
 
 
 def _only(given: str, names: list[Name], path: Path) -> Name:
@@ -168,16 +143,6 @@ def _only(given: str, names: list[Name], path: Path) -> Name:
     raise Misconfigured(
         f"{given!r} may be any of {count(len(found), 'intent')}: {', '.join(listed)}"
     )
-
-
-@contextmanager
-def _plainly() -> Iterator[None]:
-    """A journal that cannot be read is one line on standard error and exit status 1."""
-    try:
-        yield
-    except JournalUnavailable as error:
-        click.echo(f"scheduler: {error}", err=True)
-        sys.exit(1)
 
 
 def _print(lines: Iterator[str]) -> None:

@@ -59,5 +59,6 @@ class Flow:
         attempts = await self._sender.commit(prepared, event.head)
         if attempts:
             await self._sender.broadcast(attempts)
-        if self._sender.shortage is not None:
-            raise NotYet(self._sender.shortage)
+        for trouble in (self._sender.held, self._sender.shortage):
+            if trouble is not None:
+                raise NotYet(trouble)

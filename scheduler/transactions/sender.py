@@ -33,11 +33,13 @@ from scheduler.transactions.intents import (
     Recorded,
     Refused,
     Told,
+    Urgency,
     Verdict,
 )
 from scheduler.transactions.journal import (
     Account,
     Attempt,
+    HeldBack,
     IntentTaken,
     Journal,
     NonceTaken,
@@ -56,7 +58,10 @@ SYNCING = "the node is syncing; nothing is sent until it has caught up"
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What sending from one account on one chain needs, and who it is done for."""
+    """What sending from one account on one chain needs, and who it is done for.
+
+    `program` is the name by which the operator holds it back.
+    """
 
     node: Node
     chain_id: int
@@ -65,6 +70,7 @@ class Desk:
     journal: Journal
     policy: FeePolicy
     families: Sequence[Family]
+    program: str = "scheduler"
 
     def family(self, told: Told) -> Family | None:
         """Whose intent this is; None for one that another program on this account takes care of."""
@@ -78,9 +84,11 @@ class Sender:
     """Gets intents into slots, once each."""
 
     def __init__(self, desk: Desk) -> None:
-        """`shortage` says that the account has too little ether for what is due, while it has."""
+        """`shortage` says that the account has too little ether for what is due, while it has;
+        `held` that the operator holds this program back."""
         self._desk = desk
         self.shortage: str | None = None
+        self.held: str | None = None
         self._unanswered = Notice(log)
         self._refusals: dict[int, str] = {}
         # The attempts, by id, that this process has handed to the node, whatever came of it.
@@ -123,6 +131,7 @@ class Sender:
                 fresh.append(intent)
             elif state is not IntentState.IN_SLOT:
                 self._tell(intent.told, Recorded(state))
+        fresh = self._not_held(fresh)
         if not fresh:
             self.shortage = None
             return []
@@ -170,7 +179,9 @@ class Sender:
         while rest:
             rest = await self._numbered(rest, max(lowest, desk.journal.next_nonce(desk.account)))
             try:
-                attempts = desk.journal.reserve(desk.account, rest)
+                attempts = desk.journal.reserve(desk.account, rest, desk.program)
+            except HeldBack:
+                rest = [item for item in rest if self._not_held([item.intent])]
             except IntentTaken as taken:
                 rest = [item for item in rest if item.intent.key != taken.key]
             except NonceTaken:
@@ -180,6 +191,12 @@ class Sender:
                     self._tell(attempt.intent, Attempting(attempt.nonce))
                 return attempts
         return []
+
+    def _not_held(self, intents: Sequence[Intent]) -> list[Intent]:
+        """Those that the operator does not hold back now."""
+        hold = self._desk.journal.holds.on(self._desk.program)
+        self.held = str(hold) if hold else None
+        return [each for each in intents if not hold or each.urgency is Urgency.REPAIR]
 
     async def broadcast(self, attempts: Sequence[Attempt]) -> None:
         """Hands committed attempts to the node, in the order of their nonces.

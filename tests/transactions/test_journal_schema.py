@@ -44,7 +44,7 @@ def database(path: Path) -> Iterator[sqlite3.Connection]:
 def copied(table: str, **changes: str) -> str:
     """SQL that inserts a copy of the table's first row, with some columns other expressions."""
     columns = {
-        "slots": "chain account nonce state consumed_by created_at",
+        "slots": "chain account nonce state consumed_by program created_at",
         "placements": "intent chain account nonce is_open",
         "attempts": "chain account nonce intent purpose fields raw hash state head_number "
         "block_number block_hash created_at",

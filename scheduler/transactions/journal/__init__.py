@@ -1,12 +1,14 @@
 """The journal: everything that is sent is in it first, durably."""
 
 from scheduler.transactions.journal.errors import IntentTaken, JournalUnavailable, NonceTaken
+from scheduler.transactions.journal.holds import HeldBack
 from scheduler.transactions.journal.store import Journal
 from scheduler.transactions.journal.values import Account, Attempt, Prepared, Replacement
 
 __all__ = [
     "Account",
     "Attempt",
+    "HeldBack",
     "IntentTaken",
     "Journal",
     "JournalUnavailable",

@@ -9,13 +9,16 @@ from typing import TypeVar
 
 from scheduler.transactions.journal import named
 from scheduler.transactions.journal.errors import JournalUnavailable, unavailable
-from scheduler.transactions.journal.values import Row
+from scheduler.transactions.journal.values import Row, Rows
 
 DIALECT = "sqlite"
 
 # How long a writer waits for another process's transaction, milliseconds. Longer than any of ours
 # takes on a slow disk, shorter than a block.
 BUSY_TIMEOUT_MS = 2_000
+
+# The parts of the journal that have queries of their own, by the names of their files.
+PARTS = ("holds",)
 
 Opened = TypeVar("Opened", bound="Database")
 
@@ -28,6 +31,9 @@ class Database:
         self._clock = clock
         self._together = False
         self._queries = named.queries(DIALECT)
+        for part in PARTS:
+            queries = named.queries(DIALECT, part).items()
+            self._queries |= {f"{part}.{name}": sql for name, sql in queries}
         [(_, _, self._path)] = connection.execute("PRAGMA database_list").fetchall()
 
     @classmethod
@@ -62,6 +68,11 @@ class Database:
 
     def close(self) -> None:
         self._connection.close()
+
+    @property
+    def _rows(self) -> Rows:
+        """Itself, for its parts."""
+        return Rows(self._run, self._read, self.together)
 
     def _run(self, query: str, **values: object) -> list[Row]:
         return self._connection.execute(self._queries[query], values).fetchall()

@@ -24,8 +24,8 @@ ON CONFLICT (key) DO NOTHING;
 UPDATE intents SET state = :state WHERE key = :key;
 
 -- name: insert_slot
-INSERT INTO slots (chain, account, nonce, state, created_at)
-VALUES (:chain, :account, :nonce, 'open', :now)
+INSERT INTO slots (chain, account, nonce, state, program, created_at)
+VALUES (:chain, :account, :nonce, 'open', :program, :now)
 ON CONFLICT DO NOTHING
 RETURNING nonce;
 

@@ -12,6 +12,7 @@ from urllib.parse import quote
 from scheduler.transactions.journal import named
 from scheduler.transactions.journal.database import BUSY_TIMEOUT_MS, DIALECT
 from scheduler.transactions.journal.errors import JournalUnavailable, unavailable
+from scheduler.transactions.journal.holds import Hold, hold_of
 from scheduler.transactions.journal.records import (
     History,
     Name,
@@ -23,7 +24,7 @@ from scheduler.transactions.journal.records import (
 )
 from scheduler.transactions.states import IntentState
 
-TABLES = ("accounts", "intents", "slots", "placements", "attempts", "outcomes")
+TABLES = ("accounts", "intents", "slots", "placements", "attempts", "outcomes", "holds")
 
 
 class Reading:
@@ -63,6 +64,10 @@ class Reading:
         most = -1 if limit is None else limit
         rows = self._run("summaries", **_filter(states, family), limit=most)
         return [summary_of(row) for row in rows]
+
+    def holds(self) -> list[Hold]:
+        """What the operator holds back, oldest first."""
+        return [hold_of(tuple(row)) for row in self._run("standing_holds")]
 
     def history(self, key: str) -> History:
         """All about the intent with this key, which the journal must have."""

@@ -72,6 +72,12 @@ SELECT * FROM attempts ORDER BY id;
 -- name: all_outcomes
 SELECT * FROM outcomes ORDER BY attempt;
 
+-- name: all_holds
+SELECT * FROM holds ORDER BY id;
+
+-- name: standing_holds
+SELECT scope, mode, since, placed_by, why FROM holds WHERE lifted_at IS NULL ORDER BY id;
+
 -- name: sheet
 -- One row for each attempt, and one for each intent that has none.
 SELECT i.key, i.family, i.kind, i.chain, i.contract, i.params, i.recipient, i.data, i.value, i.gas,

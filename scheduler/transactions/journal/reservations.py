@@ -1,12 +1,14 @@
 """What gets into the journal before it is sent: intents, their slots and their attempts."""
 
 import json
-from collections.abc import Sequence
+import sqlite3
+from collections.abc import Callable, Sequence
 
 from scheduler.transactions.encoding import Signed, Transaction
-from scheduler.transactions.intents import Limits, Told
+from scheduler.transactions.intents import Limits, Told, Urgency
 from scheduler.transactions.journal.database import Database
 from scheduler.transactions.journal.errors import IntentTaken, NonceTaken
+from scheduler.transactions.journal.holds import HeldBack, Holds
 from scheduler.transactions.journal.values import Account, Attempt, Prepared, Replacement
 from scheduler.transactions.states import AttemptState, IntentState, Purpose, step
 
@@ -14,13 +16,24 @@ from scheduler.transactions.states import AttemptState, IntentState, Purpose, st
 class Reservations(Database):
     """Gives out slots, each once; what it wrote may be sent when it returns."""
 
-    def reserve(self, account: Account, prepared: Sequence[Prepared]) -> list[Attempt]:
+    def __init__(self, connection: sqlite3.Connection, clock: Callable[[], float]) -> None:
+        super().__init__(connection, clock)
+        self.holds = Holds(self._rows, clock)
+
+    def reserve(
+        self, account: Account, prepared: Sequence[Prepared], program: str = "scheduler"
+    ) -> list[Attempt]:
         """Writes intent, slot and attempt of each, all or none; durable when it returns.
 
-        Raises NonceTaken or IntentTaken, and then has written nothing.
+        `program` is the name of the one that they are for. Raises HeldBack, NonceTaken or
+        IntentTaken, and then has written nothing.
         """
         with self.together():
-            return [self._reserve(account, item) for item in prepared]
+            hold = self.holds.on(program)
+            # What gets the account itself going again is not held back: others may wait for it.
+            if hold and any(item.intent.urgency is not Urgency.REPAIR for item in prepared):
+                raise HeldBack(hold)
+            return [self._reserve(account, item, program) for item in prepared]
 
     def replace(self, account: Account, replacements: Sequence[Replacement]) -> list[Attempt]:
         """Writes further attempts for open slots, all or none; durable when it returns.
@@ -42,7 +55,7 @@ class Reservations(Database):
                 if self._run("slot_is_free", **account.columns, nonce=item.transaction.nonce)
             ]
 
-    def _reserve(self, account: Account, item: Prepared) -> Attempt:
+    def _reserve(self, account: Account, item: Prepared, program: str) -> Attempt:
         intent, transaction = item.intent, item.transaction
         slot = {**account.columns, "nonce": transaction.nonce, "now": self._clock()}
         self._run(
@@ -67,7 +80,7 @@ class Reservations(Database):
         )
         if self._intent_state(intent.key) is not IntentState.PLANNED:
             raise IntentTaken(intent.key)
-        if not self._run("insert_slot", **slot):
+        if not self._run("insert_slot", **slot, program=program):
             raise NonceTaken(str(transaction.nonce))
         if not self._run("insert_placement", **slot, key=intent.key):
             raise IntentTaken(intent.key)

@@ -1,6 +1,8 @@
 """What is written to the journal and looked after, as values."""
 
 import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -12,6 +14,19 @@ from scheduler.transactions.states import AttemptState, OutcomeKind, Purpose
 
 # A result row; the schema says what is in it (STRICT tables).
 Row: TypeAlias = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The journal's tables for a part of it that has queries of its own.
+
+    `run` is for what is written, within `together`; `read` stands alone and raises
+    JournalUnavailable. Both take a query's name, as FILE.NAME, and its values.
+    """
+
+    run: Callable[..., list[Row]]
+    read: Callable[..., list[Row]]
+    together: Callable[[], AbstractContextManager[None]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,13 +35,14 @@ CREATE TABLE intents (
     created_at  REAL NOT NULL
 ) STRICT;
 
--- A nonce of an account: given out once, consumed by exactly one hash.
+-- A nonce of an account: given out once, to a program, and consumed by exactly one hash.
 CREATE TABLE slots (
     chain       TEXT NOT NULL,
     account     TEXT NOT NULL,
     nonce       INTEGER NOT NULL CHECK (nonce >= 0),
     state       TEXT NOT NULL CHECK (state IN ('open', 'consumed')),
     consumed_by TEXT,
+    program     TEXT NOT NULL,
     created_at  REAL NOT NULL,
     PRIMARY KEY (chain, account, nonce),
     FOREIGN KEY (chain, account) REFERENCES accounts (chain, account),
@@ -107,3 +108,19 @@ CREATE TABLE outcomes (
 ) STRICT;
 
 CREATE INDEX outcomes_by_intent ON outcomes (intent);
+
+-- What the operator holds back: as long as a row is not lifted, a program of this name, or any
+-- where the scope is 'all', gets no slots for new work. Rows stay, for who did it and when.
+CREATE TABLE holds (
+    id        INTEGER PRIMARY KEY,
+    scope     TEXT NOT NULL,
+    mode      TEXT NOT NULL CHECK (mode IN ('pause', 'drain')),
+    since     REAL NOT NULL,
+    placed_by TEXT NOT NULL,
+    why       TEXT NOT NULL,
+    lifted_at REAL,
+    lifted_by TEXT,
+    CHECK ((lifted_at IS NULL) = (lifted_by IS NULL))
+) STRICT;
+
+CREATE UNIQUE INDEX one_hold_per_scope ON holds (scope) WHERE lifted_at IS NULL;
