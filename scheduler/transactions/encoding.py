@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+import coincurve
 import rlp
 from eth_keys.constants import SECPK1_N
 from eth_keys.datatypes import PrivateKey, Signature
@@ -88,10 +89,22 @@ class WrongSignature(Exception):
     """A signer returned something other than what it was asked to sign."""
 
 
+class Pen:
+    """A key made ready for many signatures: that alone takes as long as one of them."""
+
+    def __init__(self, key: PrivateKey) -> None:
+        self._key = coincurve.PrivateKey(key.to_bytes())
+
+    def sign(self, transaction: Transaction) -> Signed:
+        """The transaction signed (deterministic, RFC 6979; the lower `s` of two, EIP-2)."""
+        signature = self._key.sign_recoverable(keccak(_payload(transaction)), hasher=None)
+        r, s = (int.from_bytes(part, "big") for part in (signature[:32], signature[32:64]))
+        return _assemble(transaction, signature[64], r, s)
+
+
 def sign(transaction: Transaction, key: PrivateKey) -> Signed:
-    """The transaction signed with `key` (deterministic, RFC 6979)."""
-    signature = key.sign_msg_hash(keccak(_payload(transaction)))
-    return _assemble(transaction, signature.v, signature.r, signature.s)
+    """The transaction signed with `key`; see Pen for many."""
+    return Pen(key).sign(transaction)
 
 
 def verify(transaction: Transaction, sender: Address, raw: bytes) -> Signed:
@@ -143,7 +156,14 @@ def _payload(transaction: Transaction) -> bytes:
 
 
 def _rlp(fields: list[object]) -> bytes:
-    return bytes(rlp.encode(fields))
+    """The fields, numbers among them, in RLP (Yellow Paper, appendix B)."""
+    # Told that there are only bytes, rlp does not look for what each field is: a third of the time.
+    items = [_big_endian(field) if isinstance(field, int) else field for field in fields]
+    return bytes(rlp.encode(items, sedes=rlp.sedes.raw))
+
+
+def _big_endian(number: int) -> bytes:
+    return number.to_bytes((number.bit_length() + 7) // 8, "big")
 
 
 def _eip155_offset(transaction: Transaction) -> int:

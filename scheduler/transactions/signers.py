@@ -10,7 +10,7 @@ from scheduler.chain.errors import METHOD_NOT_FOUND, RpcError
 from scheduler.chain.model import Address
 from scheduler.chain.protocol import NodeAccounts
 from scheduler.errors import NotYet
-from scheduler.transactions.encoding import Signed, Transaction, WrongSignature, sign, verify
+from scheduler.transactions.encoding import Pen, Signed, Transaction, WrongSignature, verify
 
 
 class Signer(Protocol):
@@ -31,11 +31,11 @@ class KeystoreSigner:
     """Signs with a key in memory, as opened by `keystore.open_keystore`."""
 
     def __init__(self, key: PrivateKey) -> None:
-        self._key = key
+        self._pen = Pen(key)
         self.address: Address = key.public_key.to_address()
 
     async def sign(self, transactions: Sequence[Transaction]) -> list[Signed | None]:
-        return [sign(transaction, self._key) for transaction in transactions]
+        return [self._pen.sign(transaction) for transaction in transactions]
 
 
 class NodeSigner:
