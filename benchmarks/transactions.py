@@ -1,0 +1,423 @@
+"""What does the journal cost: from a due intent to the node's answer, beside sending without one?
+
+Four ways to hit a counter take turns on one node, each with an account of its own:
+
+- `raw`: bytes that were signed before the clock runs, handed over in one message.
+- `unjournaled`: what a program without a journal does: asks for nonce and price, signs, sends.
+- `limit`: what no journal can beat: sign, write the bytes to a file and fsync it once, send.
+- `ours`: prepare (read, simulate, sign), commit, broadcast, as the programs do with every head.
+
+The goals compare `ours` without the node's time for the simulation, which neither of the others
+makes: throughput with `unjournaled` where several are due, the median latency with `limit`. What
+the simulation adds is a column of its own.
+"""
+
+import asyncio
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+from eth_keys.datatypes import PrivateKey
+from eth_utils.crypto import keccak
+
+from scheduler.chain.connection import connect
+from scheduler.chain.fingerprint import fingerprint
+from scheduler.chain.model import Call, CallResult, Head, HeadEvent
+from scheduler.chain.node import JsonRpcNode
+from scheduler.devchain.accounts import receipt_of
+from scheduler.devchain.compiler import own_contracts
+from scheduler.devchain.endpoint import Endpoint
+from scheduler.devchain.nodes import Node, start_anvil, start_geth
+from scheduler.transactions.encoding import Pen, Signed, Transaction
+from scheduler.transactions.fees import FeePolicy, first_price
+from scheduler.transactions.intents import Effects, Intent, Params, Progress, Told, Verdict
+from scheduler.transactions.journal import Account, Journal
+from scheduler.transactions.receipts import Receipts
+from scheduler.transactions.sender import Desk, Sender
+from scheduler.transactions.signers import KeystoreSigner
+from scheduler.transactions.states import OutcomeKind
+
+RESULTS = Path(__file__).parent / "results" / "transactions.json"
+NODES = ("anvil", "geth")
+# How many intents are due at once, and how often that happens one after the other.
+ROUNDS = ((1, 1), (1, 20), (10, 1), (50, 1), (200, 1))
+HIT = keccak(text="hit()")[:4]
+GAS = 100_000
+ETHER = 10**18
+THROUGHPUT_GOAL, LATENCY_GOAL = 0.8, 1.5
+
+
+class Timed(JsonRpcNode):
+    """The node, which adds up how long it was simulating."""
+
+    simulating = 0.0
+
+    async def simulate(
+        self, calls: Sequence[Call], on: Head, number: int, timestamp: int, base_fee: int | None
+    ) -> list[CallResult]:
+        began = time.perf_counter()
+        try:
+            return await super().simulate(calls, on, number, timestamp, base_fee)
+        finally:
+            self.simulating += time.perf_counter() - began
+
+
+@dataclass
+class Hits:
+    """A family that is content when the counter was hit."""
+
+    contract: str
+    name: str = "benchmark"
+
+    async def observe(self, event: HeadEvent) -> None: ...
+
+    def due(self, head: Head) -> list[Intent]:
+        return []
+
+    def judge(self, kind: str, params: Params, effects: Effects) -> Verdict:
+        done = effects.ok and bool(effects.logs)
+        return Verdict(OutcomeKind.SUCCEEDED if done else OutcomeKind.REVERTED, kind)
+
+    def still_useful(self, kind: str, params: Params, head: Head) -> bool:
+        return True
+
+    def told(self, intent: Told, progress: Progress) -> None: ...
+
+
+@dataclass
+class Ground:
+    """A node with a counter, and what all ways to send have in common."""
+
+    node: Timed
+    endpoint: Endpoint
+    counter: str
+    is_anvil: bool
+    chain_id: int
+
+    def transaction(self, nonce: int, fee: Any) -> Transaction:
+        return Transaction(self.chain_id, nonce, self.counter, 0, GAS, HIT, fee)
+
+    async def head(self) -> Head:
+        head = await self.node.block()
+        assert head is not None
+        return head
+
+    async def price(self) -> Any:
+        head, tip = await asyncio.gather(self.node.block(), self.node.suggested_tip())
+        assert head is not None
+        return first_price(head, tip, FeePolicy())
+
+    async def send(self, signed: Sequence[Signed]) -> None:
+        answers = await self.node.send_raw([each.raw for each in signed])
+        refused = [answer for answer in answers if isinstance(answer, Exception)]
+        if refused:
+            raise RuntimeError(f"the node refused {len(refused)} transactions: {refused[0]}")
+
+
+class Sending:
+    """One way to send, from an account of its own; `get_ready` is not part of what is timed."""
+
+    def __init__(self, ground: Ground, key: PrivateKey) -> None:
+        self.ground = ground
+        self._pen = Pen(key)
+        self.address = key.public_key.to_address()
+        self.nonce = 0
+        self.fee: Any = None
+
+    async def get_ready(self, count: int) -> None:
+        self.nonce = (await self.ground.node.nonces(self.address)).pending
+        self.fee = await self.ground.price()
+
+    async def send(self, count: int) -> None:
+        raise NotImplementedError
+
+    def signed(self, count: int) -> list[Signed]:
+        numbers = range(self.nonce, self.nonce + count)
+        self.nonce += count
+        return [self._pen.sign(self.ground.transaction(nonce, self.fee)) for nonce in numbers]
+
+
+class Raw(Sending):
+    async def get_ready(self, count: int) -> None:
+        await super().get_ready(count)
+        self.ready = self.signed(count)
+
+    async def send(self, count: int) -> None:
+        await self.ground.send(self.ready)
+
+
+class Unjournaled(Sending):
+    async def send(self, count: int) -> None:
+        nonces, self.fee = await asyncio.gather(
+            self.ground.node.nonces(self.address), self.ground.price()
+        )
+        self.nonce = nonces.pending
+        await self.ground.send(self.signed(count))
+
+
+class Limit(Sending):
+    def __init__(self, ground: Ground, key: PrivateKey, path: Path) -> None:
+        super().__init__(ground, key)
+        self._file = path.open("ab")
+        self.fsyncs: list[float] = []
+
+    async def send(self, count: int) -> None:
+        signed = self.signed(count)
+        self._file.write(b"".join(each.raw for each in signed))
+        self._file.flush()
+        began = time.perf_counter()
+        os.fsync(self._file.fileno())
+        self.fsyncs.append(time.perf_counter() - began)
+        await self.ground.send(signed)
+
+
+class Ours(Sending):
+    def __init__(self, ground: Ground, key: PrivateKey, account: Account, journal: Path) -> None:
+        super().__init__(ground, key)
+        family = Hits(ground.counter)
+        self._account = account
+        self._journal = Journal.open(journal)
+        desk = Desk(
+            ground.node,
+            ground.chain_id,
+            account,
+            KeystoreSigner(key),
+            self._journal,
+            FeePolicy(),
+            [family],
+        )
+        self._sender = Sender(desk)
+        self._receipts = Receipts(desk, confirmations=1)
+        self._count = 0
+        self._intents: list[Intent] = []
+
+    async def get_ready(self, count: int) -> None:
+        self._head = await self.ground.head()
+        self._intents = [self._intent(self._count + number) for number in range(count)]
+        self._count += count
+
+    def _intent(self, number: int) -> Intent:
+        return Intent(
+            key=f"benchmark:{number}",
+            family="benchmark",
+            kind="hit",
+            chain=self._account.chain,
+            contract=self.ground.counter,
+            params={"number": number},
+            to=self.ground.counter,
+            data=HIT,
+            gas=GAS,
+            first_block=0,
+            last_block=2**31,
+            max_cost=ETHER,
+        )
+
+    async def send(self, count: int) -> None:
+        prepared = await self._sender.prepare(self._intents, self._head)
+        attempts = await self._sender.commit(prepared, self._head)
+        await self._sender.broadcast(attempts)
+        if len(attempts) != count:
+            raise RuntimeError(f"only {len(attempts)} of {count} were sent")
+
+    async def settle(self) -> bool:
+        """Takes note of what was mined; whether nothing is in flight any more."""
+        head = await self.ground.head()
+        latest = (await self.ground.node.nonces(self.address)).latest
+        await self._receipts.follow(HeadEvent(head, (head,), (), False), latest)
+        return not self._receipts.open_slots()
+
+    def close(self) -> None:
+        self._journal.close()
+
+
+async def settled(ours: Ours) -> None:
+    """Blocks come until all that was sent is mined and final."""
+    endpoint = ours.ground.endpoint
+    while not await ours.settle() or _pending(endpoint):
+        if ours.ground.is_anvil:
+            endpoint.request("anvil_mine", "0x1")
+        else:
+            await asyncio.sleep(0.1)
+
+
+def _pending(endpoint: Endpoint) -> bool:
+    status = endpoint.request("txpool_status")
+    return any(int(str(status[name]), 0) for name in ("pending", "queued"))
+
+
+@dataclass(frozen=True)
+class Taken:
+    """How long a way to send took for all of a round's intents, and of it for simulating."""
+
+    seconds: float
+    simulating: float
+
+
+async def clocked(way: Sending, due: int, times: int) -> Taken:
+    node = way.ground.node
+    seconds = simulating = 0.0
+    for _ in range(times):
+        await way.get_ready(due)
+        before, began = node.simulating, time.perf_counter()
+        await way.send(due)
+        seconds += time.perf_counter() - began
+        simulating += node.simulating - before
+    return Taken(seconds, simulating)
+
+
+async def played(ways: dict[str, Sending], ours: Ours, due: int, times: int, repeat: int) -> Any:
+    """Repetitions of one round, the ways in changing order; the first is not counted."""
+    taken: dict[str, list[Taken]] = {name: [] for name in ways}
+    names = list(ways)
+    for repetition in range(repeat + 1):
+        turn = repetition % len(names)
+        for name in names[turn:] + names[:turn]:
+            found = await clocked(ways[name], due, times)
+            if repetition:
+                taken[name].append(found)
+        await settled(ours)
+    return taken
+
+
+def figures(taken: dict[str, list[Taken]], due: int, times: int) -> dict[str, Any]:
+    """Medians over the repetitions."""
+
+    def median(name: str, of: Callable[[Taken], float]) -> float:
+        return statistics.median(of(each) for each in taken[name])
+
+    whole = {name: median(name, lambda each: each.seconds) for name in taken}
+    ours = median("ours", lambda each: each.seconds - each.simulating)
+    return {
+        "due": due,
+        "one after the other": times,
+        **{f"{name} sends/s": round(due * times / whole[name]) for name in ("raw", "unjournaled")},
+        "ours sends/s": round(due * times / ours),
+        "of raw": round(whole["raw"] / ours, 2),
+        "of unjournaled": round(whole["unjournaled"] / ours, 2),
+        "limit/ms": round(1000 * whole["limit"] / times, 2),
+        "ours/ms": round(1000 * ours / times, 2),
+        "of limit": round(ours / whole["limit"], 2),
+        "with simulation/ms": round(1000 * whole["ours"] / times, 2),
+        "with simulation, of unjournaled": round(whole["unjournaled"] / whole["ours"], 2),
+        "with simulation, of limit": round(whole["ours"] / whole["limit"], 2),
+    }
+
+
+def started(kind: str, directory: Path) -> Node:
+    """A node that takes what is sent and mines it later, or each second."""
+    if kind == "anvil":
+        return start_anvil(directory, automine=False, gas_limit=60_000_000)
+    return start_geth(directory)
+
+
+async def measure(kind: str, repeat: int) -> list[dict[str, Any]]:
+    """All rounds on one kind of node."""
+    with ExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="transactions-")))
+        process = started(kind, directory / "node")
+        stack.callback(process.stop)
+        endpoint = Endpoint(process.http)
+        stack.callback(endpoint.close)
+        keys = [PrivateKey(keccak(text=f"benchmark {number}")) for number in range(4)]
+        counter = prepare(endpoint, kind == "anvil", keys)
+        node = Timed(connect(str(process.ipc)))
+        try:
+            chain_id = endpoint.number("eth_chainId")
+            ground = Ground(node, endpoint, counter, kind == "anvil", chain_id)
+            chain = await fingerprint(node, development=True)
+            account = Account(chain, keys[3].public_key.to_address())
+            limit = Limit(ground, keys[2], directory / "limit")
+            ours = Ours(ground, keys[3], account, directory / "journal.db")
+            stack.callback(ours.close)
+            ways: dict[str, Sending] = {
+                "raw": Raw(ground, keys[0]),
+                "unjournaled": Unjournaled(ground, keys[1]),
+                "limit": limit,
+                "ours": ours,
+            }
+            results = []
+            for due, times in ROUNDS:
+                limit.fsyncs.clear()
+                taken = await played(ways, ours, due, times, repeat)
+                fsync = round(1000 * statistics.median(limit.fsyncs), 2)
+                results.append({"node": kind, **figures(taken, due, times), "fsync/ms": fsync})
+            return results
+        finally:
+            await node.close()
+
+
+def prepare(endpoint: Endpoint, is_anvil: bool, keys: Sequence[PrivateKey]) -> str:
+    """Gives every account ether, and deploys the counter; answers its address."""
+    rich = endpoint.request("eth_accounts")[0]
+    price = hex(2 * endpoint.number("eth_gasPrice"))
+    created = {"data": "0x" + own_contracts()["Counter"].code.hex(), "gas": hex(1_000_000)}
+    gifts = [
+        {"to": key.public_key.to_address(), "value": hex(1_000 * ETHER), "gas": hex(21_000)}
+        for key in keys
+    ]
+    sent = [
+        endpoint.request("eth_sendTransaction", {"from": rich, "gasPrice": price, **fields})
+        for fields in [created, *gifts]
+    ]
+    if is_anvil:
+        endpoint.request("anvil_mine", "0x1")
+    receipts = [receipt_of(endpoint, hash_) for hash_ in sent]
+    return str(receipts[0]["contractAddress"]).lower()
+
+
+def table(results: list[dict[str, Any]]) -> str:
+    """The results as a column each, beside what is measured."""
+    rows = [[name, *(str(result[name]) for result in results)] for name in results[0]]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:]))])
+        for row in rows
+    )
+
+
+def missed(results: list[dict[str, Any]]) -> list[str]:
+    """What falls short of the goals, a line each."""
+    lines = []
+    for result in results:
+        where = f"{result['node']}, {result['due']} due"
+        if result["due"] > 1 and result["of unjournaled"] < THROUGHPUT_GOAL:
+            lines.append(f"{where}: {result['of unjournaled']:.0%} of the throughput without one")
+        if result["of limit"] > LATENCY_GOAL:
+            lines.append(f"{where}: {result['of limit']} times sign + fsync + send")
+    return lines
+
+
+@click.command()
+@click.option("--node", type=click.Choice(NODES), help="Only on this node.")
+@click.option("--repeat", default=25, show_default=True, help="Repetitions of each round.")
+def main(node: str | None, repeat: int) -> None:
+    """Print a table; all nodes write benchmarks/results/transactions.json."""
+    results: list[dict[str, Any]] = []
+    for kind in NODES:
+        if node in (None, kind):
+            click.echo(f"== {kind}", err=True)
+            results += asyncio.run(measure(kind, repeat))
+    click.echo(table(results))
+    if node is None:
+        RESULTS.parent.mkdir(exist_ok=True)
+        RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+    short = missed(results)
+    click.echo(
+        f"goals: {THROUGHPUT_GOAL:.0%} of the throughput without a journal where several are due, "
+        f"{LATENCY_GOAL} times sign + fsync + send"
+    )
+    click.echo("\n".join(short) or "all are met")
+    sys.exit(1 if short else 0)
+
+
+if __name__ == "__main__":
+    main()
