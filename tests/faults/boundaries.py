@@ -21,6 +21,7 @@ from scheduler.chain.jsonrpc import Json
 from scheduler.chain.transport_duplex import Wire
 from scheduler.chain.transport_ipc import IpcTransport
 from scheduler.transactions import journal
+from scheduler.transactions.journal.database import DURABLE
 
 Point: TypeAlias = tuple[str, int]
 
@@ -50,7 +51,7 @@ class Disk(sqlite3.Connection):
     synchronous: str
 
     def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
-        if sql.startswith("PRAGMA synchronous"):
+        if sql == DURABLE:
             return super().execute(f"PRAGMA synchronous = {self.synchronous}")
         if not sql.startswith(("BEGIN", "COMMIT")):
             return super().execute(sql, *parameters)

@@ -2,7 +2,7 @@
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -19,6 +19,9 @@ BUSY_TIMEOUT_MS = 2_000
 
 # The parts of the journal that have queries of their own, by the names of their files.
 PARTS = ("holds",)
+
+# A commit is on the disk when it returns: each costs an fsync of the WAL.
+DURABLE = "PRAGMA synchronous = FULL"
 
 Opened = TypeVar("Opened", bound="Database")
 
@@ -54,7 +57,7 @@ class Database:
                     f"the journal {path} cannot be kept there: {mode} instead of WAL mode; "
                     "give it a path on a local file system with journal = in the configuration"
                 )
-            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute(DURABLE)
             connection.execute("PRAGMA foreign_keys = ON")
             journal = cls(connection, clock)
             journal._migrate()
@@ -77,6 +80,10 @@ class Database:
     def _run(self, query: str, **values: object) -> list[Row]:
         return self._connection.execute(self._queries[query], values).fetchall()
 
+    def _run_each(self, query: str, rows: Sequence[Mapping[str, object]]) -> int:
+        """Runs the query once for each of the rows; how many rows it changed in all."""
+        return self._connection.executemany(self._queries[query], rows).rowcount if rows else 0
+
     def _read(self, query: str, **values: object) -> list[Row]:
         try:
             return self._run(query, **values)
@@ -84,16 +91,19 @@ class Database:
             raise unavailable(self._path, "read", error) from error
 
     @contextmanager
-    def together(self) -> Iterator[None]:
-        """One durable transaction of whatever is called in it; on any exception none is written.
+    def together(self, durable: bool = True) -> Iterator[None]:
+        """One transaction of whatever is called in it; on any exception none is written.
 
-        IMMEDIATE, so that what is read in it is still true when it is written. Raises
+        IMMEDIATE, so that what is read in it is still true when it is written. One that is not
+        `durable` costs no fsync: a power cut may undo it until the next one that is. Raises
         JournalUnavailable.
         """
         if self._together:
             yield
             return
         try:
+            if not durable:
+                self._connection.execute("PRAGMA synchronous = NORMAL")
             self._connection.execute("BEGIN IMMEDIATE")
             self._together = True
             try:
@@ -105,6 +115,8 @@ class Database:
                 raise
             finally:
                 self._together = False
+                if not durable:
+                    self._connection.execute(DURABLE)
         except sqlite3.Error as error:
             raise unavailable(self._path, "written", error) from error
 

@@ -17,8 +17,8 @@ INSERT INTO intents (
     first_block, last_block, urgency, max_cost, worth_sending, expects, state, created_at)
 VALUES (
     :key, :family, :kind, :chain, :contract, :params, :recipient, :data, :value, :gas,
-    :first_block, :last_block, :urgency, :max_cost, :worth_sending, :expects, 'planned', :now)
-ON CONFLICT (key) DO NOTHING;
+    :first_block, :last_block, :urgency, :max_cost, :worth_sending, :expects, :state, :now)
+ON CONFLICT (key) DO UPDATE SET state = excluded.state;
 
 -- name: set_intent_state
 UPDATE intents SET state = :state WHERE key = :key;
@@ -26,22 +26,24 @@ UPDATE intents SET state = :state WHERE key = :key;
 -- name: insert_slot
 INSERT INTO slots (chain, account, nonce, state, program, created_at)
 VALUES (:chain, :account, :nonce, 'open', :program, :now)
-ON CONFLICT DO NOTHING
-RETURNING nonce;
+ON CONFLICT DO NOTHING;
 
 -- name: insert_placement
 INSERT INTO placements (intent, chain, account, nonce, is_open)
-VALUES (:key, :chain, :account, :nonce, 1)
-ON CONFLICT DO NOTHING
-RETURNING intent;
+VALUES (:key, :chain, :account, :nonce, 1);
 
 -- name: insert_attempt
 INSERT INTO attempts (
     chain, account, nonce, intent, purpose, fields, raw, hash, state, head_number, created_at)
 VALUES (
     :chain, :account, :nonce, :key, :purpose, :fields, :raw, :hash, 'signed', :head_number,
-    :now)
-RETURNING id;
+    :now);
+
+-- name: newest_attempts
+SELECT nonce, max(id) FROM attempts
+WHERE chain = :chain AND account = :account
+  AND nonce IN (SELECT value FROM json_each(:nonces))
+GROUP BY nonce;
 
 -- name: open_attempts
 SELECT a.id, a.nonce, a.purpose, a.fields, a.raw, a.hash, a.state, a.head_number, a.block_number,
@@ -55,6 +57,9 @@ ORDER BY a.nonce, a.id;
 
 -- name: attempt_state
 SELECT state FROM attempts WHERE id = :id;
+
+-- name: attempt_states
+SELECT id, state FROM attempts WHERE id IN (SELECT value FROM json_each(:ids));
 
 -- name: intent_state
 SELECT state FROM intents WHERE key = :key;

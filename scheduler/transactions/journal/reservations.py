@@ -3,14 +3,36 @@
 import json
 import sqlite3
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
+from scheduler.chain.model import Hash
 from scheduler.transactions.encoding import Signed, Transaction
-from scheduler.transactions.intents import Limits, Told, Urgency
+from scheduler.transactions.intents import Intent, Limits, Told, Urgency
 from scheduler.transactions.journal.database import Database
 from scheduler.transactions.journal.errors import IntentTaken, NonceTaken
 from scheduler.transactions.journal.holds import HeldBack, Holds
 from scheduler.transactions.journal.values import Account, Attempt, Prepared, Replacement
 from scheduler.transactions.states import AttemptState, IntentState, Purpose, step
+
+
+@dataclass(frozen=True, slots=True)
+class _New:
+    """An attempt that is to be written; see Attempt for its fields."""
+
+    intent: Told
+    limits: Limits
+    purpose: Purpose
+    transaction: Transaction
+    signed: Signed | None
+    head_number: int
+
+    @property
+    def raw(self) -> bytes | None:
+        return None if self.signed is None else self.signed.raw
+
+    @property
+    def hash(self) -> Hash | None:
+        return None if self.signed is None else self.signed.hash
 
 
 class Reservations(Database):
@@ -33,7 +55,31 @@ class Reservations(Database):
             # What gets the account itself going again is not held back: others may wait for it.
             if hold and any(item.intent.urgency is not Urgency.REPAIR for item in prepared):
                 raise HeldBack(hold)
-            return [self._reserve(account, item, program) for item in prepared]
+            self._place([item.intent for item in prepared])
+            slots = [{**self._slot(account, item), "program": program} for item in prepared]
+            if self._run_each("insert_slot", slots) != len(slots):
+                raise NonceTaken(str([slot["nonce"] for slot in slots]))
+            self._run_each(
+                "insert_placement",
+                [
+                    {**slot, "key": item.intent.key}
+                    for slot, item in zip(slots, prepared, strict=True)
+                ],
+            )
+            return self._insert_attempts(
+                account,
+                [
+                    _New(
+                        item.intent.told,
+                        item.intent.limits,
+                        Purpose.ACT,
+                        item.transaction,
+                        item.signed,
+                        item.head_number,
+                    )
+                    for item in prepared
+                ],
+            )
 
     def replace(self, account: Account, replacements: Sequence[Replacement]) -> list[Attempt]:
         """Writes further attempts for open slots, all or none; durable when it returns.
@@ -41,98 +87,80 @@ class Reservations(Database):
         Leaves out those whose slot has a mined attempt by now.
         """
         with self.together():
-            return [
-                self._insert_attempt(
-                    account,
-                    item.replaced.intent,
-                    item.replaced.limits,
-                    item.purpose,
-                    item.transaction,
-                    item.signed,
-                    item.head_number,
-                )
-                for item in replacements
-                if self._run("slot_is_free", **account.columns, nonce=item.transaction.nonce)
-            ]
+            return self._insert_attempts(
+                account,
+                [
+                    _New(
+                        item.replaced.intent,
+                        item.replaced.limits,
+                        item.purpose,
+                        item.transaction,
+                        item.signed,
+                        item.head_number,
+                    )
+                    for item in replacements
+                    if self._run("slot_is_free", **account.columns, nonce=item.transaction.nonce)
+                ],
+            )
 
-    def _reserve(self, account: Account, item: Prepared, program: str) -> Attempt:
-        intent, transaction = item.intent, item.transaction
-        slot = {**account.columns, "nonce": transaction.nonce, "now": self._clock()}
-        self._run(
-            "insert_intent",
-            key=intent.key,
-            family=intent.family,
-            kind=intent.kind,
-            chain=intent.chain,
-            contract=intent.contract,
-            params=json.dumps(dict(intent.params), sort_keys=True),
-            recipient=intent.to,
-            data=intent.data,
-            value=str(intent.value),
-            gas=intent.gas,
-            first_block=intent.first_block,
-            last_block=intent.last_block,
-            urgency=intent.urgency.value,
-            max_cost=str(intent.max_cost),
-            worth_sending=json.dumps(sorted(kind.value for kind in intent.worth_sending)),
-            expects=json.dumps(intent.expects.as_data()),
-            now=self._clock(),
-        )
-        if self._intent_state(intent.key) is not IntentState.PLANNED:
-            raise IntentTaken(intent.key)
-        if not self._run("insert_slot", **slot, program=program):
-            raise NonceTaken(str(transaction.nonce))
-        if not self._run("insert_placement", **slot, key=intent.key):
-            raise IntentTaken(intent.key)
-        self._step_intent(intent.key, IntentState.IN_SLOT)
-        return self._insert_attempt(
-            account,
-            intent.told,
-            intent.limits,
-            Purpose.ACT,
-            transaction,
-            item.signed,
-            item.head_number,
-        )
+    def _place(self, intents: Sequence[Intent]) -> None:
+        """Writes that these are in a slot, with all about those that are new.
 
-    def _insert_attempt(
-        self,
-        account: Account,
-        intent: Told,
-        limits: Limits,
-        purpose: Purpose,
-        transaction: Transaction,
-        signed: Signed | None,
-        head_number: int,
-    ) -> Attempt:
-        fields = transaction.rpc_fields(account.address)
-        raw, hash_ = (signed.raw, signed.hash) if signed else (None, None)
-        [(id_,)] = self._run(
+        Raises IntentTaken for one that is in a slot already, or has its outcome.
+        """
+        keys = [intent.key for intent in intents]
+        rows = self._run("intent_states", keys=json.dumps(keys))
+        states = {key: IntentState(state) for key, state in rows}
+        placed: list[dict[str, object]] = []
+        for intent in intents:
+            before = states.get(intent.key, IntentState.PLANNED)
+            if before is not IntentState.PLANNED:
+                raise IntentTaken(intent.key)
+            states[intent.key] = step(before, IntentState.IN_SLOT)
+            state = states[intent.key].value
+            placed.append({**_columns(intent), "state": state, "now": self._clock()})
+        self._run_each("insert_intent", placed)
+
+    def _slot(self, account: Account, item: "Prepared | _New") -> dict[str, object]:
+        return {**account.columns, "nonce": item.transaction.nonce, "now": self._clock()}
+
+    def _insert_attempts(self, account: Account, items: "Sequence[_New]") -> list[Attempt]:
+        """Of each slot one."""
+        fields = [item.transaction.rpc_fields(account.address) for item in items]
+        self._run_each(
             "insert_attempt",
-            **account.columns,
-            nonce=transaction.nonce,
-            key=intent.key,
-            purpose=purpose.value,
-            fields=json.dumps(fields),
-            raw=raw,
-            hash=hash_,
-            head_number=head_number,
-            now=self._clock(),
+            [
+                {
+                    **self._slot(account, item),
+                    "key": item.intent.key,
+                    "purpose": item.purpose.value,
+                    "fields": json.dumps(as_sent),
+                    "raw": item.raw,
+                    "hash": item.hash,
+                    "head_number": item.head_number,
+                }
+                for item, as_sent in zip(items, fields, strict=True)
+            ],
         )
-        return Attempt(
-            id=id_,
-            nonce=transaction.nonce,
-            intent=intent,
-            limits=limits,
-            purpose=purpose,
-            fields=fields,
-            raw=raw,
-            hash=hash_,
-            state=AttemptState.SIGNED,
-            head_number=head_number,
-            block_number=None,
-            block_hash=None,
-        )
+        nonces = json.dumps([item.transaction.nonce for item in items])
+        ids: dict[int, int] = dict(self._run("newest_attempts", **account.columns, nonces=nonces))
+        return [
+            Attempt(
+                id=ids[item.transaction.nonce],
+                nonce=item.transaction.nonce,
+                intent=item.intent,
+                limits=item.limits,
+                purpose=item.purpose,
+                fields=as_sent,
+                raw=item.raw,
+                hash=item.hash,
+                state=AttemptState.SIGNED,
+                head_number=item.head_number,
+                block_number=None,
+                block_hash=None,
+            )
+            for item, as_sent in zip(items, fields, strict=True)
+        ]
 
     def _intent_state(self, key: str) -> IntentState:
         [(state,)] = self._run("intent_state", key=key)
@@ -141,3 +169,25 @@ class Reservations(Database):
     def _step_intent(self, key: str, then: IntentState) -> None:
         state = step(self._intent_state(key), then)
         self._run("set_intent_state", key=key, state=state.value)
+
+
+def _columns(intent: Intent) -> dict[str, object]:
+    """The intent as its table has it, but for its state."""
+    return {
+        "key": intent.key,
+        "family": intent.family,
+        "kind": intent.kind,
+        "chain": intent.chain,
+        "contract": intent.contract,
+        "params": json.dumps(dict(intent.params), sort_keys=True),
+        "recipient": intent.to,
+        "data": intent.data,
+        "value": str(intent.value),
+        "gas": intent.gas,
+        "first_block": intent.first_block,
+        "last_block": intent.last_block,
+        "urgency": intent.urgency.value,
+        "max_cost": str(intent.max_cost),
+        "worth_sending": json.dumps(sorted(kind.value for kind in intent.worth_sending)),
+        "expects": json.dumps(intent.expects.as_data()),
+    }

@@ -1,4 +1,4 @@
-"""The journal on SQLite: each method is one transaction, durable when it returns."""
+"""The journal on SQLite: each method is one transaction, durable when it returns but for one."""
 
 import json
 from collections.abc import Sequence
@@ -37,10 +37,25 @@ class Journal(Reservations):
         return [attempt_of(row) for row in self._read("open_attempts", **account.columns)]
 
     def broadcast(self, attempts: Sequence[tuple[Attempt, Hash]]) -> None:
-        """Notes that a node took these; the hash is what it answered."""
-        with self.together():
-            for attempt, hash_ in attempts:
-                self._step_attempt(attempt, AttemptState.BROADCAST, "set_broadcast", hash=hash_)
+        """Notes that a node took these; the hash is what it answered.
+
+        Not durably: what a power cut takes of it is found out again as after any crash between
+        the answer and its note, by sending the same once more.
+        """
+        with self.together(durable=False):
+            ids = json.dumps([attempt.id for attempt, _ in attempts])
+            states = {id_: AttemptState(now) for id_, now in self._run("attempt_states", ids=ids)}
+            self._run_each(
+                "set_broadcast",
+                [
+                    {
+                        "id": attempt.id,
+                        "hash": hash_,
+                        "state": step(states[attempt.id], AttemptState.BROADCAST).value,
+                    }
+                    for attempt, hash_ in attempts
+                ],
+            )
 
     def mined(self, attempt: Attempt, receipt: Receipt, verdict: Verdict) -> None:
         """Notes in which block the attempt is and what it did there; both may be taken back."""
