@@ -35,7 +35,7 @@ LIBRARIES = {
     "eth_utils", "h11", "parsimonious", "regex", "rlp", "tomli", "toolz", "typing_extensions",
     "websockets",
     # coincurve's and cytoolz's
-    "_cffi_backend", "cffi", "cython_runtime",
+    "_cffi_backend", "_libsecp256k1", "cffi", "cython_runtime",
     # eth_utils imports it, whatever of eth_utils is used
     "annotated_types", "pydantic", "pydantic_core", "typing_inspection",
     # an installation's own
