@@ -9,6 +9,7 @@ import sys
 import click
 
 from scheduler.devchain.compiler import own_contracts
+from scheduler.devchain.moc_contracts import moc_package
 from scheduler.devchain.originals import chronologic, future_calls
 from scheduler.devchain.toolchain import ToolchainError, anvil_path, geth_path
 
@@ -16,11 +17,12 @@ from scheduler.devchain.toolchain import ToolchainError, anvil_path, geth_path
 @click.command()
 @click.option("--geth", is_flag=True, help="Build geth, too, which takes some minutes once.")
 def install(geth: bool) -> None:
-    """Fetch anvil and the alarm clock's contracts, and compile the project's own."""
+    """Fetch anvil and the contracts of others, and compile the project's own."""
     try:
         future_calls("0.6")
         future_calls("0.7")
         chronologic()
+        moc_package()
         own_contracts()
         if geth:
             geth_path()

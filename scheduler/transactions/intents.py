@@ -24,6 +24,19 @@ class Urgency(Enum):
     REPAIR = "repair"
 
 
+class Order(Enum):
+    """How the intents of one series follow each other: those of a chain, contract, family and kind.
+
+    ANYHOW: any number at a time. IN_TURN: none is given a slot while another one's transaction
+    waits to be mined. COUNTED: in turn, and the journal ends the key with how many of the series
+    have succeeded, for what has no number of its own on the chain.
+    """
+
+    ANYHOW = "anyhow"
+    IN_TURN = "in_turn"
+    COUNTED = "counted"
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Within what an intent may be sent, and sent again at a higher price.
@@ -47,7 +60,8 @@ class Intent:
     `key` is the same however often the intent is computed (family : kind : chain : contract :
     subject : epoch). `kind` and `params` are data that the family can judge by after a restart.
     `value` is in wei, `gas` the transaction's limit. `first_block` and `last_block`, inclusive,
-    are the blocks in which being mined makes sense; for the rest see Limits.
+    are the blocks in which being mined makes sense; `order` is how it goes with others of its
+    series; for the rest see Limits.
     """
 
     key: str
@@ -68,6 +82,7 @@ class Intent:
         default_factory=lambda: frozenset({OutcomeKind.SUCCEEDED})
     )
     expects: Expectations = NOTHING_EXPECTED
+    order: Order = Order.ANYHOW
 
     @property
     def told(self) -> "Told":

@@ -123,6 +123,7 @@ class Sender:
         Raises NotYet where nothing can be sent now, NodeUnavailable, JournalUnavailable.
         """
         desk = self._desk
+        intents = desk.journal.admissible(intents)
         states = desk.journal.intent_states([intent.key for intent in intents])
         fresh = []
         for intent in intents:

@@ -20,6 +20,19 @@ VALUES (
     :first_block, :last_block, :urgency, :max_cost, :worth_sending, :expects, :state, :now)
 ON CONFLICT (key) DO UPDATE SET state = excluded.state;
 
+-- name: succeeded_in_series
+SELECT count(*) FROM intents
+WHERE chain = :chain AND contract = :contract AND family = :family AND kind = :kind
+  AND state = 'succeeded';
+
+-- name: has_turn
+SELECT key FROM intents
+WHERE chain = :chain AND contract = :contract AND family = :family AND kind = :kind
+  AND has_turn = 1;
+
+-- name: set_turn
+UPDATE intents SET has_turn = :has_turn WHERE key = :key;
+
 -- name: set_intent_state
 UPDATE intents SET state = :state WHERE key = :key;
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from scheduler.chain.model import Hash
 from scheduler.transactions.encoding import Signed, Transaction
 from scheduler.transactions.intents import Intent, Limits, Told, Urgency
+from scheduler.transactions.journal import series
 from scheduler.transactions.journal.database import Database
 from scheduler.transactions.journal.errors import IntentTaken, NonceTaken
 from scheduler.transactions.journal.holds import HeldBack, Holds
@@ -106,7 +107,7 @@ class Reservations(Database):
     def _place(self, intents: Sequence[Intent]) -> None:
         """Writes that these are in a slot, with all about those that are new.
 
-        Raises IntentTaken for one that is in a slot already, or has its outcome.
+        Raises IntentTaken for one that is in a slot already, has its outcome, or has no turn.
         """
         keys = [intent.key for intent in intents]
         rows = self._run("intent_states", keys=json.dumps(keys))
@@ -120,6 +121,8 @@ class Reservations(Database):
             state = states[intent.key].value
             placed.append({**_columns(intent), "state": state, "now": self._clock()})
         self._run_each("insert_intent", placed)
+        for intent in intents:
+            series.take_turn(self._run, intent)
 
     def _slot(self, account: Account, item: "Prepared | _New") -> dict[str, object]:
         return {**account.columns, "nonce": item.transaction.nonce, "now": self._clock()}

@@ -32,8 +32,15 @@ CREATE TABLE intents (
     state       TEXT NOT NULL CHECK (state IN (
         'planned', 'in_slot', 'suspended', 'succeeded', 'target_failed',
         'no_effect', 'reverted', 'expired', 'abandoned')),
+    has_turn    INTEGER NOT NULL DEFAULT 0 CHECK (has_turn IN (0, 1)),
     created_at  REAL NOT NULL
 ) STRICT;
+
+CREATE INDEX intents_by_series ON intents (chain, contract, family, kind);
+
+-- Where the intents of a series come in turn: of which one the transaction waits to be mined.
+CREATE UNIQUE INDEX one_turn_per_series ON intents (chain, contract, family, kind)
+    WHERE has_turn = 1;
 
 -- A nonce of an account: given out once, to a program, and consumed by exactly one hash.
 CREATE TABLE slots (

@@ -4,7 +4,8 @@ import json
 from collections.abc import Sequence
 
 from scheduler.chain.model import Hash, Receipt
-from scheduler.transactions.intents import Verdict
+from scheduler.transactions.intents import Intent, Verdict
+from scheduler.transactions.journal import series
 from scheduler.transactions.journal.reservations import Reservations
 from scheduler.transactions.journal.values import Account, Attempt, attempt_of
 from scheduler.transactions.states import AttemptState, IntentState, OutcomeKind, Purpose, step
@@ -31,6 +32,10 @@ class Journal(Reservations):
         """The states of those of these intents that the journal knows."""
         rows = self._read("intent_states", keys=json.dumps(list(keys)))
         return {key: IntentState(state) for key, state in rows}
+
+    def admissible(self, intents: Sequence[Intent]) -> list[Intent]:
+        """Those of these intents whose series is free (see Order), their keys complete."""
+        return series.admissible(self._read, intents)
 
     def open_attempts(self, account: Account) -> list[Attempt]:
         """All attempts in slots whose end is not final, by nonce."""
@@ -68,6 +73,7 @@ class Journal(Reservations):
                 block_number=receipt.block_number,
                 block_hash=receipt.block_hash,
             )
+            series.end_turn(self._run, attempt.intent.key)
             if attempt.purpose is Purpose.ACT:
                 self._step_intent(attempt.intent.key, verdict.kind.intent_state)
             self._run(
@@ -111,6 +117,7 @@ class Journal(Reservations):
         """
         with self.together():
             self._step_intent(attempt.intent.key, IntentState.PLANNED)
+            series.end_turn(self._run, attempt.intent.key)
             self._consume({**account.columns, "nonce": attempt.nonce}, hash_)
 
     def outcome_counts(self, chain: str) -> dict[str, int]:

@@ -1,0 +1,62 @@
+"""Intents that come in turn: which of a series may be given a slot now. See Order.
+
+The turn is held from the transaction that writes the slot until one in the slot is mined, so that
+the next of a series can follow in the next block. A reorg may then put two of them back in their
+slots; their nonces keep them in order, and their keys keep a third one out.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from scheduler.transactions.intents import Intent, Order
+from scheduler.transactions.journal.errors import IntentTaken
+from scheduler.transactions.journal.values import Row
+
+Run = Callable[..., list[Row]]
+
+
+def admissible(run: Run, intents: Sequence[Intent]) -> list[Intent]:
+    """Those of these intents whose series is free, their keys complete; `run` makes a query.
+
+    What counts in a key is what it is now; `take_turn` counts again when it is written.
+    """
+    found = []
+    for intent in intents:
+        if intent.order is Order.COUNTED:
+            intent = replace(intent, key=f"{intent.key}:{_succeeded(run, intent)}")
+        if intent.order is Order.ANYHOW or not run("has_turn", **_series(intent)):
+            found.append(intent)
+    return found
+
+
+def take_turn(run: Run, intent: Intent) -> None:
+    """Within the transaction that writes its slot. `intent` is one that was admissible.
+
+    Raises IntentTaken where another of its series has the turn, or has succeeded since.
+    """
+    if intent.order is Order.ANYHOW:
+        return
+    if run("has_turn", **_series(intent)):
+        raise IntentTaken(intent.key)
+    if intent.order is Order.COUNTED and not intent.key.endswith(f":{_succeeded(run, intent)}"):
+        raise IntentTaken(intent.key)
+    run("set_turn", key=intent.key, has_turn=1)
+
+
+def end_turn(run: Run, key: str) -> None:
+    """Nothing of the intent waits to be mined any more; does nothing for one without a turn."""
+    run("set_turn", key=key, has_turn=0)
+
+
+def _succeeded(run: Run, intent: Intent) -> int:
+    [(count,)] = run("succeeded_in_series", **_series(intent))
+    return int(count)
+
+
+def _series(intent: Intent) -> dict[str, object]:
+    return {
+        "chain": intent.chain,
+        "contract": intent.contract,
+        "family": intent.family,
+        "kind": intent.kind,
+    }
