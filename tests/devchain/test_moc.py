@@ -23,12 +23,21 @@ def node() -> Iterator[Node]:
         yield node
 
 
+@pytest.fixture
+def endpoint(node: Node) -> Iterator[Endpoint]:
+    """The node as it was at first: deployments fill blocks, and so raise the price of gas."""
+    endpoint = Endpoint(node.http)
+    snapshot = endpoint.request("evm_snapshot")
+    yield endpoint
+    endpoint.request("evm_revert", snapshot)
+    endpoint.close()
+
+
 @pytest.mark.parametrize("proxied", [False, True], ids=["direct", "proxied"])
 @pytest.mark.parametrize("generation", GENERATIONS)
 def test_prices_liquidate_the_bucket_and_then_the_system(
-    node: Node, generation: str, proxied: bool
+    endpoint: Endpoint, generation: str, proxied: bool
 ) -> None:
-    endpoint = Endpoint(node.http)
     market = Market(endpoint, deploy_moc(endpoint, generation, proxied=proxied))
     market.seed()
     assert market.view("MoC", "isDailyEnabled()", "bool") == (True,)
@@ -42,11 +51,9 @@ def test_prices_liquidate_the_bucket_and_then_the_system(
     market.withdraw_price()
     with pytest.raises(RpcError, match="Oracle have no"):
         market.view("MoCState", "isLiquidationReached()", "bool")
-    endpoint.close()
 
 
-def test_a_proxy_s_code_has_no_function_of_the_contract_behind_it(node: Node) -> None:
-    endpoint = Endpoint(node.http)
+def test_a_proxy_s_code_has_no_function_of_the_contract_behind_it(endpoint: Endpoint) -> None:
     direct = deploy_moc(endpoint, "moc_base")
     behind = deploy_moc(endpoint, "moc_base", proxied=True)
     codes = [
@@ -54,4 +61,3 @@ def test_a_proxy_s_code_has_no_function_of_the_contract_behind_it(node: Node) ->
         for each in (direct, behind)
     ]
     assert [call_data("isDailyEnabled()") in code for code in codes] == [True, False]
-    endpoint.close()
