@@ -181,6 +181,7 @@ def _launch(program: str, settings: config.Settings, patient: bool) -> None:
             journal=str(settings.journal_path()),
             max_gas_price=settings.fees.max_gas_price,
             min_tip=settings.fees.min_tip,
+            budget=settings.budget.model_dump(),
             patient=patient,
         )
     )

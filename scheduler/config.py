@@ -124,6 +124,17 @@ class Fees(_Section):
     min_tip: Wei = 0
 
 
+class Budget(_Section):
+    """[budget]: what the account may spend and lose in a UTC day, and leave, in wei; its slots."""
+
+    urgent_per_day: Wei | None = None
+    normal_per_day: Wei | None = None
+    floor: Wei = 0
+    loss_per_contract: Wei | None = None
+    slots: Annotated[int, Field(ge=1, strict=True)] | None = None
+    kept_slots: Annotated[int, Field(ge=0, strict=True)] | None = None
+
+
 class Alarm(_Section):
     """[alarm]: the Scheduler contracts to serve; none for the network's own."""
 
@@ -140,6 +151,7 @@ class Settings(_Section):
     journal: PathField | None = None
     keystore: Keystore | None = None
     fees: Fees = Fees()
+    budget: Budget = Budget()
     alarm: Alarm = Alarm()
 
     @model_validator(mode="after")

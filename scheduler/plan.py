@@ -1,5 +1,6 @@
 """What a program is to be: what a command hands to the program that it starts."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from scheduler.chain.model import Address
@@ -16,8 +17,9 @@ class Plan:
 
     `endpoint` is the node's (and may hold a secret), `contract` and `network` are None for the
     ones that go with the node's chain id, `account` is None for the node's first. `key_file` is
-    None where the node signs. Prices in wei per gas. `patient` programs wait for whatever can
-    change outside.
+    None where the node signs. Prices in wei per gas. `budget` is what the section of that name
+    sets, by its keys. `patient` programs wait for whatever can change
+    outside.
     """
 
     program: str
@@ -30,4 +32,5 @@ class Plan:
     journal: str
     max_gas_price: int | None
     min_tip: int
+    budget: Mapping[str, int | None]
     patient: bool

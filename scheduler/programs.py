@@ -29,6 +29,7 @@ from scheduler.transactions.flow import Flow
 from scheduler.transactions.journal import Account, Journal
 from scheduler.transactions.keystore import open_keystore
 from scheduler.transactions.ladder import GETH_PERCENT, RSKJ_PERCENT
+from scheduler.transactions.purse import GETH_SLOTS, RSKJ_SLOTS, Budget
 from scheduler.transactions.sender import Desk
 from scheduler.transactions.signers import KeystoreSigner, NodeSigner, Signer
 
@@ -136,8 +137,17 @@ class Program:
             self._plan.min_tip,
             RSKJ_PERCENT if network.node == "rskj" else GETH_PERCENT,
         )
-        program = self._plan.program
-        desk = Desk(node, identity.chain_id, account, signer, journal, policy, [family], program)
+        desk = Desk(
+            node=node,
+            chain_id=identity.chain_id,
+            account=account,
+            signer=signer,
+            journal=journal,
+            policy=policy,
+            families=[family],
+            program=self._plan.program,
+            budget=budget(self._plan.budget, network.node),
+        )
         return Running(
             node=node,
             network=network,
@@ -189,6 +199,23 @@ class Program:
                 'in the configuration, or use signer = "keystore"'
             )
         return NodeSigner(node, wanted or accounts[0])
+
+
+def budget(section: Mapping[str, int | None], node: str) -> Budget:
+    """What the configuration's section allows, with the slots of this kind of node by default.
+
+    A quarter of the slots is kept for urgent work, where it does not say otherwise.
+    """
+    slots = section.get("slots") or (RSKJ_SLOTS if node == "rskj" else GETH_SLOTS)
+    kept = section.get("kept_slots")
+    return Budget(
+        urgent_per_day=section.get("urgent_per_day"),
+        normal_per_day=section.get("normal_per_day"),
+        floor=section.get("floor") or 0,
+        loss_per_contract=section.get("loss_per_contract"),
+        slots=slots,
+        kept=slots // 4 if kept is None else kept,
+    )
 
 
 def _key(plan: Plan) -> PrivateKey | None:

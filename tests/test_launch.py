@@ -59,7 +59,7 @@ async def turn():
     program = Program(Plan(
         program="scheduler", endpoint=sys.argv[1], network=None, contract=sys.argv[2],
         account=None, key_file=None, password_file=None, journal=sys.argv[3],
-        max_gas_price=None, min_tip=0, patient=False,
+        max_gas_price=None, min_tip=0, budget={}, patient=False,
     ))
     work = await program.assemble()
     async for event in work.follow():

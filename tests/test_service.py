@@ -251,6 +251,7 @@ def plan_for(chain: DevelopmentChain, home: Path) -> Plan:
         journal=str(home / "journal.db"),
         max_gas_price=None,
         min_tip=0,
+        budget={},
         patient=False,
     )
 

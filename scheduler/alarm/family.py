@@ -125,6 +125,10 @@ class AlarmClock:
         """While the call's window is open for the block after `head`."""
         return head.number + 1 <= int(params["last_block"])
 
+    def retries(self, kind: str, outcome: OutcomeKind) -> bool:
+        """Never: what aborts an execution, or fails its target, has used up the call or its gas."""
+        return False
+
     def told(self, intent: Told, progress: Progress) -> None:
         """Says it in the seed's words; a call whose execution was mined is not tried again."""
         call, target = str(intent.params["call"]), int(intent.params["target"])

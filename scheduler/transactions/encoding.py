@@ -54,6 +54,11 @@ class Transaction:
     data: bytes
     fee: Fee
 
+    @property
+    def worst_cost(self) -> int:
+        """The most that it can take from the account, wei."""
+        return self.value + self.gas * self.fee.cap
+
     def with_nonce(self, nonce: int) -> "Transaction":
         """The same transaction in another slot."""
         return replace(self, nonce=nonce)

@@ -59,6 +59,6 @@ class Flow:
         attempts = await self._sender.commit(prepared, event.head)
         if attempts:
             await self._sender.broadcast(attempts)
-        for trouble in (self._sender.held, self._sender.shortage):
+        for trouble in (self._sender.held, self._sender.withheld):
             if trouble is not None:
                 raise NotYet(trouble)

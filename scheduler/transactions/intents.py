@@ -155,6 +155,13 @@ class Family(Protocol):
         """Whether being mined after `head` could still have the effect."""
         ...
 
+    def retries(self, kind: str, outcome: OutcomeKind) -> bool:
+        """Whether an intent of this kind may be tried again after a mined failure of this kind.
+
+        It is sent again only while it is due, and when a simulation says that it is worth it.
+        """
+        ...
+
     def told(self, intent: "Told", progress: "Progress") -> None:
         """Takes note of what became of an intent of its own; says it to the operator."""
         ...

@@ -1,5 +1,6 @@
 """Looks after what is in flight: sends again, raises prices, cancels what can do no good."""
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,6 +13,7 @@ from scheduler.transactions.encoding import Fee, Transaction
 from scheduler.transactions.intents import Intent
 from scheduler.transactions.journal import Attempt, Replacement
 from scheduler.transactions.ladder import fee_of, next_bid
+from scheduler.transactions.purse import Allowance, Funds
 from scheduler.transactions.sender import Desk, Sender
 from scheduler.transactions.states import OutcomeKind, Purpose
 
@@ -21,6 +23,7 @@ log = logging.getLogger("SENDER")
 TRANSFER_GAS = 21_000
 
 FREE = "Nothing waits for a lower price any more"
+AFFORDED = "There is enough to raise prices again"
 
 
 class Keeper:
@@ -30,6 +33,7 @@ class Keeper:
         self._desk = desk
         self._sender = sender
         self._stuck = Notice(log)
+        self._short = Notice(log)
         # Since which head a bid waits, by attempt. Bytes that a reorg gave back, or that a former
         # process left, begin anew: they are sent again as they are, before they are outbid.
         self._waits_since: dict[int, int] = {}
@@ -51,7 +55,7 @@ class Keeper:
         }
         self._sender.tried &= self._waits_since.keys()
         if not waiting:
-            self._stuck.cleared(FREE)
+            self._nothing_waits()
             return
         hashes = [bid.hash for slot in waiting for bid in slot.standing if bid.hash is not None]
         there = dict(zip(hashes, await self._desk.node.known(hashes), strict=True))
@@ -62,7 +66,9 @@ class Keeper:
         }
         steps = self._steps(waiting, known, head, latest)
         replaced = await self._replaced(
-            [(slot, step) for slot, step in steps if step in (Step.BUMP, Step.CANCEL)], head
+            [(slot, step) for slot, step in steps if step in (Step.BUMP, Step.CANCEL)],
+            head,
+            latest,
         )
         bidding = {attempt.nonce for attempt in replaced}
         # All bids, the lowest first: one may be refused that an earlier one was not.
@@ -105,13 +111,18 @@ class Keeper:
         family = self._desk.family(bid.intent)
         return family is None or family.still_useful(bid.intent.kind, bid.intent.params, head)
 
-    async def _replaced(self, wanted: Sequence[tuple[OpenSlot, Step]], head: Head) -> list[Attempt]:
-        """Further bids for these slots, in the journal; none where the ceiling forbids it."""
+    async def _replaced(
+        self, wanted: Sequence[tuple[OpenSlot, Step]], head: Head, latest: int
+    ) -> list[Attempt]:
+        """Further bids for these slots, in the journal; none where ceiling or budget forbid it."""
         if not wanted:
-            self._stuck.cleared(FREE)
+            self._nothing_waits()
             return []
         try:
-            market = await self._sender.market(head)
+            market, [balance] = await asyncio.gather(
+                self._sender.market(head),
+                self._desk.node.balances([self._desk.account.address], at=head.hash),
+            )
         except NotYet as too_high:
             self._stuck.raised(str(too_high))
             return []
@@ -143,7 +154,7 @@ class Keeper:
                     purpose = Purpose.CANCEL
             transactions.append((slot, purpose, self._transaction(slot.bid, purpose, bid)))
         signed = await self._desk.signer.sign([transaction for *_, transaction in transactions])
-        attempts = self._desk.journal.replace(
+        attempts, shortage = self._desk.journal.replace(
             self._desk.account,
             [
                 Replacement(slot.bid, purpose, transaction, signature, head.number)
@@ -151,7 +162,12 @@ class Keeper:
                     transactions, signed, strict=True
                 )
             ],
+            Allowance(self._desk.budget, Funds(balance, latest, head.number)),
         )
+        if shortage is not None:
+            self._short.raised(f"A price is not raised: {shortage}")
+        else:
+            self._short.cleared(AFFORDED)
         for attempt in attempts:
             what = "raising its price" if attempt.purpose is Purpose.ACT else "cancelling it"
             log.info(
@@ -168,6 +184,10 @@ class Keeper:
         if purpose is Purpose.ACT:
             return same
         return replace(same, to=self._desk.account.address, value=0, gas=TRANSFER_GAS, data=b"")
+
+    def _nothing_waits(self) -> None:
+        self._stuck.cleared(FREE)
+        self._short.cleared(AFFORDED)
 
     def _tell_stuck(self, nonces: Sequence[int]) -> None:
         if nonces:

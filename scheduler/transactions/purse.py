@@ -1,33 +1,252 @@
-"""Whether an account can pay for what is to be sent, at the worst case. Pure."""
+"""What may be promised to a transaction: money out of three purses, and a place in the pool. Pure.
+
+What gets the account going again (Urgency.REPAIR) is bounded by the balance alone. Urgent work and
+the rest have a daily budget each, so that the rest never spends what urgent work needs.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from scheduler.chain.model import Address
+from scheduler.transactions.intents import Urgency
+from scheduler.transactions.states import OutcomeKind
+
+# What is sent first of what is due at the same head: it is mined first, too.
+BY_URGENCY = (Urgency.REPAIR, Urgency.URGENT, Urgency.NORMAL)
+
+# How many transactions of an account a node's pool takes: rskj's transaction.accountSlots, which it
+# never exceeds; geth's --txpool.accountqueue. Of these geth guarantees --txpool.accountslots, 16,
+# where its pool is full, and what it drops is sent again.
+RSKJ_SLOTS = 16
+GETH_SLOTS = 64
+
+# Budgets begin anew with the UTC day, seconds.
+DAY = 86_400
 
 
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What the operator and the node allow an account. Amounts in wei; None for no limit.
+
+    `urgent_per_day` and `normal_per_day` are what may leave the account in a UTC day for each,
+    `floor` is what work that is not urgent leaves in it, and `loss_per_contract` is after which
+    loss of a UTC day nothing more is begun for a contract. `slots` is how many transactions of an
+    account the node's pool takes, `kept` how many of them are for what is urgent alone.
+    """
+
+    urgent_per_day: int | None = None
+    normal_per_day: int | None = None
+    floor: int = 0
+    loss_per_contract: int | None = None
+    slots: int | None = None
+    kept: int = 0
+
+    def per_day(self, urgency: Urgency) -> int | None:
+        """What this purse may spend in a UTC day, wei."""
+        return {Urgency.URGENT: self.urgent_per_day, Urgency.NORMAL: self.normal_per_day}.get(
+            urgency
+        )
+
+    @property
+    def looks_back(self) -> bool:
+        """Whether it matters what was spent or lost before."""
+        limits = (self.urgent_per_day, self.normal_per_day, self.loss_per_contract)
+        return any(limit is not None for limit in limits)
+
+
+# Bounded by the balance alone.
+NO_BUDGET = Budget()
+
+
+@dataclass(frozen=True, slots=True)
+class Funds:
+    """What an account had at a head: its balance in wei, and how many of its nonces were mined."""
+
+    balance: int
+    nonce: int
+    head_number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What bounds a reservation: the operator's budget, and what the account has."""
+
+    budget: Budget
+    funds: Funds
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """An open slot that nothing mined has paid for yet: at most `cost` wei, from this purse."""
+
+    nonce: int
+    urgency: Urgency
+    cost: int
+
+
+@dataclass(frozen=True, slots=True)
+class Expense:
+    """A mined transaction: from which purse, for which contract, how it ended. Amounts in wei.
+
+    `value` is what it was to carry, `fee` what its gas cost, `earned` what the account was paid.
+    """
+
+    urgency: Urgency
+    contract: Address
+    kind: OutcomeKind
+    value: int
+    fee: int
+    earned: int
+
+    @property
+    def spent(self) -> int:
+        """What left the account; a transaction that reverts carries nothing."""
+        return self.fee + (0 if self.kind is OutcomeKind.REVERTED else self.value)
+
+    @property
+    def lost(self) -> int:
+        """What it cost more than it earned; value is what it cost only where it did not succeed."""
+        cost = self.fee if self.kind is OutcomeKind.SUCCEEDED else self.spent
+        return max(0, cost - self.earned)
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """What the journal has of an account: its promises, and its expenses of this UTC day."""
+
+    promises: tuple[Promise, ...] = ()
+    expenses: tuple[Expense, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """What a transaction asks for: at most `cost` wei more, and the slot `nonce`.
+
+    `nonce` is None where it has its slot already.
+    """
+
+    urgency: Urgency
+    contract: Address
+    cost: int
+    nonce: int | None = None
+
+
+@dataclass
 class Purse:
-    """An account's ether in wei, and what of it is promised; says what it lacked first."""
+    """Promises what is there, and remembers why it did not promise the rest."""
 
-    def __init__(self, address: Address, balance: int, committed: int) -> None:
-        """`committed` is the most that what is in flight may still cost."""
-        self._address = address
-        self._balance = balance
-        self._free = balance - committed
-        self.shortage: str | None = None
+    address: Address
+    allowance: Allowance
+    books: Books
+    _shortages: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        funds, books = self.allowance.funds, self.books
+        self._free = funds.balance - sum(promise.cost for promise in books.promises)
+        self._today = _sums((each.urgency, each.cost) for each in books.promises)
+        self._today += _sums((each.urgency, each.spent) for each in books.expenses)
+        self._lost = _sums((each.contract, each.lost) for each in books.expenses)
+        self._normal = sum(
+            each.urgency is Urgency.NORMAL and each.nonce >= funds.nonce for each in books.promises
+        )
+
+    @property
+    def shortage(self) -> str | None:
+        """What lacked, and what to do about it; None where nothing did."""
+        return "; ".join(self._shortages.values()) or None
 
     def could_hold(self, cost: int) -> bool:
         """Whether the whole balance would be enough for this alone."""
-        return self._enough(self._balance, cost)
+        return self._lacks_nothing(self._too_poor(cost, self.allowance.funds.balance))
 
-    def takes(self, cost: int) -> bool:
-        """Promises `cost`, if it is there; one that is too much keeps no smaller one back."""
-        if not self._enough(self._free, cost):
+    def takes(self, want: Want) -> bool:
+        """Promises it, if that is allowed; one that is too much keeps no smaller one back."""
+        if not self._lacks_nothing(self._objection(want)):
             return False
-        self._free -= cost
+        self._free -= want.cost
+        self._today[want.urgency] += want.cost
+        self._normal += want.nonce is not None and want.urgency is Urgency.NORMAL
         return True
 
-    def _enough(self, there: int, cost: int) -> bool:
-        if cost > there and self.shortage is None:
-            self.shortage = (
-                f"{self._address} has {self._balance} wei, {cost - there} wei less than what is "
-                "due may cost; send ether to it"
+    def _lacks_nothing(self, objection: tuple[str, str] | None) -> bool:
+        if objection is not None:
+            self._shortages.setdefault(*objection)
+        return objection is None
+
+    def _objection(self, want: Want) -> tuple[str, str] | None:
+        """What it is about, and in words; the first that there is."""
+        if want.urgency is Urgency.REPAIR:
+            return self._too_poor(want.cost, self._free)
+        return (
+            self._no_room(want)
+            or self._too_lossy(want)
+            or self._too_much_today(want)
+            or self._too_poor(want.cost, self._free)
+            or self._below_floor(want)
+        )
+
+    def _no_room(self, want: Want) -> tuple[str, str] | None:
+        slots, kept = self.allowance.budget.slots, self.allowance.budget.kept
+        if slots is None or want.nonce is None:
+            return None
+        if want.nonce - self.allowance.funds.nonce >= slots:
+            return "slots", (
+                f"{slots} transactions of {self.address} are in flight, all that the node takes; "
+                "what else is due waits for them to be mined"
             )
-        return cost <= there
+        if want.urgency is Urgency.NORMAL and self._normal >= slots - kept:
+            return "kept slots", (
+                f"{slots - kept} transactions of {self.address} that are not urgent are in flight, "
+                f"and the other {kept} of the {slots} that the node takes are kept for urgent "
+                "ones; what else is due waits for them to be mined"
+            )
+        return None
+
+    def _too_lossy(self, want: Want) -> tuple[str, str] | None:
+        limit = self.allowance.budget.loss_per_contract
+        # What is in its slot already may be mined in any case: its price may rise.
+        if limit is None or want.nonce is None or self._lost[want.contract] < limit:
+            return None
+        return f"loss {want.contract}", (
+            f"{want.contract} lost {self._lost[want.contract]} wei today (UTC), and "
+            f"budget.loss-per-contract is {limit} wei; nothing more is sent to it until tomorrow: "
+            "see what failed with scheduler journal list, or raise that limit"
+        )
+
+    def _too_much_today(self, want: Want) -> tuple[str, str] | None:
+        limit = self.allowance.budget.per_day(want.urgency)
+        lacks = 0 if limit is None else self._today[want.urgency] + want.cost - limit
+        if lacks <= 0:
+            return None
+        key = f"budget.{want.urgency.value}-per-day"
+        return key, (
+            f"{key} is {limit} wei, {lacks} wei less than what was spent today (UTC) and what is "
+            "due may cost; it waits until tomorrow, or raise that limit"
+        )
+
+    def _too_poor(self, cost: int, there: int) -> tuple[str, str] | None:
+        if cost <= there:
+            return None
+        return "balance", (
+            f"{self.address} has {self.allowance.funds.balance} wei, {cost - there} wei less than "
+            "what is due may cost; send ether to it"
+        )
+
+    def _below_floor(self, want: Want) -> tuple[str, str] | None:
+        floor = self.allowance.budget.floor
+        if want.urgency is not Urgency.NORMAL or self._free - want.cost >= floor:
+            return None
+        return "floor", (
+            f"{self.address} has {self.allowance.funds.balance} wei, and {floor} wei "
+            "(budget.floor) of it are kept for urgent work; what else is due waits: send ether "
+            "to it, or lower that floor"
+        )
+
+
+def _sums(amounts: Iterable[tuple[object, int]]) -> Counter[object]:
+    """The sums by key."""
+    sums: Counter[object] = Counter()
+    for key, amount in amounts:
+        sums[key] += amount
+    return sums

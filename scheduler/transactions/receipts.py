@@ -1,6 +1,7 @@
 """What became of what was sent: mined, taken back by a reorg, final, or displaced."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from scheduler.chain.model import Head, HeadEvent, Receipt, Sent
 from scheduler.transactions.care import OpenSlot, slots_of
@@ -98,7 +99,9 @@ class Receipts:
         if receipt is not None and receipt.block_hash == attempt.block_hash:
             if not self._deep_enough(attempt, head):
                 return []
-            self._desk.journal.final(self._desk.account, attempt)
+            told = attempt.intent
+            retries = partial(self._family(told).retries, told.kind)
+            self._desk.journal.final(self._desk.account, attempt, retries)
             if attempt.purpose is Purpose.CANCEL:
                 return [(attempt.intent, Ended(CANCELLED))]
             return [(attempt.intent, Settled(attempt.hash))]

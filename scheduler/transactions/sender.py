@@ -7,7 +7,7 @@ committing may happen at different heads.
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from scheduler.chain.errors import NodeUnavailable, RpcError
@@ -44,23 +44,30 @@ from scheduler.transactions.journal import (
     Journal,
     NonceTaken,
     Prepared,
+    Withheld,
 )
 from scheduler.transactions.ladder import fee_of
-from scheduler.transactions.purse import Purse
+from scheduler.transactions.purse import BY_URGENCY, NO_BUDGET, Allowance, Budget, Funds, Want
 from scheduler.transactions.signers import Signer
 from scheduler.transactions.simulation import Aim, simulated
-from scheduler.transactions.states import AttemptState, IntentState, OutcomeKind, Purpose
+from scheduler.transactions.states import IntentState, OutcomeKind, Purpose
 
 log = logging.getLogger("SENDER")
 
 SYNCING = "the node is syncing; nothing is sent until it has caught up"
+
+SUSPENDED = (
+    "{key} failed too often and is suspended; see why with scheduler journal show, then have it "
+    "tried again with scheduler journal retry"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Desk:
     """What sending from one account on one chain needs, and who it is done for.
 
-    `program` is the name by which the operator holds it back.
+    `program` is the name by which the operator holds it back. `budget` bounds it
+    together with all that share its journal and account.
     """
 
     node: Node
@@ -71,6 +78,7 @@ class Desk:
     policy: FeePolicy
     families: Sequence[Family]
     program: str = "scheduler"
+    budget: Budget = NO_BUDGET
 
     def family(self, told: Told) -> Family | None:
         """Whose intent this is; None for one that another program on this account takes care of."""
@@ -84,11 +92,13 @@ class Sender:
     """Gets intents into slots, once each."""
 
     def __init__(self, desk: Desk) -> None:
-        """`shortage` says that the account has too little ether for what is due, while it has;
+        """`withheld` says why something due is not sent: what lacks, and what to do about it;
         `held` that the operator holds this program back."""
         self._desk = desk
-        self.shortage: str | None = None
+        self.withheld: str | None = None
         self.held: str | None = None
+        # As it was when something was prepared last.
+        self._allowance: Allowance | None = None
         self._unanswered = Notice(log)
         self._refusals: dict[int, str] = {}
         # The attempts, by id, that this process has handed to the node, whatever came of it.
@@ -124,17 +134,8 @@ class Sender:
         """
         desk = self._desk
         intents = desk.journal.admissible(intents)
-        states = desk.journal.intent_states([intent.key for intent in intents])
-        fresh = []
-        for intent in intents:
-            state = states.get(intent.key, IntentState.PLANNED)
-            if state is IntentState.PLANNED:
-                fresh.append(intent)
-            elif state is not IntentState.IN_SLOT:
-                self._tell(intent.told, Recorded(state))
-        fresh = self._not_held(fresh)
+        fresh = self._not_held(self._fresh(intents, head.number + blocks_ahead))
         if not fresh:
-            self.shortage = None
             return []
         await self.admit()
         fee, syncing, nonces, [balance] = await asyncio.gather(
@@ -146,22 +147,55 @@ class Sender:
         if syncing:
             raise NotYet(SYNCING)
         aim = Aim(desk.account.address, head, blocks_ahead, fee)
-        purse = Purse(desk.account.address, balance, self._committed())
+        self._allowance = Allowance(desk.budget, Funds(balance, nonces.latest, head.number))
+        purse = desk.journal.purse(desk.account, self._allowance)
         # No node simulates what the account could not pay for, even if nothing else were sent.
-        payable = [intent for intent in fresh if purse.could_hold(_worst_cost(intent, fee))]
+        payable = [
+            intent
+            for intent in fresh
+            if purse.could_hold(self.transaction(intent, 0, fee).worst_cost)
+        ]
         verdicts = await self._verdicts(payable, aim)
         # The node's pool may hold transactions that the journal does not know: never replace one.
         nonce = max(desk.journal.next_nonce(desk.account), nonces.pending)
         transactions: list[tuple[Intent, Transaction]] = []
         for intent, verdict in zip(payable, verdicts, strict=True):
+            transaction = self.transaction(intent, nonce, fee)
+            want = Want(intent.urgency, intent.contract, transaction.worst_cost, nonce)
             if verdict.kind not in intent.worth_sending:
                 self._tell(intent.told, Refused(verdict))
-            elif purse.takes(_worst_cost(intent, fee)):
-                transactions.append((intent, self.transaction(intent, nonce, fee)))
+            elif purse.takes(want):
+                transactions.append((intent, transaction))
                 nonce += 1
-        # The amounts are those of its beginning: news with every block is no news.
-        self.shortage = purse.shortage and (self.shortage or purse.shortage)
+        self._withhold(purse.shortage)
         return await self._signed(transactions, head.number)
+
+    def _fresh(self, intents: Sequence[Intent], block: int) -> list[Intent]:
+        """Those that may be sent for `block`, the most urgent first; families hear of the others.
+
+        Begins `withheld` anew.
+        """
+        journal = self._desk.journal
+        states = journal.intent_states([intent.key for intent in intents])
+        # Planned already: there was a slot before.
+        again = [key for key, state in states.items() if state is IntentState.PLANNED]
+        failures = journal.failures(again) if again else {}
+        self.withheld = None
+        fresh = []
+        for intent in intents:
+            state = states.get(intent.key, IntentState.PLANNED)
+            if state is IntentState.PLANNED:
+                if intent.key not in failures or block >= failures[intent.key].next_try:
+                    fresh.append(intent)
+            elif state is IntentState.SUSPENDED:
+                self._withhold(SUSPENDED.format(key=intent.key))
+            elif state is not IntentState.IN_SLOT:
+                self._tell(intent.told, Recorded(state))
+        return sorted(fresh, key=lambda intent: BY_URGENCY.index(intent.urgency))
+
+    def _withhold(self, why: str | None) -> None:
+        if why is not None:
+            self.withheld = why if self.withheld is None else f"{self.withheld}; {why}"
 
     async def commit(self, prepared: Sequence[Prepared], head: Head) -> list[Attempt]:
         """Writes the slots and attempts of all in one transaction; they may leave when it returns.
@@ -180,11 +214,15 @@ class Sender:
         while rest:
             rest = await self._numbered(rest, max(lowest, desk.journal.next_nonce(desk.account)))
             try:
-                attempts = desk.journal.reserve(desk.account, rest, desk.program)
+                attempts = desk.journal.reserve(desk.account, rest, desk.program, self._allowance)
             except HeldBack:
                 rest = [item for item in rest if self._not_held([item.intent])]
             except IntentTaken as taken:
                 rest = [item for item in rest if item.intent.key != taken.key]
+            except Withheld as withheld:
+                # Another process was promised what was there.
+                rest = [item for item in rest if item.intent.key not in withheld.keys]
+                self._withhold(withheld.shortage)
             except NonceTaken:
                 continue
             else:
@@ -275,15 +313,6 @@ class Sender:
         except FeeTooHigh as error:
             raise NotYet(str(error)) from error
 
-    def _committed(self) -> int:
-        """The most that what is in flight may still take from the account, in wei."""
-        return sum(
-            _reserved(attempt.fields)
-            for attempt in self._desk.journal.open_attempts(self._desk.account)
-            # What is mined is paid for: the balance is what was left.
-            if attempt.state is not AttemptState.MINED
-        )
-
     def transaction(self, intent: Intent, nonce: int, fee: Fee) -> Transaction:
         """What is signed for the intent in this slot, at this price."""
         return Transaction(
@@ -365,13 +394,3 @@ def _bid_of(sent: Sent, bids: Sequence[Attempt]) -> int | None:
     nameless = [bid for bid in bids if bid.hash is None and bid.is_like(sent)]
     exact = [bid for bid in nameless if fee_of(bid.fields).cap == sent.cap]
     return max((bid.id for bid in exact or nameless), default=None)
-
-
-def _worst_cost(intent: Intent, fee: Fee) -> int:
-    """The most that sending the intent at this fee can take from the account, in wei."""
-    return intent.value + intent.gas * fee.cap
-
-
-def _reserved(fields: Mapping[str, str]) -> int:
-    """The same of a transaction as the journal has it."""
-    return int(fields["value"], 16) + int(fields["gas"], 16) * fee_of(fields).cap

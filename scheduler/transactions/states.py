@@ -86,6 +86,8 @@ MINED_OUTCOMES = frozenset(
     }
 )
 
+MINED_FAILURES = MINED_OUTCOMES - {OutcomeKind.SUCCEEDED}
+
 _MINED_STATES = frozenset(kind.intent_state for kind in MINED_OUTCOMES)
 _AFTER_FAILURE = frozenset({IntentState.IN_SLOT, IntentState.PLANNED, IntentState.SUSPENDED})
 

@@ -140,6 +140,7 @@ async def execute(task: Task, miner: Miner) -> bool:
         journal=task.journal,
         max_gas_price=None,
         min_tip=0,
+        budget={},
         patient=True,
     )
     program = Program(plan)

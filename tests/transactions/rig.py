@@ -206,6 +206,7 @@ class Touches:
     name: str = "tests"
     wishes: list[Intent] = field(default_factory=list)
     heard: list[tuple[str, Progress]] = field(default_factory=list)
+    tries_again_after: frozenset[OutcomeKind] = frozenset()
 
     async def observe(self, event: HeadEvent) -> None:
         pass
@@ -226,6 +227,9 @@ class Touches:
 
     def still_useful(self, kind: str, params: Params, head: Head) -> bool:
         return True
+
+    def retries(self, kind: str, outcome: OutcomeKind) -> bool:
+        return outcome in self.tries_again_after
 
     def told(self, intent: Told, progress: Progress) -> None:
         # That the journal has an outcome is told with every head: these wishes stay due.

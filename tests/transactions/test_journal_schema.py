@@ -44,7 +44,7 @@ def database(path: Path) -> Iterator[sqlite3.Connection]:
 def copied(table: str, **changes: str) -> str:
     """SQL that inserts a copy of the table's first row, with some columns other expressions."""
     columns = {
-        "slots": "chain account nonce state consumed_by program created_at",
+        "slots": "chain account nonce state consumed_by program purse reserved created_at",
         "placements": "intent chain account nonce is_open",
         "attempts": "chain account nonce intent purpose fields raw hash state head_number "
         "block_number block_hash created_at",
@@ -80,6 +80,7 @@ REFUSED = [
     ("a slot of an account not admitted", copied("slots", account="'0x'"), "FOREIGN KEY"),
     ("a negative nonce", copied("slots", nonce="-1"), "CHECK"),
     ("a slot consumed by nothing", copied("slots", nonce="9", state="'consumed'"), "CHECK"),
+    ("a purse that is none", copied("slots", nonce="9", purse="'loans'"), "CHECK"),
     ("an open slot that is consumed", copied("slots", nonce="9", consumed_by="'0x'"), "CHECK"),
     (
         "a mined attempt without a block",

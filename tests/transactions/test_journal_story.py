@@ -33,7 +33,7 @@ class Desk:
         """Puts another transaction into the slot."""
         self.now += 60
         again = prepared(0, intent("other" if purpose is Purpose.CANCEL else "again", gas=60_000))
-        [self.attempt] = self.journal.replace(
+        [self.attempt], _ = self.journal.replace(
             ACCOUNT,
             [Replacement(self.attempt, purpose, again.transaction, again.signed, head_number=6)],
         )

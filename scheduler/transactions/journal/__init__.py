@@ -1,6 +1,11 @@
 """The journal: everything that is sent is in it first, durably."""
 
-from scheduler.transactions.journal.errors import IntentTaken, JournalUnavailable, NonceTaken
+from scheduler.transactions.journal.errors import (
+    IntentTaken,
+    JournalUnavailable,
+    NonceTaken,
+    Withheld,
+)
 from scheduler.transactions.journal.holds import HeldBack
 from scheduler.transactions.journal.store import Journal
 from scheduler.transactions.journal.values import Account, Attempt, Prepared, Replacement
@@ -15,4 +20,5 @@ __all__ = [
     "NonceTaken",
     "Prepared",
     "Replacement",
+    "Withheld",
 ]

@@ -1,6 +1,7 @@
 """How the journal can refuse: it is not there, or what was to be written is taken."""
 
 import sqlite3
+from collections.abc import Sequence
 
 # What SQLite says (its error strings, 3.37 and later), and what the operator does about it.
 _REMEDIES = (
@@ -28,6 +29,15 @@ class IntentTaken(Exception):
     def __init__(self, key: str) -> None:
         super().__init__(f"{key} is in a slot already, or has its outcome")
         self.key = key
+
+
+class Withheld(Exception):
+    """The account may not promise what these intents could cost. `shortage` says what lacks."""
+
+    def __init__(self, keys: Sequence[str], shortage: str) -> None:
+        super().__init__(shortage)
+        self.keys = keys
+        self.shortage = shortage
 
 
 def unavailable(path: str, what: str, error: sqlite3.Error) -> JournalUnavailable:

@@ -12,13 +12,17 @@ SELECT max(nonce) FROM slots WHERE chain = :chain AND account = :account;
 SELECT key, state FROM intents WHERE key IN (SELECT value FROM json_each(:keys));
 
 -- name: insert_intent
+-- One that is planned again is bounded by what is wanted now.
 INSERT INTO intents (
     key, family, kind, chain, contract, params, recipient, data, value, gas,
     first_block, last_block, urgency, max_cost, worth_sending, expects, state, created_at)
 VALUES (
     :key, :family, :kind, :chain, :contract, :params, :recipient, :data, :value, :gas,
     :first_block, :last_block, :urgency, :max_cost, :worth_sending, :expects, :state, :now)
-ON CONFLICT (key) DO UPDATE SET state = excluded.state;
+ON CONFLICT (key) DO UPDATE SET
+    first_block = excluded.first_block, last_block = excluded.last_block,
+    urgency = excluded.urgency, max_cost = excluded.max_cost,
+    worth_sending = excluded.worth_sending, expects = excluded.expects, state = excluded.state;
 
 -- name: succeeded_in_series
 SELECT count(*) FROM intents
@@ -37,8 +41,8 @@ UPDATE intents SET has_turn = :has_turn WHERE key = :key;
 UPDATE intents SET state = :state WHERE key = :key;
 
 -- name: insert_slot
-INSERT INTO slots (chain, account, nonce, state, program, created_at)
-VALUES (:chain, :account, :nonce, 'open', :program, :now)
+INSERT INTO slots (chain, account, nonce, state, program, purse, reserved, created_at)
+VALUES (:chain, :account, :nonce, 'open', :program, :purse, :reserved, :now)
 ON CONFLICT DO NOTHING;
 
 -- name: insert_placement
@@ -121,8 +125,8 @@ UPDATE attempts SET state = 'replaced'
 WHERE chain = :chain AND account = :account AND nonce = :nonce
   AND state IN ('signed', 'broadcast');
 
--- name: slot_is_free
-SELECT 1 FROM slots s
+-- name: free_slot
+SELECT s.purse, s.reserved FROM slots s
 WHERE s.chain = :chain AND s.account = :account AND s.nonce = :nonce AND s.state = 'open'
   AND NOT EXISTS (
     SELECT 1 FROM attempts a
@@ -132,3 +136,41 @@ WHERE s.chain = :chain AND s.account = :account AND s.nonce = :nonce AND s.state
 -- name: outcome_counts
 SELECT o.kind, count(*) FROM outcomes o JOIN intents i ON i.key = o.intent
 WHERE i.chain = :chain GROUP BY o.kind;
+
+-- name: set_reserved
+UPDATE slots SET reserved = :reserved
+WHERE chain = :chain AND account = :account AND nonce = :nonce;
+
+-- name: promises
+-- What was mined up to the block of a balance is paid for in it, what was mined later is not.
+SELECT s.nonce, s.purse, s.reserved FROM slots s
+WHERE s.chain = :chain AND s.account = :account AND s.state = 'open'
+  AND NOT EXISTS (
+    SELECT 1 FROM attempts a
+    WHERE a.chain = s.chain AND a.account = s.account AND a.nonce = s.nonce
+      AND a.state IN ('mined', 'final') AND a.block_number <= :head_number);
+
+-- name: expenses
+SELECT s.purse, i.contract, o.kind, json_extract(a.fields, '$.value'), o.gas_used, o.gas_price,
+       o.earned
+FROM outcomes o
+JOIN attempts a ON a.id = o.attempt
+JOIN slots s USING (chain, account, nonce)
+JOIN intents i ON i.key = o.intent
+WHERE o.judged_at >= :since AND a.chain = :chain AND a.account = :account;
+
+-- name: failures
+SELECT i.key, count(*), i.pardoned, max(a.block_number)
+FROM intents i
+JOIN outcomes o ON o.intent = i.key
+JOIN attempts a ON a.id = o.attempt
+WHERE i.key IN (SELECT value FROM json_each(:keys)) AND o.is_final = 1
+  AND o.kind IN ('target_failed', 'no_effect', 'reverted')
+GROUP BY i.key;
+
+-- name: pardon
+UPDATE intents SET pardoned = (
+    SELECT count(*) FROM outcomes o
+    WHERE o.intent = intents.key AND o.is_final = 1
+      AND o.kind IN ('target_failed', 'no_effect', 'reverted'))
+WHERE key = :key;

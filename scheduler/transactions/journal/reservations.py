@@ -10,10 +10,11 @@ from scheduler.transactions.encoding import Signed, Transaction
 from scheduler.transactions.intents import Intent, Limits, Told, Urgency
 from scheduler.transactions.journal import series
 from scheduler.transactions.journal.database import Database
-from scheduler.transactions.journal.errors import IntentTaken, NonceTaken
+from scheduler.transactions.journal.errors import IntentTaken, NonceTaken, Withheld
 from scheduler.transactions.journal.holds import HeldBack, Holds
-from scheduler.transactions.journal.values import Account, Attempt, Prepared, Replacement
-from scheduler.transactions.states import AttemptState, IntentState, Purpose, step
+from scheduler.transactions.journal.values import Account, Attempt, Prepared, Replacement, Row
+from scheduler.transactions.purse import DAY, Allowance, Books, Expense, Promise, Purse, Want
+from scheduler.transactions.states import AttemptState, IntentState, OutcomeKind, Purpose, step
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +45,17 @@ class Reservations(Database):
         self.holds = Holds(self._rows, clock)
 
     def reserve(
-        self, account: Account, prepared: Sequence[Prepared], program: str = "scheduler"
+        self,
+        account: Account,
+        prepared: Sequence[Prepared],
+        program: str = "scheduler",
+        allowance: Allowance | None = None,
     ) -> list[Attempt]:
         """Writes intent, slot and attempt of each, all or none; durable when it returns.
 
-        `program` is the name of the one that they are for. Raises HeldBack, NonceTaken or
-        IntentTaken, and then has written nothing.
+        `program` is the name of the one that they are for. The worst case of each is promised to
+        its slot out of `allowance`; None bounds nothing. Raises HeldBack, NonceTaken, IntentTaken
+        or Withheld, and then has written nothing.
         """
         with self.together():
             hold = self.holds.on(program)
@@ -57,7 +63,17 @@ class Reservations(Database):
             if hold and any(item.intent.urgency is not Urgency.REPAIR for item in prepared):
                 raise HeldBack(hold)
             self._place([item.intent for item in prepared])
-            slots = [{**self._slot(account, item), "program": program} for item in prepared]
+            if allowance is not None:
+                _promise(prepared, self.purse(account, allowance))
+            slots = [
+                {
+                    **self._slot(account, item),
+                    "program": program,
+                    "purse": item.intent.urgency.value,
+                    "reserved": str(item.transaction.worst_cost),
+                }
+                for item in prepared
+            ]
             if self._run_each("insert_slot", slots) != len(slots):
                 raise NonceTaken(str([slot["nonce"] for slot in slots]))
             self._run_each(
@@ -82,13 +98,20 @@ class Reservations(Database):
                 ],
             )
 
-    def replace(self, account: Account, replacements: Sequence[Replacement]) -> list[Attempt]:
+    def replace(
+        self,
+        account: Account,
+        replacements: Sequence[Replacement],
+        allowance: Allowance | None = None,
+    ) -> tuple[list[Attempt], str | None]:
         """Writes further attempts for open slots, all or none; durable when it returns.
 
-        Leaves out those whose slot has a mined attempt by now.
+        Leaves out those whose slot has a mined attempt by now, and those for whose price
+        `allowance` has too little: what lacked is the second of what it returns.
         """
         with self.together():
-            return self._insert_attempts(
+            purse = None if allowance is None else self.purse(account, allowance)
+            written = self._insert_attempts(
                 account,
                 [
                     _New(
@@ -100,9 +123,42 @@ class Reservations(Database):
                         item.head_number,
                     )
                     for item in replacements
-                    if self._run("slot_is_free", **account.columns, nonce=item.transaction.nonce)
+                    if self._promise_more(account, item, purse)
                 ],
             )
+        return written, None if purse is None else purse.shortage
+
+    def purse(self, account: Account, allowance: Allowance) -> Purse:
+        """What of `allowance` is left beside what the journal has promised and spent."""
+        now = self._clock()
+        head_number = allowance.funds.head_number
+        promises = self._read("promises", **account.columns, head_number=head_number)
+        expenses: Sequence[Row] = ()
+        if allowance.budget.looks_back:
+            expenses = self._read("expenses", **account.columns, since=now - now % DAY)
+        books = Books(tuple(map(_promise_of, promises)), tuple(map(_expense_of, expenses)))
+        return Purse(account.address, allowance, books)
+
+    def _promise_more(self, account: Account, item: Replacement, purse: Purse | None) -> bool:
+        """Promises its slot what this bid may cost more than all before: one alone can be mined.
+
+        False where it has a mined attempt by now, or `purse` has too little.
+        """
+        slot = {**account.columns, "nonce": item.transaction.nonce}
+        for urgency, reserved in self._run("free_slot", **slot):
+            more = item.transaction.worst_cost - int(reserved)
+            if more <= 0:
+                return True
+            want = Want(
+                # To free a slot is what gets the account going again.
+                Urgency.REPAIR if item.purpose is Purpose.CANCEL else Urgency(urgency),
+                item.replaced.intent.contract,
+                more,
+            )
+            if purse is None or purse.takes(want):
+                self._run("set_reserved", **slot, reserved=str(int(reserved) + more))
+                return True
+        return False
 
     def _place(self, intents: Sequence[Intent]) -> None:
         """Writes that these are in a slot, with all about those that are new.
@@ -194,3 +250,39 @@ def _columns(intent: Intent) -> dict[str, object]:
         "worth_sending": json.dumps(sorted(kind.value for kind in intent.worth_sending)),
         "expects": json.dumps(intent.expects.as_data()),
     }
+
+
+def _promise(prepared: Sequence[Prepared], purse: Purse) -> None:
+    """Raises Withheld for those that are too much."""
+    withheld: list[str] = []
+    for item in prepared:
+        want = Want(
+            item.intent.urgency,
+            item.intent.contract,
+            item.transaction.worst_cost,
+            # It moves up by those that are left out before it.
+            item.transaction.nonce - len(withheld),
+        )
+        if not purse.takes(want):
+            withheld.append(item.intent.key)
+    if withheld:
+        raise Withheld(withheld, purse.shortage or "")
+
+
+def _promise_of(row: Row) -> Promise:
+    """From a row of the query `promises`."""
+    nonce, purse, reserved = row
+    return Promise(nonce, Urgency(purse), int(reserved))
+
+
+def _expense_of(row: Row) -> Expense:
+    """From a row of the query `expenses`."""
+    purse, contract, kind, value, gas_used, gas_price, earned = row
+    return Expense(
+        Urgency(purse),
+        contract,
+        OutcomeKind(kind),
+        value=int(value, 16),
+        fee=gas_used * int(gas_price),
+        earned=int(earned),
+    )

@@ -33,6 +33,8 @@ CREATE TABLE intents (
         'planned', 'in_slot', 'suspended', 'succeeded', 'target_failed',
         'no_effect', 'reverted', 'expired', 'abandoned')),
     has_turn    INTEGER NOT NULL DEFAULT 0 CHECK (has_turn IN (0, 1)),
+    -- Of its mined failures so many do not count any more: the operator resumed it.
+    pardoned    INTEGER NOT NULL DEFAULT 0,
     created_at  REAL NOT NULL
 ) STRICT;
 
@@ -42,7 +44,9 @@ CREATE INDEX intents_by_series ON intents (chain, contract, family, kind);
 CREATE UNIQUE INDEX one_turn_per_series ON intents (chain, contract, family, kind)
     WHERE has_turn = 1;
 
--- A nonce of an account: given out once, to a program, and consumed by exactly one hash.
+-- A nonce of an account: given out once, to a program, and consumed by exactly one hash. Until
+-- something is mined in it, `reserved` wei are promised to it, the worst case of its dearest
+-- attempt, from a purse.
 CREATE TABLE slots (
     chain       TEXT NOT NULL,
     account     TEXT NOT NULL,
@@ -50,6 +54,8 @@ CREATE TABLE slots (
     state       TEXT NOT NULL CHECK (state IN ('open', 'consumed')),
     consumed_by TEXT,
     program     TEXT NOT NULL,
+    purse       TEXT NOT NULL CHECK (purse IN ('normal', 'urgent', 'repair')),
+    reserved    TEXT NOT NULL,
     created_at  REAL NOT NULL,
     PRIMARY KEY (chain, account, nonce),
     FOREIGN KEY (chain, account) REFERENCES accounts (chain, account),
@@ -115,6 +121,7 @@ CREATE TABLE outcomes (
 ) STRICT;
 
 CREATE INDEX outcomes_by_intent ON outcomes (intent);
+CREATE INDEX outcomes_by_time ON outcomes (judged_at);
 
 -- What the operator holds back: as long as a row is not lifted, a program of this name, or any
 -- where the scope is 'all', gets no slots for new work. Rows stay, for who did it and when.

@@ -1,14 +1,22 @@
 """The journal on SQLite: each method is one transaction, durable when it returns but for one."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from scheduler.chain.model import Hash, Receipt
 from scheduler.transactions.intents import Intent, Verdict
 from scheduler.transactions.journal import series
 from scheduler.transactions.journal.reservations import Reservations
 from scheduler.transactions.journal.values import Account, Attempt, attempt_of
-from scheduler.transactions.states import AttemptState, IntentState, OutcomeKind, Purpose, step
+from scheduler.transactions.retries import Failures
+from scheduler.transactions.states import (
+    MINED_FAILURES,
+    AttemptState,
+    IntentState,
+    OutcomeKind,
+    Purpose,
+    step,
+)
 
 
 class Journal(Reservations):
@@ -96,19 +104,51 @@ class Journal(Reservations):
             if attempt.purpose is Purpose.ACT:
                 self._step_intent(attempt.intent.key, IntentState.IN_SLOT)
 
-    def final(self, account: Account, attempt: Attempt) -> None:
+    def final(
+        self,
+        account: Account,
+        attempt: Attempt,
+        retries: Callable[[OutcomeKind], bool] = lambda _: False,
+    ) -> None:
         """Notes that the attempt's block is final: it consumed the slot, all else in it is void.
 
-        Only now is an intent that was cancelled expired, or abandoned.
+        Only now is an intent that was cancelled expired, or abandoned; and only now may one that
+        failed have another slot. It is planned again, or after too many failures suspended, where
+        `retries` says that its family's rules allow another try after such an outcome.
         """
         slot = {**account.columns, "nonce": attempt.nonce}
+        key = attempt.intent.key
         with self.together():
             self._step_attempt(attempt, AttemptState.FINAL, "set_final")
             self._run("finish_outcome", id=attempt.id)
+            [(name,)] = self._run("outcome_kind", id=attempt.id)
+            kind = OutcomeKind(name)
             if attempt.purpose is Purpose.CANCEL:
-                [(kind,)] = self._run("outcome_kind", id=attempt.id)
-                self._step_intent(attempt.intent.key, OutcomeKind(kind).intent_state)
+                self._step_intent(key, kind.intent_state)
+            elif kind in MINED_FAILURES and retries(kind):
+                self._step_intent(key, self.failures([key])[key].next_state)
             self._consume(slot, attempt.hash)
+
+    def failures(self, keys: Sequence[str]) -> dict[str, Failures]:
+        """The final failures of those of these intents that have any, since they were resumed."""
+        rows = self._read("failures", keys=json.dumps(list(keys)))
+        return {
+            key: Failures(count - pardoned, last_block)
+            for key, count, pardoned, last_block in rows
+            if count > pardoned
+        }
+
+    def resume(self, key: str) -> bool:
+        """Lets a suspended intent be tried again, its failures counted anew.
+
+        False, and nothing is changed, where it is not suspended.
+        """
+        with self.together():
+            if self.intent_states([key]).get(key) is not IntentState.SUSPENDED:
+                return False
+            self._run("pardon", key=key)
+            self._step_intent(key, IntentState.PLANNED)
+            return True
 
     def displaced(self, account: Account, attempt: Attempt, hash_: Hash) -> None:
         """Notes that another's transaction, `hash_`, consumed the attempt's slot, finally.
