@@ -97,6 +97,9 @@ class Hits:
     def still_useful(self, kind: str, params: Params, head: Head) -> bool:
         return True
 
+    def retries(self, kind: str, outcome: OutcomeKind) -> bool:
+        return False
+
     def told(self, intent: Told, progress: Progress) -> None: ...
 
 
