@@ -1,6 +1,7 @@
 """One of several programs that share an account and a journal: hits the Counter so many times.
 
-Run as a process of its own: endpoint, journal, key, counter, the contract that it acts for, count.
+Run as a process of its own: endpoint, journal, who signs (a key, or the address of an account that
+the node has unlocked), counter, the contract that it acts for, how often, how many more a head.
 """
 
 import asyncio
@@ -12,29 +13,32 @@ from eth_keys.datatypes import PrivateKey
 from scheduler.chain.connection import connect
 from scheduler.chain.fingerprint import fingerprint
 from scheduler.chain.node import JsonRpcNode
-from scheduler.locks import Lock
+from scheduler.locks import hold_when_free
+from scheduler.service import PASSING
 from scheduler.transactions.custody import actor
 from scheduler.transactions.fees import FeePolicy
 from scheduler.transactions.flow import Flow
 from scheduler.transactions.intents import Intent
 from scheduler.transactions.journal import Account, Journal
 from scheduler.transactions.sender import Desk
-from scheduler.transactions.signers import KeystoreSigner
+from scheduler.transactions.signers import KeystoreSigner, NodeSigner, Signer
 from tests.transactions.rig import CONFIRMATIONS, ETHER, HIT, Touches
 
-BATCH = 5
+# A custodian that looks after what this program left holds its lock that long at most.
+PATIENCE = 30.0
 
 
 async def work(
-    endpoint: str, path: Path, key: PrivateKey, counter: str, contract: str, count: int
+    endpoint: str, path: Path, who: str, counter: str, contract: str, count: int, batch: int
 ) -> None:
-    """Wants `BATCH` more hits with every head, until all are final."""
+    """Wants `batch` more hits with every head, until all are final; says what troubles it."""
     node = JsonRpcNode(connect(endpoint))
-    signer = KeystoreSigner(key)
+    signer: Signer = NodeSigner(node, who)
+    if len(who) == 64:
+        signer = KeystoreSigner(PrivateKey(bytes.fromhex(who)))
     account = Account(await fingerprint(node, development=True), signer.address)
     journal = Journal.open(path)
     family = Touches(contract)
-    lock = Lock(actor(family.name, account, contract))
     wishes = [
         Intent(
             key=f"{contract}:{number}",
@@ -52,18 +56,26 @@ async def work(
         )
         for number in range(count)
     ]
-    flow = Flow(Desk(node, 1337, account, signer, journal, FeePolicy(), [family]), CONFIRMATIONS)
-    async for event in node.follow():
-        family.wishes = wishes[: len(family.wishes) + BATCH]
-        await flow.on(event)
-        if len(family.wishes) == count and flow.in_flight == 0:
-            break
-    flow.close()
-    lock.release()
+    wanted = len(journal.intent_states([wish.key for wish in wishes]))
+    with hold_when_free(actor(family.name, account, contract), PATIENCE):
+        flow = Flow(
+            Desk(node, 1337, account, signer, journal, FeePolicy(), [family]), CONFIRMATIONS
+        )
+        async for event in node.follow():
+            wanted = min(wanted + batch, count)
+            family.wishes = wishes[:wanted]
+            try:
+                await flow.on(event)
+            except PASSING as trouble:
+                print(f"head {event.head.number}: {trouble!r}", file=sys.stderr)
+                continue
+            if wanted == count and flow.in_flight == 0:
+                break
+        flow.close()
     journal.close()
     await node.close()
 
 
 if __name__ == "__main__":
-    where, file, secret, at, mine, many = sys.argv[1:]
-    asyncio.run(work(where, Path(file), PrivateKey(bytes.fromhex(secret)), at, mine, int(many)))
+    where, file, secret, at, mine, many, more = sys.argv[1:]
+    asyncio.run(work(where, Path(file), secret, at, mine, int(many), int(more)))
