@@ -14,6 +14,8 @@ from scheduler.devchain.chain import DevelopmentChain
 from scheduler.devchain.deployment import deploy
 from scheduler.devchain.endpoint import Endpoint
 from scheduler.devchain.evidence import Witness
+from scheduler.programs import budget
+from scheduler.transactions.purse import Budget
 from tests import nodes
 from tests.commands import (
     Running,
@@ -385,3 +387,34 @@ def test_the_keystore_signs_where_it_is_chosen_and_only_there(box: Box) -> None:
         mine_up_to(box.chain, call.target_block - 1)
         program.saw("Outcome: succeeded")
         assert program.stop() == 0
+
+
+def test_what_the_budget_does_not_allow_is_not_sent_and_said_once(box: Box) -> None:
+    config = box.configured(budget={"urgent-per-day": "1 wei"})
+    call = schedule_on(box.chain)
+    with Running(box.home, "eth_alarm", "scheduler", "--config", str(config)) as program:
+        program.saw(f"Tracking call: {call.address}")
+        until(lambda: head_of(box.home) > 0)
+        walk_to(box.chain, call.target_block + 3, box.home)
+        program.saw("budget.urgent-per-day is 1 wei, ")
+        assert program.stop() == 0
+    assert len(program.having("budget.urgent-per-day")) == 1
+    evidence = Witness(box.chain.node.http).testify(call, box.chain.deployment.counter)
+    assert evidence.executed_in is None
+
+
+@pytest.mark.parametrize(
+    ("section", "node", "slots", "kept"),
+    [
+        ({}, "geth", 64, 16),
+        ({}, "rskj", 16, 4),
+        ({"slots": 8, "kept_slots": None}, "rskj", 8, 2),
+        ({"slots": None, "kept_slots": 0}, "geth", 64, 0),
+    ],
+)
+def test_the_slots_are_those_of_the_node_where_the_configuration_says_nothing(
+    section: dict[str, int | None], node: str, slots: int, kept: int
+) -> None:
+    allowed = budget(section, node)
+    assert (allowed.slots, allowed.kept) == (slots, kept)
+    assert allowed == Budget(slots=slots, kept=kept)
