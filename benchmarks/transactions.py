@@ -38,6 +38,7 @@ from scheduler.devchain.accounts import receipt_of
 from scheduler.devchain.compiler import own_contracts
 from scheduler.devchain.endpoint import Endpoint
 from scheduler.devchain.nodes import Node, start_anvil, start_geth
+from scheduler.transactions.care import slots_of
 from scheduler.transactions.encoding import Pen, Signed, Transaction
 from scheduler.transactions.fees import FeePolicy, first_price
 from scheduler.transactions.intents import Effects, Intent, Params, Progress, Told, Verdict
@@ -242,8 +243,9 @@ class Ours(Sending):
         """Takes note of what was mined; whether nothing is in flight any more."""
         head = await self.ground.head()
         latest = (await self.ground.node.nonces(self.address)).latest
-        await self._receipts.follow(HeadEvent(head, (head,), (), False), latest)
-        return not self._receipts.open_slots()
+        slots = slots_of(self._journal.open_attempts(self._account))
+        await self._receipts.follow(HeadEvent(head, (head,), (), False), latest, slots)
+        return not self._journal.open_attempts(self._account)
 
     def close(self) -> None:
         self._journal.close()

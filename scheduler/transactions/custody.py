@@ -5,12 +5,12 @@ what the journal's rows hold is enough to send again, to raise a price and to ca
 is judged by the program whose intent it is, when that is back.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 from scheduler.chain.model import Address
 from scheduler.locks import Held, Lock
-from scheduler.transactions.care import OpenSlot, slots_of
+from scheduler.transactions.care import OpenSlot
 from scheduler.transactions.journal import Account
 from scheduler.transactions.sender import Desk
 
@@ -31,24 +31,18 @@ class Custody:
         self._custodian: Lock | None = None
 
     @contextmanager
-    def orphans(self) -> Iterator[list[OpenSlot]]:
-        """The open slots of programs that are gone, by nonce; none where another is custodian.
+    def orphans(self, slots: Sequence[OpenSlot]) -> Iterator[list[OpenSlot]]:
+        """Those of the account's open slots whose programs are gone; none where another is
+        custodian.
 
         Their programs cannot begin before the `with` block ends: it holds their locks.
         """
-        desk = self._desk
-        slots = slots_of(
-            [
-                attempt
-                for attempt in desk.journal.open_attempts(desk.account)
-                if desk.family(attempt.intent) is None
-            ]
-        )
+        others = [slot for slot in slots if self._desk.family(slot.bid.intent) is None]
         with ExitStack() as held:
-            if slots and self._is_custodian():
-                actors = {self._actor(slot) for slot in slots}
+            if others and self._is_custodian():
+                actors = {self._actor(slot) for slot in others}
                 gone = {name for name in actors if _takes(name, held)}
-                yield [slot for slot in slots if self._actor(slot) in gone]
+                yield [slot for slot in others if self._actor(slot) in gone]
             else:
                 yield []
 

@@ -1,7 +1,10 @@
 """The one flow: head, what is due, slots and attempts, outcomes."""
 
+from collections.abc import Sequence
+
 from scheduler.chain.model import HeadEvent
 from scheduler.errors import NotYet
+from scheduler.transactions.care import OpenSlot, slots_of
 from scheduler.transactions.custody import Custody
 from scheduler.transactions.keeper import Keeper
 from scheduler.transactions.receipts import Receipts
@@ -37,14 +40,23 @@ class Flow:
             raise trouble
 
     async def _look_after(self, event: HeadEvent) -> None:
-        with self._custody.orphans() as orphans:
-            slots = self._receipts.open_slots()
+        there = self._open_slots()
+        with self._custody.orphans(there) as orphans:
+            slots = self._own(there)
             if slots or orphans:
                 nonces = await self._desk.node.nonces(self._desk.account.address)
-                await self._receipts.follow(event, nonces.latest)
-                slots = self._receipts.open_slots()
+                await self._receipts.follow(event, nonces.latest, slots)
+                slots = self._own(self._open_slots())
                 await self._keeper.tend([*orphans, *slots], event.head, nonces.latest)
         self.in_flight = len(slots)
+
+    def _open_slots(self) -> list[OpenSlot]:
+        """All that nothing has consumed finally, whoever's they are, by nonce."""
+        return slots_of(self._desk.journal.open_attempts(self._desk.account))
+
+    def _own(self, slots: Sequence[OpenSlot]) -> list[OpenSlot]:
+        """Those of this program's families."""
+        return [slot for slot in slots if self._desk.family(slot.bid.intent) is not None]
 
     def close(self) -> None:
         """Lets go of what other programs may take over."""

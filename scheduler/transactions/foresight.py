@@ -18,21 +18,21 @@ TRANSACTION_GAS, ZERO_BYTE_GAS, BYTE_GAS = 21_000, 4, 16
 
 
 async def foreseen(
-    chain: Chain, intents: Sequence[Intent], sender: Address, price: int, head: Head
+    chain: Chain, priced: Sequence[tuple[Intent, int]], sender: Address, head: Head
 ) -> list[Effects]:
     """What each would do on its own when `sender` sends it, read on the state of `head`.
 
-    `price` is what the gas would cost, wei per gas. All the gas counts as used: how much really
+    Beside each is what its gas would cost, wei per gas. All the gas counts as used: how much really
     is, nobody knows. Raises NodeUnavailable, RpcError.
     """
     calls: list[Call] = []
-    for intent in intents:
+    for intent, price in priced:
         calls.append(_action(intent, sender, price))
         calls += [view.call() for view in intent.expects.before]
     answers = iter(await chain.call(calls, at=head.hash))
-    refunds = await _refunds(chain, intents, price, head.hash)
+    refunds = await _refunds(chain, priced, head.hash)
     found = []
-    for intent, refund in zip(intents, refunds, strict=True):
+    for (intent, _), refund in zip(priced, refunds, strict=True):
         action, views = next(answers), [next(answers) for _ in intent.expects.before]
         error = _impossible(intent, head) if action.ok else action.error or "it fails"
         found.append(
@@ -60,13 +60,13 @@ def _impossible(intent: Intent, head: Head) -> str | None:
     return None
 
 
-async def _refunds(chain: Chain, intents: Sequence[Intent], price: int, at: Hash) -> list[int]:
+async def _refunds(chain: Chain, priced: Sequence[tuple[Intent, int]], at: Hash) -> list[int]:
     """How much of its gas, in wei, each can be paid back; no more than all of it."""
-    promised = [intent.expects.refund for intent in intents]
+    promised = [intent.expects.refund for intent, _ in priced]
     balances = iter(await chain.balances([refund.payer for refund in promised if refund], at=at))
     return [
         max(0, min(next(balances) - refund.reserved, intent.gas * price)) if refund else 0
-        for intent, refund in zip(intents, promised, strict=True)
+        for (intent, price), refund in zip(priced, promised, strict=True)
     ]
 
 

@@ -10,7 +10,7 @@ from scheduler.errors import NotYet
 from scheduler.notices import Notice
 from scheduler.transactions.care import PATIENCE, OpenSlot, Situation, Step, step_for
 from scheduler.transactions.encoding import Fee, Transaction
-from scheduler.transactions.intents import Intent
+from scheduler.transactions.intents import Intent, Verdict
 from scheduler.transactions.journal import Attempt, Replacement
 from scheduler.transactions.ladder import fee_of, next_bid
 from scheduler.transactions.purse import Allowance, Funds
@@ -136,23 +136,11 @@ class Keeper:
             for slot, _ in wanted
         }
         self._tell_stuck([slot.nonce for slot, _ in wanted if bids[slot.nonce] is None])
-        transactions: list[tuple[OpenSlot, Purpose, Transaction]] = []
-        for slot, step in wanted:
-            bid = bids[slot.nonce]
-            if bid is None:
-                continue
-            purpose = Purpose.CANCEL if step is Step.CANCEL or slot.cancelling else Purpose.ACT
-            if purpose is Purpose.ACT:
-                if self._desk.family(slot.bid.intent) is None and bid.cap > market.cap:
-                    # What it earns is not known here, so no more than what everybody pays.
-                    continue
-                verdict = await self._sender.verdict(intent_of(slot.bid), head, bid)
-                if verdict.kind is OutcomeKind.ABANDONED:
-                    # Not worth a higher price; at the old one it may still be mined.
-                    continue
-                if verdict.kind not in slot.bid.limits.worth_sending:
-                    purpose = Purpose.CANCEL
-            transactions.append((slot, purpose, self._transaction(slot.bid, purpose, bid)))
+        transactions = await self._transactions(
+            [(slot, step, bid) for slot, step in wanted if (bid := bids[slot.nonce]) is not None],
+            market,
+            head,
+        )
         signed = await self._desk.signer.sign([transaction for *_, transaction in transactions])
         attempts, shortage = self._desk.journal.replace(
             self._desk.account,
@@ -177,6 +165,42 @@ class Keeper:
                 fee_of(attempt.fields).cap,
             )
         return attempts
+
+    async def _transactions(
+        self, bids: Sequence[tuple[OpenSlot, Step, Fee]], market: Fee, head: Head
+    ) -> list[tuple[OpenSlot, Purpose, Transaction]]:
+        """What is signed for these slots, lowest nonce first: what they were for, if that is still
+        worth the higher price, or a cancellation.
+
+        All that act are simulated together, in the order of their nonces: none can be mined before
+        those below it, so each sees what they will have done.
+        """
+        acting = {
+            slot.nonce: (intent_of(slot.bid), bid)
+            for slot, step, bid in bids
+            if step is Step.BUMP
+            and not slot.cancelling
+            # What it earns is not known here, so no more than what everybody pays.
+            and (self._desk.family(slot.bid.intent) is not None or bid.cap <= market.cap)
+        }
+        verdicts: dict[int, Verdict] = {}
+        if acting:
+            found = await self._sender.verdicts(list(acting.values()), head)
+            verdicts = dict(zip(acting, found, strict=True))
+        transactions = []
+        for slot, step, bid in bids:
+            purpose = Purpose.ACT
+            if step is Step.CANCEL or slot.cancelling:
+                purpose = Purpose.CANCEL
+            elif slot.nonce not in verdicts:
+                continue
+            elif (kind := verdicts[slot.nonce].kind) is OutcomeKind.ABANDONED:
+                # Not worth a higher price; at the old one it may still be mined.
+                continue
+            elif kind not in slot.bid.limits.worth_sending:
+                purpose = Purpose.CANCEL
+            transactions.append((slot, purpose, self._transaction(slot.bid, purpose, bid)))
+        return transactions
 
     def _transaction(self, bid: Attempt, purpose: Purpose, fee: Fee) -> Transaction:
         """The same again at another price, or a transfer of nothing to the account itself."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from scheduler.chain.model import Head, HeadEvent, Receipt, Sent
-from scheduler.transactions.care import OpenSlot, slots_of
+from scheduler.transactions.care import OpenSlot
 from scheduler.transactions.intents import (
     Displaced,
     Effects,
@@ -38,15 +38,14 @@ class Receipts:
         # Since which head a nonce is consumed on chain without a receipt of ours.
         self._consumed_since: dict[int, int] = {}
 
-    async def follow(self, event: HeadEvent, latest: int) -> None:
+    async def follow(self, event: HeadEvent, latest: int, slots: Sequence[OpenSlot]) -> None:
         """Brings the journal up to what `event`'s head says, in one transaction.
 
-        `latest` is how many transactions of the account are mined. Asks for the receipts of what is
+        `slots` are all of this desk's families that nothing has consumed finally. `latest` is how many transactions of the account are mined. Asks for the receipts of what is
         pending, of what became final, and, where blocks were removed, of everything that was mined.
         Families are told when it is written. Raises NodeUnavailable, JournalUnavailable.
         """
         self._doubtful = self._doubtful or event.rebased or bool(event.removed)
-        slots = self.open_slots()
         asked = [
             attempt
             for slot in slots
@@ -67,11 +66,6 @@ class Receipts:
         self._doubtful = False
         for told, progress in news:
             self._family(told).told(told, progress)
-
-    def open_slots(self) -> list[OpenSlot]:
-        """The slots of this desk's families that nothing has consumed finally, by nonce."""
-        attempts = self._desk.journal.open_attempts(self._desk.account)
-        return slots_of([each for each in attempts if self._desk.family(each.intent) is not None])
 
     def _family(self, told: Told) -> Family:
         family = self._desk.family(told)

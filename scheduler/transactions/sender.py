@@ -21,7 +21,6 @@ from scheduler.transactions.fees import (
     FeePolicy,
     FeeTooHigh,
     first_price,
-    price_at,
 )
 from scheduler.transactions.intents import (
     Accepted,
@@ -49,7 +48,7 @@ from scheduler.transactions.journal import (
 from scheduler.transactions.ladder import fee_of
 from scheduler.transactions.purse import BY_URGENCY, NO_BUDGET, Allowance, Budget, Funds, Want
 from scheduler.transactions.signers import Signer
-from scheduler.transactions.simulation import Aim, simulated
+from scheduler.transactions.simulation import Aim, Trial, simulated
 from scheduler.transactions.states import IntentState, OutcomeKind, Purpose
 
 log = logging.getLogger("SENDER")
@@ -146,7 +145,7 @@ class Sender:
         )
         if syncing:
             raise NotYet(SYNCING)
-        aim = Aim(desk.account.address, head, blocks_ahead, fee)
+        aim = Aim(desk.account.address, head, blocks_ahead)
         self._allowance = Allowance(desk.budget, Funds(balance, nonces.latest, head.number))
         purse = desk.journal.purse(desk.account, self._allowance)
         # No node simulates what the account could not pay for, even if nothing else were sent.
@@ -155,7 +154,7 @@ class Sender:
             for intent in fresh
             if purse.could_hold(self.transaction(intent, 0, fee).worst_cost)
         ]
-        verdicts = await self._verdicts(payable, aim)
+        verdicts = await self._verdicts([Trial(intent, fee) for intent in payable], aim)
         # The node's pool may hold transactions that the journal does not know: never replace one.
         nonce = max(desk.journal.next_nonce(desk.account), nonces.pending)
         transactions: list[tuple[Intent, Transaction]] = []
@@ -319,21 +318,21 @@ class Sender:
             self._desk.chain_id, nonce, intent.to, intent.value, intent.gas, intent.data, fee
         )
 
-    async def verdict(self, intent: Intent, head: Head, fee: Fee) -> Verdict:
-        """What the intent would do in the block after `head`, at this price.
+    async def verdicts(self, bids: Sequence[tuple[Intent, Fee]], head: Head) -> list[Verdict]:
+        """What each intent would do in the block after `head`, at this price, behind the others.
 
-        On the state of `head`, in which none of its own pending attempts are.
+        On the state of `head`, in which none of its own pending attempts are. They are given in
+        the order of their nonces, since that is how they would be mined.
         """
-        [verdict] = await self._verdicts([intent], Aim(self._desk.account.address, head, 1, fee))
-        return verdict
+        trials = [Trial(intent, fee) for intent, fee in bids]
+        return await self._verdicts(trials, Aim(self._desk.account.address, head))
 
-    async def _verdicts(self, intents: Sequence[Intent], aim: Aim) -> list[Verdict]:
+    async def _verdicts(self, trials: Sequence[Trial], aim: Aim) -> list[Verdict]:
         """What the families say of what each would do in the block aimed at."""
-        effects = await simulated(self._desk.node, intents, aim)
-        price = price_at(aim.fee, aim.base_fee)
+        effects = await simulated(self._desk.node, trials, aim)
         return [
-            self._verdict(intent, effect, price)
-            for intent, effect in zip(intents, effects, strict=True)
+            self._verdict(trial.intent, effect, trial.price(aim))
+            for trial, effect in zip(trials, effects, strict=True)
         ]
 
     def _verdict(self, intent: Intent, effects: Effects, price: int) -> Verdict:

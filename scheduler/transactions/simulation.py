@@ -21,12 +21,11 @@ VIEW_GAS = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Aim:
-    """In which block transactions of `sender` are to be: so many after `head`, at this price."""
+    """In which block transactions of `sender` are to be: so many after `head`."""
 
     sender: Address
     head: Head
-    blocks_ahead: int
-    fee: Fee
+    blocks_ahead: int = 1
 
     @property
     def base_fee(self) -> int | None:
@@ -36,21 +35,33 @@ class Aim:
         return base_fee_after(self.head.base_fee, self.blocks_ahead)
 
 
-async def simulated(chain: Chain, intents: Sequence[Intent], aim: Aim) -> list[Effects]:
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A transaction to be tried: for this intent, at this price."""
+
+    intent: Intent
+    fee: Fee
+
+    def price(self, aim: Aim) -> int:
+        """What a unit of its gas would cost, wei."""
+        return price_at(self.fee, aim.base_fee)
+
+
+async def simulated(chain: Chain, trials: Sequence[Trial], aim: Aim) -> list[Effects]:
     """What each would do, one after the other; on nodes that cannot simulate, each on its own.
 
     Raises NodeUnavailable, RpcError.
     """
     try:
-        return await _in_batches(chain, intents, aim)
+        return await _in_batches(chain, trials, aim)
     except CannotSimulate:
-        price = price_at(aim.fee, aim.base_fee)
-        return await foreseen(chain, intents, aim.sender, price, aim.head)
+        priced = [(trial.intent, trial.price(aim)) for trial in trials]
+        return await foreseen(chain, priced, aim.sender, aim.head)
 
 
-async def _in_batches(chain: Chain, intents: Sequence[Intent], aim: Aim) -> list[Effects]:
+async def _in_batches(chain: Chain, trials: Sequence[Trial], aim: Aim) -> list[Effects]:
     effects: list[Effects] = []
-    for batch in _within_gas(intents, min(aim.head.gas_limit, SIMULATION_GAS)):
+    for batch in _within_gas(trials, min(aim.head.gas_limit, SIMULATION_GAS)):
         try:
             effects += await _together(chain, batch, aim)
         except RpcError:
@@ -59,13 +70,13 @@ async def _in_batches(chain: Chain, intents: Sequence[Intent], aim: Aim) -> list
     return effects
 
 
-async def _together(chain: Chain, intents: Sequence[Intent], aim: Aim) -> list[Effects]:
-    if intents and intents[0].gas > aim.head.gas_limit:  # then it is alone; anvil 1.7 takes it
+async def _together(chain: Chain, trials: Sequence[Trial], aim: Aim) -> list[Effects]:
+    if trials and trials[0].intent.gas > aim.head.gas_limit:  # then it is alone; anvil 1.7 takes it
         return [Effects(False, (), 0, f"more gas than a block has: {aim.head.gas_limit}")]
-    views = [_views(intent, aim) for intent in intents]
+    views = [_views(trial.intent, aim) for trial in trials]
     calls: list[Call] = []
-    for intent, behind in zip(intents, views, strict=True):
-        calls += [_call(intent, aim), *(view.call(VIEW_GAS) for view in behind)]
+    for trial, behind in zip(trials, views, strict=True):
+        calls += [_call(trial, aim), *(view.call(VIEW_GAS) for view in behind)]
     results = await chain.simulate(
         calls,
         on=aim.head,
@@ -84,7 +95,7 @@ def _views(intent: Intent, aim: Aim) -> tuple[View, ...]:
     return behind if intent.gas + VIEW_GAS * len(behind) <= aim.head.gas_limit else ()
 
 
-async def _apart(chain: Chain, intents: Sequence[Intent], aim: Aim) -> list[Effects]:
+async def _apart(chain: Chain, trials: Sequence[Trial], aim: Aim) -> list[Effects]:
     """The effects where the nodes refuse to simulate all for the sake of one.
 
     They do so where a call could not be included at all: too little gas to begin with, too little
@@ -92,13 +103,13 @@ async def _apart(chain: Chain, intents: Sequence[Intent], aim: Aim) -> list[Effe
     until it is alone.
     """
     try:
-        return await _together(chain, intents, aim)
+        return await _together(chain, trials, aim)
     except RpcError as error:
-        if len(intents) == 1:
+        if len(trials) == 1:
             return [Effects(False, (), 0, error.message)]
-    middle = len(intents) // 2
-    first = await _apart(chain, intents[:middle], aim)
-    return first + await _apart(chain, intents[middle:], aim)
+    middle = len(trials) // 2
+    first = await _apart(chain, trials[:middle], aim)
+    return first + await _apart(chain, trials[middle:], aim)
 
 
 def _effects(result: CallResult, views: Sequence[View], answers: Sequence[CallResult]) -> Effects:
@@ -106,8 +117,8 @@ def _effects(result: CallResult, views: Sequence[View], answers: Sequence[CallRe
     return Effects(result.ok, result.logs, result.gas_used, result.error, missing)
 
 
-def _call(intent: Intent, aim: Aim) -> Call:
-    fee = aim.fee
+def _call(trial: Trial, aim: Aim) -> Call:
+    intent, fee = trial.intent, trial.fee
     return Call(
         to=intent.to,
         data=intent.data,
@@ -120,15 +131,15 @@ def _call(intent: Intent, aim: Aim) -> Call:
     )
 
 
-def _within_gas(intents: Sequence[Intent], limit: int) -> list[list[Intent]]:
-    """The intents in order, in batches whose gas, with that of views, stays within `limit`."""
-    batches: list[list[Intent]] = [[]]
+def _within_gas(trials: Sequence[Trial], limit: int) -> list[list[Trial]]:
+    """The trials in order, in batches whose gas, with that of views, stays within `limit`."""
+    batches: list[list[Trial]] = [[]]
     total = 0
-    for intent in intents:
-        gas = intent.gas + VIEW_GAS * len(intent.expects.after)
+    for trial in trials:
+        gas = trial.intent.gas + VIEW_GAS * len(trial.intent.expects.after)
         if batches[-1] and total + gas > limit:
             batches.append([])
             total = 0
-        batches[-1].append(intent)
+        batches[-1].append(trial)
         total += gas
     return batches

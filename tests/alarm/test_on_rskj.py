@@ -14,7 +14,7 @@ from scheduler.transactions.encoding import LegacyFee
 from scheduler.transactions.intents import Effects
 from scheduler.transactions.keeper import intent_of
 from scheduler.transactions.sender import Sender
-from scheduler.transactions.simulation import Aim, simulated
+from scheduler.transactions.simulation import Aim, Trial, simulated
 from scheduler.transactions.states import OutcomeKind
 from tests import nodes
 from tests.alarm.rig import Program, World, program
@@ -56,8 +56,8 @@ async def foreseen(scheduler: Program, block: int) -> Effects:
     assert head is not None
     assert before is not None
     [intent] = scheduler.family.due(before)
-    aim = Aim(scheduler.us, head, 1, LegacyFee(MINIMUM_GAS_PRICE))
-    [effects] = await simulated(scheduler.node, [intent], aim)
+    trial = Trial(intent, LegacyFee(MINIMUM_GAS_PRICE))
+    [effects] = await simulated(scheduler.node, [trial], Aim(scheduler.us, head))
     return effects
 
 
@@ -139,7 +139,8 @@ async def test_what_is_in_flight_is_still_worth_a_higher_price(
     head = await scheduler.see()
     [attempt] = scheduler.journal.open_attempts(scheduler.account)
     sender = Sender(scheduler.desk)
-    verdict = await sender.verdict(intent_of(attempt), head, LegacyFee(2 * MINIMUM_GAS_PRICE))
+    bid = (intent_of(attempt), LegacyFee(2 * MINIMUM_GAS_PRICE))
+    [verdict] = await sender.verdicts([bid], head)
     assert verdict.kind is OutcomeKind.SUCCEEDED
 
 

@@ -9,7 +9,7 @@ from scheduler.chain.errors import CannotSimulate
 from scheduler.transactions.encoding import DynamicFee, Fee, LegacyFee
 from scheduler.transactions.expectations import Expectations, Refund, View
 from scheduler.transactions.intents import Effects, Intent
-from scheduler.transactions.simulation import VIEW_GAS, Aim, simulated
+from scheduler.transactions.simulation import VIEW_GAS, Aim, Trial, simulated
 from tests.transactions.rig import VIEW, Office
 
 GWEI = 10**9
@@ -30,7 +30,8 @@ def hits(at: Office) -> int:
 async def effects_of(at: Office, *intents: Intent) -> list[Effects]:
     head = await at.head()
     fee: Fee = LegacyFee(GWEI) if head.base_fee is None else DynamicFee(10 * GWEI, GWEI)
-    return await simulated(at.node, intents, Aim(at.address, head, 1, fee))  # type: ignore[arg-type]
+    trials = [Trial(intent, fee) for intent in intents]
+    return await simulated(at.node, trials, Aim(at.address, head))  # type: ignore[arg-type]
 
 
 @pytest.fixture
