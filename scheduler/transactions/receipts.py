@@ -41,9 +41,10 @@ class Receipts:
     async def follow(self, event: HeadEvent, latest: int, slots: Sequence[OpenSlot]) -> None:
         """Brings the journal up to what `event`'s head says, in one transaction.
 
-        `slots` are all of this desk's families that nothing has consumed finally. `latest` is how many transactions of the account are mined. Asks for the receipts of what is
-        pending, of what became final, and, where blocks were removed, of everything that was mined.
-        Families are told when it is written. Raises NodeUnavailable, JournalUnavailable.
+        `slots` are all of this desk's families that nothing has consumed finally. `latest` is how
+        many transactions of the account are mined. Asks for the receipts of what is pending, of
+        what became final, and, where blocks were removed, of everything that was mined. Families
+        are told when it is written. Raises NodeUnavailable, JournalUnavailable.
         """
         self._doubtful = self._doubtful or event.rebased or bool(event.removed)
         asked = [

@@ -1,19 +1,21 @@
 """What is in flight is looked after: nothing waits for ever, and nothing has two effects."""
 
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from scheduler.chain.errors import RpcError
 from scheduler.transactions.encoding import DynamicFee, LegacyFee, sign
+from scheduler.transactions.expectations import Expectations, View
 from scheduler.transactions.fees import FeePolicy
 from scheduler.transactions.intents import Displaced, Ended, Urgency
 from scheduler.transactions.ladder import fee_of, outbid
 from scheduler.transactions.states import AttemptState, IntentState, OutcomeKind, Purpose
 from tests import nodes
-from tests.transactions.rig import Bench, Office, later, office
+from tests.transactions.rig import VIEW, Bench, Office, later, office
 
 GWEI = 10**9
 
@@ -37,6 +39,28 @@ async def mine_at(opened: Office, base_fee: int, blocks: int = 1) -> None:
 async def stuck(opened: Office, blocks: int, base_fee: int = 500 * GWEI) -> None:
     """Blocks too dear for what is in flight; the one after them would be as dear."""
     await mine_at(opened, base_fee, blocks)
+
+
+def hits(opened: Office) -> int:
+    """How often the counter was hit by anybody."""
+    call = {"to": opened.bench.counter, "data": "0x" + VIEW.hex()}
+    return opened.bench.endpoint.number("eth_call", call, "latest")
+
+
+def word(number: int) -> bytes:
+    return number.to_bytes(32, "big")
+
+
+class Counted:
+    """A method of the node that counts how often it was called."""
+
+    def __init__(self, method: Callable[..., Awaitable[Any]]) -> None:
+        self._method = method
+        self.count = 0
+
+    async def __call__(self, *given: Any, **named: Any) -> Any:
+        self.count += 1
+        return await self._method(*given, **named)
 
 
 def state(opened: Office, key: str = "one") -> IntentState:
@@ -92,6 +116,23 @@ async def test_urgent_work_is_not_stuck_behind_cheap_work(at: Office) -> None:
         "urgent",
         "urgent",
     ]
+    await mine_at(at, 500 * GWEI)
+    assert at.hits == 2
+
+
+async def test_the_bids_of_a_head_are_simulated_in_one_request(
+    at: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each behind those with lower nonces, as they would be mined: here the first is enough."""
+    once = Expectations(after=(View(at.bench.counter, VIEW, word(hits(at) + 1), "more than one"),))
+    at.want(at.wish("a", expects=once), at.wish("b"))
+    await at.turn()
+    requests = Counted(at.node.simulate)
+    monkeypatch.setattr(at.node, "simulate", requests, raising=False)
+    at.want()
+    await stuck(at, 3)
+    assert [bid.intent.key for bid in at.open_attempts()] == ["a", "a", "b", "b"]
+    assert requests.count == 1
     await mine_at(at, 500 * GWEI)
     assert at.hits == 2
 
