@@ -78,7 +78,7 @@ def site(kind: Kind) -> Iterator[Site]:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="faults-")))
         cut = kind.harm == "power cut"
         nursery = stack.enter_context(Nursery([platter.built(directory)] if cut else []))
-        yield Site(stack.enter_context(stage(kind)), nursery, directory, cut)
+        yield Site(stack.enter_context(stage(kind)), nursery, directory, power_cut=cut)
 
 
 def told(kind: Kind, campaign: str, tally: Tally, seconds: float) -> dict[str, Any]:

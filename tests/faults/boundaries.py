@@ -10,7 +10,8 @@ import signal
 import sqlite3
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextvars import ContextVar
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -18,8 +19,10 @@ from typing import Any, TypeAlias
 from unittest import mock
 
 from scheduler.chain.jsonrpc import Json
-from scheduler.chain.transport_duplex import Wire
+from scheduler.chain.transport_duplex import DuplexTransport, Wire
+from scheduler.chain.transport_http import Headers, _Channel
 from scheduler.chain.transport_ipc import IpcTransport
+from scheduler.chain.transport_websocket import WebSocketTransport
 from scheduler.transactions import journal
 from scheduler.transactions.journal.database import DURABLE
 
@@ -72,10 +75,8 @@ class Watched(Wire):
         self._asked: dict[int, str] = {}
 
     async def send(self, body: bytes) -> None:
-        message = json.loads(body)
-        requests = message if isinstance(message, list) else [message]
-        name = "+".join(sorted({request["method"] for request in requests}))
-        self._asked.update({request["id"]: name for request in requests})
+        name, ids = _said(body)
+        self._asked.update(dict.fromkeys(ids, name))
         self._crossings.cross(f"before {name}")
         await self._wire.send(body)
         self._crossings.cross(f"sent {name}")
@@ -92,15 +93,52 @@ class Watched(Wire):
 
 
 def wrap(crossings: Crossings, synchronous: str) -> None:
-    """Puts both wrappers into this process, for ever; what it opens from now on has them."""
+    """Puts the wrappers into this process, for ever; what it opens from now on has them."""
     disk = type("Disk", (Disk,), {"crossings": crossings, "synchronous": synchronous})
     mock.patch.object(sqlite3, "connect", partial(sqlite3.connect, factory=disk)).start()
-    opened = IpcTransport._open
+    for transport in (IpcTransport, WebSocketTransport):
+        mock.patch.object(transport, "_open", _watched(transport._open, crossings)).start()
+    _wrap_http(crossings)
 
-    async def watched(transport: IpcTransport) -> Wire:
+
+def _watched(
+    opened: Callable[[Any], Awaitable[Wire]], crossings: Crossings
+) -> Callable[[DuplexTransport], Awaitable[Wire]]:
+    async def watched(transport: DuplexTransport) -> Wire:
         return Watched(await opened(transport), crossings)
 
-    mock.patch.object(IpcTransport, "_open", watched).start()
+    return watched
+
+
+def _wrap_http(crossings: Crossings) -> None:
+    """An HTTP connection carries one message after the other: what is awaited was just said."""
+    post, wait = _Channel.post, _Channel._first_bytes
+    said = ContextVar[str]("said")
+
+    async def posted(
+        channel: _Channel, target: str, headers: Headers, body: bytes
+    ) -> tuple[int, bytes]:
+        name, _ = _said(body)
+        said.set(name)
+        crossings.cross(f"before {name}")
+        response = await post(channel, target, headers, body)
+        crossings.cross(f"read {name}")
+        return response
+
+    async def waited(channel: _Channel) -> bytes:
+        crossings.cross(f"sent {said.get()}")
+        return await wait(channel)
+
+    mock.patch.object(_Channel, "post", posted).start()
+    mock.patch.object(_Channel, "_first_bytes", waited).start()
+
+
+def _said(body: bytes) -> tuple[str, list[int]]:
+    """What a message asks for, as a name, and under which ids."""
+    message = json.loads(body)
+    requests = message if isinstance(message, list) else [message]
+    name = "+".join(sorted({request["method"] for request in requests}))
+    return name, [request["id"] for request in requests]
 
 
 def _journaled(frame: FrameType | None) -> str:

@@ -12,9 +12,11 @@ from pathlib import Path
 from tests.faults.boundaries import Point
 from tests.faults.nursery import Nursery
 from tests.faults.platter import Disk
+from tests.faults.proxy import Proxy
 from tests.faults.recorder import Recorder
 from tests.faults.stages import Places, Stage, unlike
-from tests.faults.worker import DONE
+from tests.faults.troubles import Fault, Trouble
+from tests.faults.worker import DONE, Hurry
 
 KILLED = -9
 
@@ -35,12 +37,15 @@ class Kill:
         return "never" if self.after is None else f"after {self.after:.4f} s"
 
 
+NO_KILL = Kill()
+
+
 @dataclass(frozen=True)
 class Case:
-    """What came of one kill. `wrong` says what must not be, in words; `passed` is of the worker
-    that was to be killed, where it lived on."""
+    """What came of one kill or trouble. `wrong` says what must not be, in words; `passed` is of the
+    worker that was to be killed, where it lived on."""
 
-    kill: Kill
+    harm: str
     killed: bool
     seconds: float
     sent: int
@@ -62,7 +67,7 @@ class Tally:
         self.cases += 1
         self.killed += case.killed
         self.transactions += case.sent
-        self.wrong += [f"{case.kill}: {what}" for what in case.wrong]
+        self.wrong += [f"{case.harm}: {what}" for what in case.wrong]
 
     @property
     def names(self) -> set[str]:
@@ -80,7 +85,8 @@ class Tally:
 class Site:
     """Where cases are played, each a scene of its own with a journal of its own.
 
-    After a kill the journal is as the file system has it or, with `power_cut`, as the disk has it.
+    Workers take one `way` to the node. After a kill the journal is as the file system has it or,
+    with `power_cut`, as the disk has it.
     """
 
     def __init__(
@@ -88,34 +94,39 @@ class Site:
         stage: Stage,
         nursery: Nursery,
         directory: Path,
+        way: str = "ipc",
         power_cut: bool = False,
         synchronous: str = "FULL",
     ) -> None:
         self._stage = stage
         self._nursery = nursery
         self._directory = directory
+        self.way = way
         self._power_cut = power_cut
         self._synchronous = synchronous
         self._numbers = itertools.count(1)
 
-    def play(self, kill: Kill) -> Case:
+    def play(self, kill: Kill = NO_KILL, trouble: Trouble | None = None) -> Case:
         """One case: killed as told, started again until all is done, then asked the chain."""
         directory = self._directory / str(next(self._numbers))
         disk = Disk(directory)
-        recorder = Recorder(
-            self._stage.node.ipc,
-            directory / "ipc",
-            disk.after_a_cut if self._power_cut else lambda: disk.journal,
-            signs=self._stage.signs,
-        )
-        places = Places(str(recorder.path), str(disk.journal), str(directory / "passed.json"))
-        scene = self._stage.scene(places)
-        with recorder:
-            task = replace(scene.task, fatal=kill.at, synchronous=self._synchronous)
+        recorder = Recorder(disk.after_a_cut if self._power_cut else lambda: disk.journal)
+        fault = trouble.make() if trouble else Fault()
+        stage = self._stage
+        proxy = Proxy(stage.way, self.way, directory, recorder, fault, stage.signs)
+        with proxy:
+            places = Places(proxy.endpoint, str(disk.journal), str(directory / "passed.json"))
+            scene = stage.scene(places)
+            task = replace(
+                scene.task,
+                fatal=kill.at,
+                synchronous=self._synchronous,
+                hurry=Hurry() if trouble else None,
+            )
             first, seconds = self._nursery.run(task, kill.after)
             status = first
             task = replace(task, fatal=None)
-            for _ in range(RESTARTS):
+            for _ in range(RESTARTS if first == KILLED else 0):
                 if status == DONE:
                     break
                 if status == KILLED and self._power_cut:
@@ -124,18 +135,25 @@ class Site:
         wrong = [f"{name} left unjournaled" for name in recorder.violations]
         if status != DONE:
             wrong.append(f"stuck: exit status {status}, see {task.report}.log")
+        if trouble and not fault.struck:
+            wrong.append("it never came to that")
         wrong += scene.wrong()
         effects = scene.task.effects
         wrong += unlike("journal", _outcomes(disk.journal), [("succeeded", 1)] * effects)
         passed = json.loads(Path(task.report).read_text()) if first == DONE else []
         return Case(
-            kill, first == KILLED, seconds, len(recorder.sent), wrong, list(map(tuple, passed))
+            trouble.name if trouble else str(kill),
+            first == KILLED,
+            seconds,
+            len(recorder.sent),
+            wrong,
+            list(map(tuple, passed)),
         )
 
     def untouched(self) -> Case:
-        """A case without a kill, which tells the crash points."""
-        case = self.play(Kill())
-        assert not case.wrong, f"without any kill: {case.wrong}"
+        """A case without any harm, which tells the crash points."""
+        case = self.play()
+        assert not case.wrong, f"without any harm: {case.wrong}"
         return case
 
 
@@ -151,6 +169,15 @@ def random_moments(site: Site, count: int, seed: int) -> Tally:
     untouched = site.untouched()
     kills = [Kill(after=chance.uniform(0, untouched.seconds)) for _ in range(count)]
     return tallied(site, untouched.passed, kills)
+
+
+def every_trouble(site: Site, troubles: Iterable[Trouble]) -> Tally:
+    """Workers that nobody kills, each in another trouble of those that the way can have."""
+    tally = Tally()
+    for trouble in troubles:
+        if site.way in trouble.ways:
+            tally.add(site.play(trouble=trouble))
+    return tally
 
 
 def tallied(site: Site, points: Sequence[Point], kills: Iterable[Kill]) -> Tally:

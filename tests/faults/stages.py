@@ -11,7 +11,6 @@ from scheduler.chain.model import Address
 from scheduler.devchain.accounts import Role, Wallet
 from scheduler.devchain.chain import DevelopmentChain
 from scheduler.devchain.evidence import Witness
-from scheduler.devchain.nodes import Node
 from scheduler.devchain.scheduling import CallRequest, schedule
 from tests.faults.worker import Task
 from tests.transactions.rig import ETHER, Bench
@@ -32,10 +31,10 @@ MINING: Mapping[str, tuple[str, list[object]]] = {
 CHEAP, DEAR = 10**9, 500 * 10**9
 BASE_FEE = "anvil_setNextBlockBaseFeePerGas"
 
-# Three hits that share a commit, and one that comes while the others are in flight.
-LATER = 3
-HITS = (("a", 0), ("b", 0), ("c", 0), ("later", LATER))
+# Three hits that share a commit, and one that comes while the others are in flight: the first block
+# of each, counted from the one that a worker begins with, and the last.
 NEVER = 2**31
+HITS = (("a", 0, NEVER), ("b", 0, NEVER), ("c", 0, NEVER), ("later", 3, NEVER))
 
 # Blocks before the target at which a worker begins; the Scheduler asks for ten at scheduling.
 LEAD = 2
@@ -60,10 +59,11 @@ class Scene:
 
 
 class Stage(Protocol):
-    """A node on which scenes are set; `signs` says whether it has eth_signTransaction."""
+    """A node on which scenes are set: `way` is its socket or WebSocket, `signs` says whether it
+    has eth_signTransaction."""
 
     @property
-    def node(self) -> Node: ...
+    def way(self) -> str: ...
 
     @property
     def signs(self) -> bool: ...
@@ -79,12 +79,11 @@ class Hits:
         self._bench = bench
         self._signer = signer
         self.node = bench.node
+        self.way = bench.way
         self.signs = signer != "node that only sends"
 
     def scene(self, places: Places) -> Scene:
-        head = self._bench.head
-        wishes = [(name, first and head + first, NEVER) for name, first in HITS]
-        return self._scene(places, wishes, [MINING[self.node.kind]], len(HITS), {len(HITS)})
+        return self._scene(places, HITS, [MINING[self.node.kind]], len(HITS), {len(HITS)})
 
     def _scene(
         self,
@@ -99,7 +98,7 @@ class Hits:
         counter = bench.counter  # its deployment is none of the account's transactions
         key = bench.key() if self._signer == "keystore" else None
         address = self._address(key)
-        hits, nonce = bench.hits(address), bench.nonce(address)
+        hits, nonce, head = bench.hits(address), bench.nonce(address), bench.head
         task = Task(
             wire=places.wire,
             journal=places.journal,
@@ -110,7 +109,7 @@ class Hits:
             address=address,
             key=key.to_bytes().hex() if key else None,
             effects=effects,
-            wishes=wishes,
+            wishes=[(name, head + first, head + last) for name, first, last in wishes],
         )
 
         def wrong() -> list[str]:
@@ -144,13 +143,10 @@ class DearHits(Hits):
         self._calm = endpoint.request("evm_snapshot")
         for method, parameters in ((BASE_FEE, [hex(CHEAP)]), MINING["anvil"]):
             endpoint.request(method, *parameters)
-        head = self._bench.head
-        # Two more blocks may be mined for the account: then it is too late at once, and not tried.
-        wishes = [(name, first and head + first, NEVER) for name, first in HITS]
-        late = ("late", 0, head + 3)
         mining: list[tuple[str, list[object]]] = [(BASE_FEE, [hex(DEAR)]), MINING["anvil"]]
+        # A worker that begins late after a kill does not even try what is late.
         count = len(HITS)
-        return self._scene(places, [late, *wishes], mining, count, {count, count + 1})
+        return self._scene(places, [("late", 0, 2), *HITS], mining, count, {count, count + 1})
 
 
 class Calls:
@@ -167,6 +163,7 @@ class Calls:
         self._witness = Witness(chain.node.http)
         self._scenes = 0
         self.node = chain.node
+        self.way = str(chain.node.ipc)
 
     def scene(self, places: Places) -> Scene:
         endpoint, counter = self._chain.endpoint, self._chain.deployment.counter

@@ -1,5 +1,5 @@
-"""The process that is killed: the real node, journal, signer and flow, hitting a counter; or the
-real program, executing scheduled calls.
+"""The process that is killed or misled: the real program, executing scheduled calls; or the same
+with a family that hits a counter.
 
 Run as a program it is the workers' nursery: it has imported everything and forks one worker for
 each task that it reads, so that a worker costs milliseconds.
@@ -13,47 +13,82 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn, cast
 from unittest import mock
 
 from eth_keys.datatypes import PrivateKey
 
+from scheduler import service
+from scheduler.chain import follow, outage
+from scheduler.chain.blocksage import Heartbeat
 from scheduler.chain.connection import connect
+from scheduler.chain.dialect import dialect_of
 from scheduler.chain.fingerprint import fingerprint
+from scheduler.chain.follow import Follower
 from scheduler.chain.model import HeadEvent
 from scheduler.chain.node import JsonRpcNode
 from scheduler.devchain.endpoint import Endpoint
+from scheduler.locks import Lock
+from scheduler.networks import network_of
 from scheduler.plan import Plan
 from scheduler.programs import Program, Running
-from scheduler.service import PASSING, serve
+from scheduler.pulse import Pulse
+from scheduler.service import Work, serve
+from scheduler.transactions.custody import actor
 from scheduler.transactions.fees import FeePolicy
 from scheduler.transactions.flow import Flow
 from scheduler.transactions.intents import Intent
 from scheduler.transactions.journal import Account, Journal
+from scheduler.transactions.ladder import GETH_PERCENT, RSKJ_PERCENT
 from scheduler.transactions.sender import Desk
 from scheduler.transactions.signers import KeystoreSigner, NodeSigner, Signer
 from tests.faults.boundaries import Crossings, wrap
-from tests.transactions.rig import CONFIRMATIONS, ETHER, HIT, Touches
+from tests.transactions.rig import ETHER, HIT, Touches
+
+DONE, GAVE_UP, FAILED = 0, 3, 4
 
 # Heads after which a worker gives up: some times as many as an untouched one needs.
 PATIENCE = 40
 
-DONE, GAVE_UP, FAILED = 0, 3, 4
+
+@dataclass(frozen=True)
+class Hurry:
+    """What a worker waits for by the clock, cut short; what it does meanwhile stays the same.
+
+    In seconds: `timeout` for an answer, `quiet` until silence is doubted, `retry` until something
+    is tried again. A block comes at the latest `beat` after the last one, and `patience` of them
+    before the worker gives up.
+    """
+
+    timeout: float = 1.0
+    quiet: float = 0.4
+    retry: float = 0.1
+    beat: float = 0.3
+    patience: int = 150
+
+    def begin(self) -> None:
+        """From now on, in this process, for ever."""
+        mock.patch.object(connect, "__defaults__", (self.timeout, 50)).start()
+        mock.patch.object(Follower, "_patience", return_value=self.quiet).start()
+        mock.patch.object(follow, "_GRACE", self.quiet / 2).start()
+        mock.patch.object(service, "RETRY_SECONDS", self.retry).start()
+        mock.patch.object(outage, "LAST_DELAY", self.retry).start()
 
 
 @dataclass(frozen=True)
 class Task:
     """What a worker does, as data.
 
-    `wire` is the node's socket (the recorder's), `node` the HTTP endpoint at which the worker lets
+    `wire` is its way to the node (the proxy's), `node` the HTTP endpoint at which the worker lets
     the node mine, with the methods `mining`. The account has a `key`, or its `address` is unlocked
     at the node. `wishes` are keys of intents to hit the counter `contract`, and the first and last
     block of each; without them scheduled calls of the alarm clock `contract` are near. All is done
     with so many `effects`. Where the worker passes `fatal`, it kills itself; at its end it writes
-    to `report` what it passed. `synchronous` is the journal's.
+    to `report` what it passed. `synchronous` is the journal's. `hurry` where the clock matters.
     """
 
     wire: str
@@ -68,6 +103,7 @@ class Task:
     wishes: Sequence[tuple[str, int, int]] = ()
     fatal: tuple[str, int] | None = None
     synchronous: str = "FULL"
+    hurry: Hurry | None = None
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -75,8 +111,8 @@ class Task:
     @classmethod
     def from_json(cls, text: str) -> "Task":
         values = json.loads(text)
-        fatal = values.pop("fatal")
-        return cls(**values, fatal=fatal and tuple(fatal))
+        fatal, hurry = values.pop("fatal"), values.pop("hurry")
+        return cls(**values, fatal=fatal and tuple(fatal), hurry=hurry and Hurry(**hurry))
 
 
 class Miner:
@@ -85,54 +121,71 @@ class Miner:
     def __init__(self, task: Task) -> None:
         self._endpoint = Endpoint(task.node)
         self._mining = task.mining
-        self._left = PATIENCE
+        self._left = task.hurry.patience if task.hurry else PATIENCE
+        self._mined = time.monotonic()
 
     @property
     def tired(self) -> bool:
-        return self._left == 0
+        return self._left <= 0
 
     def mine(self) -> None:
         self._left -= 1
         for method, parameters in self._mining:
             self._endpoint.request(method, *parameters)
+        self._mined = time.monotonic()
+
+    async def mine_every(self, seconds: float) -> None:
+        """Blocks come even if nobody deals with them."""
+        while not self.tired:
+            await asyncio.sleep(seconds / 4)
+            if time.monotonic() - self._mined > seconds:
+                self.mine()
+        os.kill(os.getpid(), signal.SIGTERM)
 
     def close(self) -> None:
         self._endpoint.close()
 
 
-async def hit(task: Task, miner: Miner) -> bool:
-    """Follows the chain until every wish has been fulfilled, finally; False where it gives up."""
-    node = JsonRpcNode(connect(task.wire))
-    signer: Signer = NodeSigner(node, task.address)
-    if task.key is not None:
-        signer = KeystoreSigner(PrivateKey(bytes.fromhex(task.key)))
-    account = Account(await fingerprint(node, development=True), signer.address)
-    journal = Journal.open(Path(task.journal))
-    family = Touches(task.contract)
-    family.wishes = [_wish(task, account, *wish) for wish in task.wishes]
-    desk = Desk(node, 1337, account, signer, journal, FeePolicy(), [family])
-    flow = Flow(desk, CONFIRMATIONS)
-    done = False
-    async for event in node.follow():
-        try:
-            await flow.on(event)
-            done = _finished(journal, task.effects)
-        except PASSING as trouble:
-            logging.warning("head %d: %s", event.head.number, trouble)
-        if done or miner.tired:
-            break
-        miner.mine()
-    journal.close()
-    await node.close()
-    return done
+class Hitting(Touches):
+    """The family of a worker that hits the counter."""
+
+    def counts(self) -> Mapping[str, int]:
+        return {}
 
 
-async def execute(task: Task, miner: Miner) -> bool:
-    """Lives as the real program does until every call was executed, finally."""
+def hitting(task: Task) -> Callable[[], Awaitable[Work]]:
+    """Puts together what `Program` would, for a family that hits the counter."""
+
+    async def assemble() -> Work:
+        node = JsonRpcNode(connect(task.wire))
+        signer: Signer = NodeSigner(node, task.address)
+        if task.key is not None:
+            signer = KeystoreSigner(PrivateKey(bytes.fromhex(task.key)))
+        identity = await node.identity()
+        network = network_of(identity.chain_id)
+        node.speak(dialect_of(network.node))
+        account = Account(await fingerprint(node, network.development), signer.address)
+        family = Hitting(task.contract)
+        family.wishes = [_wish(task, account, *wish) for wish in task.wishes]
+        policy = FeePolicy(bump_percent=RSKJ_PERCENT if network.node == "rskj" else GETH_PERCENT)
+        lock = Lock(actor(family.name, account, task.contract))
+        journal = Journal.open(Path(task.journal))
+        desk = Desk(node, identity.chain_id, account, signer, journal, policy, [family])
+        flow = Flow(desk, network.confirmations)
+        heartbeat = Heartbeat(node.sage)
+        return Running(
+            node, network, account.chain, flow, cast(Any, family), heartbeat, journal, lock
+        )
+
+    return assemble
+
+
+def executing(task: Task) -> Callable[[], Awaitable[Work]]:
+    """The real program, which executes calls."""
     plan = Plan(
         program="scheduler",
         endpoint=task.wire,
-        network="dev",
+        network=None,
         contract=task.contract,
         account=task.address,
         key_file=None,
@@ -144,8 +197,14 @@ async def execute(task: Task, miner: Miner) -> bool:
         patient=True,
     )
     program = Program(plan)
-    # As from a key file, whose opening takes seconds.
-    program._key = PrivateKey(bytes.fromhex(task.key or ""))
+    if task.key is not None:
+        # As from a key file, whose opening takes seconds.
+        program._key = PrivateKey(bytes.fromhex(task.key))
+    return program.assemble
+
+
+async def work(task: Task, miner: Miner) -> bool:
+    """Lives as a program does until every effect is final; False where it gives up."""
     on, done = Running.on, False
 
     async def on_and_mine(running: Running, event: HeadEvent) -> None:
@@ -159,8 +218,15 @@ async def execute(task: Task, miner: Miner) -> bool:
             else:
                 miner.mine()
 
+    assemble = hitting(task) if task.wishes else executing(task)
+    pulse = Pulse.beside(Path(task.journal), "worker")
+    clock = asyncio.ensure_future(miner.mine_every(task.hurry.beat)) if task.hurry else None
     with mock.patch.object(Running, "on", on_and_mine):
-        await serve(program.assemble, program.pulse, patient=True)
+        await serve(assemble, pulse, patient=True)
+    if clock is not None:
+        clock.cancel()
+        with suppress(asyncio.CancelledError):
+            await clock
     return done
 
 
@@ -194,10 +260,12 @@ def live(task: Task) -> int:
     """A worker's life; its exit status."""
     crossings = Crossings(task.fatal)
     wrap(crossings, task.synchronous)
-    logging.basicConfig(stream=sys.stderr, force=True)
+    if task.hurry is not None:
+        task.hurry.begin()
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, force=True)
     try:
         miner = Miner(task)
-        done = asyncio.run(hit(task, miner) if task.wishes else execute(task, miner))
+        done = asyncio.run(work(task, miner))
         miner.close()
     except Exception:
         traceback.print_exc()
