@@ -61,6 +61,8 @@ def at_work(journal: Path) -> dict[str, int]:
     for path in sorted((journal.parent / DIRECTORY).glob("*.json")):
         with suppress(OSError, ValueError, KeyError):
             content = json.loads(path.read_text(encoding="utf-8"))
-            if time.time() - content["looped_at"] < FRESH_SECONDS:
+            fresh = time.time() - content["looped_at"] < FRESH_SECONDS
+            # One that was killed left a sign behind.
+            if fresh and os.path.exists(f"/proc/{content['pid']}"):
                 found[str(content["program"])] = int(content["pid"])
     return found

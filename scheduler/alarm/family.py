@@ -20,6 +20,7 @@ from scheduler.transactions.intents import (
     Params,
     Progress,
     Recorded,
+    Replanned,
     Told,
     Unmined,
     Urgency,
@@ -138,8 +139,8 @@ class AlarmClock:
             # A reorg has put another call there since: what became of the old one is not its fate.
             tracked = None
         story = tracked.story if tracked else Story(call, target)
-        if tracked and isinstance(progress, Mined | Unmined | Ended | Recorded):
-            tracked.done = not isinstance(progress, Unmined)
+        if tracked and isinstance(progress, Mined | Unmined | Ended | Recorded | Replanned):
+            tracked.done = not isinstance(progress, Unmined | Replanned)
         story.progress(progress)
 
     def counts(self) -> dict[str, int]:

@@ -12,6 +12,7 @@ from scheduler.transactions.intents import (
     Mined,
     Progress,
     Refused,
+    Replanned,
     Settled,
     Unmined,
 )
@@ -83,6 +84,8 @@ class Story:
                 "sends from the account",
                 progress.hash,
             )
+        elif isinstance(progress, Replanned):
+            self._log.info("%s wants it tried again", progress.by)
         elif isinstance(progress, Settled):
             self._log.debug("Transaction %s is final", progress.hash)
 

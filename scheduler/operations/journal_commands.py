@@ -9,13 +9,12 @@ from tempfile import TemporaryFile
 
 import click
 
-from scheduler.errors import Misconfigured
 from scheduler.operations import journal_export, journal_listing, journal_story
 from scheduler.operations.journal_file import config_option, journal_file, plainly
-from scheduler.operations.journal_keys import matching, nearest, short_names
-from scheduler.operations.wording import count, printable
+from scheduler.operations.journal_keys import only, short_names
+from scheduler.operations.journal_orders import bump, cancel, retry
+from scheduler.operations.wording import local_time, printable
 from scheduler.transactions.journal.reading import reading
-from scheduler.transactions.journal.records import Name
 from scheduler.transactions.journal.upkeep import migrate as migrate_file
 from scheduler.transactions.states import IntentState
 
@@ -29,6 +28,10 @@ def journal() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A terminal in another encoding than UTF-8 shows \\u2026 rather than nothing.
         sys.stdout.reconfigure(errors="backslashreplace")
+
+
+for command in (bump, cancel, retry):
+    journal.add_command(command)
 
 
 @journal.command("list")
@@ -63,6 +66,7 @@ def list_(
         summaries = opened.summaries(chosen, family, limit or None)
         total = opened.how_many(chosen, family)
         holds = opened.holds()
+        orders = opened.open_orders()
     if as_json:
         _print(journal_listing.json_lines(summaries, short))
     elif sys.stdout.isatty():
@@ -71,6 +75,12 @@ def list_(
         _print(journal_listing.plain(summaries, short))
     for hold in holds:
         click.echo(printable(str(hold)), err=True)
+    for order in orders:
+        click.echo(
+            f"{short[order.intent]}: {order.what.value} was ordered by {order.by} at "
+            f"{local_time(order.at)} and is not carried out yet",
+            err=True,
+        )
     if len(summaries) < total:
         click.echo(f"the newest {len(summaries)} of {total}; for all: --limit 0", err=True)
 
@@ -86,7 +96,7 @@ def show(key: str, config_file: Path | None) -> None:
     """
     path = journal_file(config_file)
     with plainly(), reading(path) as opened:
-        name = _only(key, opened.names(), path)
+        name = only(key, opened.names(), path)
         history = opened.history(name.key)
     _print(journal_story.told(history))
 
@@ -125,24 +135,6 @@ def migrate(config_file: Path | None) -> None:
     else:
         click.echo(f"the journal {path} went from schema {done.before} to {done.now}")
         click.echo(f"as it was before, it is in {done.backup}")
-
-
-def _only(given: str, names: list[Name], path: Path) -> Name:
-    """The one intent that is meant. Raises Misconfigured where it is none, or not only one."""
-    found = matching(given, names)
-    if len(found) == 1:
-        return found[0]
-    if not found:
-        closest = nearest(given, names)
-        hint = f"the nearest is {printable(closest)}" if closest else "it holds none at all"
-        raise Misconfigured(f"no intent {given!r} in the journal {path}; {hint}")
-    short = short_names(names)
-    listed = [printable(short[name.key]) for name in found[-_LISTED:]]
-    if len(found) > _LISTED:
-        listed.insert(0, "…")
-    raise Misconfigured(
-        f"{given!r} may be any of {count(len(found), 'intent')}: {', '.join(listed)}"
-    )
 
 
 def _print(lines: Iterator[str]) -> None:

@@ -8,7 +8,16 @@ from typing import Any, TextIO
 from scheduler.operations.wording import local_time
 from scheduler.transactions.journal.reading import TABLES, Reading
 
-_TIMES = {"admitted_at", "created_at", "signed_at", "judged_at", "since", "lifted_at"}
+_TIMES = {
+    "admitted_at",
+    "created_at",
+    "signed_at",
+    "judged_at",
+    "since",
+    "lifted_at",
+    "given_at",
+    "done_at",
+}
 _NESTED = {"params", "fields", "worth_sending", "expects"}
 
 

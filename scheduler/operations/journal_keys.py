@@ -4,11 +4,17 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
+from pathlib import Path
 
+from scheduler.errors import Misconfigured
+from scheduler.operations.wording import count, printable
 from scheduler.transactions.journal.records import Name
 
 # Of so many of the newest intents the nearest one is looked for, which takes some milliseconds.
 _COMPARED = 1_000
+
+# Where a part of a key may mean several, so many of the newest are named.
+_NAMED = 50
 
 
 def short_names(names: Sequence[Name]) -> Mapping[str, str]:
@@ -65,3 +71,21 @@ def _parts(text: str) -> list[str]:
 def _in_order(parts: Iterable[str], whole: Iterable[str]) -> bool:
     rest = iter(whole)
     return all(part in rest for part in parts)
+
+
+def only(given: str, names: list[Name], path: Path) -> Name:
+    """The one intent that is meant. Raises Misconfigured where it is none, or not only one."""
+    found = matching(given, names)
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        closest = nearest(given, names)
+        hint = f"the nearest is {printable(closest)}" if closest else "it holds none at all"
+        raise Misconfigured(f"no intent {given!r} in the journal {path}; {hint}")
+    short = short_names(names)
+    listed = [printable(short[name.key]) for name in found[-_NAMED:]]
+    if len(found) > _NAMED:
+        listed.insert(0, "…")
+    raise Misconfigured(
+        f"{given!r} may be any of {count(len(found), 'intent')}: {', '.join(listed)}"
+    )

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 
 from scheduler.operations.wording import count, ether, gwei, local_time, printable
 from scheduler.transactions.intents import Urgency
+from scheduler.transactions.journal.orders import OrderState, What
 from scheduler.transactions.journal.records import (
     AttemptRecord,
     History,
     IntentRecord,
+    OrderRecord,
     OutcomeRecord,
     SlotRecord,
 )
@@ -42,6 +44,12 @@ _URGENCIES: Mapping[Urgency, str] = {
     Urgency.REPAIR: "repair: it gets the account going again, and no budget keeps it back",
     Urgency.URGENT: "urgent: its price is raised as soon as it misses a block",
     Urgency.NORMAL: "normal: its price is raised when it has missed some blocks",
+}
+
+_ORDERS: Mapping[What, str] = {
+    What.BUMP: "bump, a next bid for its slot at once",
+    What.CANCEL: "cancel, give it up and free its slot",
+    What.RETRY: "retry, plan it again",
 }
 
 _PROGRESS: Mapping[AttemptState, str] = {
@@ -82,6 +90,8 @@ def steps(history: History) -> list[Step]:
         bids.add(attempt.nonce)
         if attempt.outcome is not None:
             found.append(_ended(attempt, attempt.outcome, history.intent))
+    for ordered in history.orders:
+        found += _ordered(ordered)
     # What one commit wrote has one time, and stays in this order.
     return sorted(found, key=lambda step: step.at)
 
@@ -97,7 +107,9 @@ def outlook(history: History) -> str:
     if state is IntentState.SUSPENDED:
         return "It failed so often that it is not sent again until the operator says so."
     if state is IntentState.IN_SLOT:
-        return _waiting(history)
+        standing = [each.order for each in history.orders if each.order.state is OrderState.OPEN]
+        orders = [f"The order to {order.what.value} it is carried out next." for order in standing]
+        return " ".join([*orders, _waiting(history)])
     if any(slot.state is SlotState.OPEN for slot in history.slots):
         return (
             "Its block is not final yet: if a reorg removes it, the same bytes are pending again "
@@ -156,6 +168,16 @@ def _tried_lines(attempt: AttemptRecord, intent: IntentRecord, again: bool) -> I
     yield f"{what}: {how} after block {attempt.head_number}, {_price(attempt.fields)}."
     yield f"Its hash is {attempt.hash}." if attempt.hash else "Its hash is not known yet."
     yield _PROGRESS[attempt.state].format(block=attempt.block_number)
+
+
+def _ordered(ordered: OrderRecord) -> Iterator[Step]:
+    """An order, and its answer if there is one."""
+    order = ordered.order
+    yield Step(order.at, (f"{printable(order.by)} ordered: {_ORDERS[order.what]}.",))
+    if ordered.done_at is not None:
+        how = "carried out" if order.state is OrderState.DONE else "refused"
+        answer = f"The order to {order.what.value} it was {how}: {printable(order.result or '')}."
+        yield Step(ordered.done_at, (answer,))
 
 
 def _price(fields: Mapping[str, str]) -> str:

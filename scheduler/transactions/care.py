@@ -9,6 +9,7 @@ from enum import Enum
 
 from scheduler.transactions.intents import Urgency
 from scheduler.transactions.journal import Attempt
+from scheduler.transactions.journal.orders import What
 from scheduler.transactions.ladder import fee_of
 from scheduler.transactions.states import AttemptState, Purpose
 
@@ -61,7 +62,8 @@ class Situation:
     `tried`: this process has sent its last bid. `missed`: blocks that came while that was waiting.
     `useful`: being mined could still have the effect. `known`: the node has one of its standing
     bids. `front`: it is the account's lowest unmined nonce, so nothing but its price keeps it out
-    of blocks. `patience`: blocks that it, or what waits behind it, may miss.
+    of blocks. `patience`: blocks that it, or what waits behind it, may miss. `order`: what the
+    operator wants with it.
     """
 
     head_number: int
@@ -72,11 +74,18 @@ class Situation:
     known: bool
     front: bool
     patience: int
+    order: What | None = None
 
 
 def step_for(slot: OpenSlot, now: Situation) -> Step:
     """What the slot needs."""
-    if slot.mined or (now.tried and now.head_number <= slot.bid.head_number):
+    if slot.mined:
+        return Step.WAIT
+    if now.order is What.CANCEL and not slot.cancelling:
+        return Step.CANCEL
+    if now.order is What.BUMP and (now.useful or slot.cancelling):
+        return Step.BUMP
+    if now.tried and now.head_number <= slot.bid.head_number:
         return Step.WAIT
     if not now.useful and not slot.cancelling:
         return Step.CANCEL

@@ -6,6 +6,7 @@ from scheduler.chain.model import HeadEvent
 from scheduler.errors import NotYet
 from scheduler.transactions.care import OpenSlot, slots_of
 from scheduler.transactions.custody import Custody
+from scheduler.transactions.instructions import Instructions
 from scheduler.transactions.keeper import Keeper
 from scheduler.transactions.receipts import Receipts
 from scheduler.transactions.sender import Desk, Sender
@@ -20,6 +21,7 @@ class Flow:
         self._receipts = Receipts(desk, confirmations)
         self._keeper = Keeper(desk, self._sender)
         self._custody = Custody(desk)
+        self._instructions = Instructions(desk)
         self.due = 0
         self.in_flight = 0
 
@@ -47,7 +49,9 @@ class Flow:
                 nonces = await self._desk.node.nonces(self._desk.account.address)
                 await self._receipts.follow(event, nonces.latest, slots)
                 slots = self._own(self._open_slots())
-                await self._keeper.tend([*orphans, *slots], event.head, nonces.latest)
+                tended = [*orphans, *slots]
+                ordered = self._instructions.for_slots(tended)
+                await self._keeper.tend(tended, event.head, nonces.latest, ordered)
         self.in_flight = len(slots)
 
     def _open_slots(self) -> list[OpenSlot]:
@@ -63,6 +67,7 @@ class Flow:
         self._custody.release()
 
     async def _act(self, event: HeadEvent) -> None:
+        self._instructions.tell()
         for family in self._desk.families:
             await family.observe(event)
         intents = [intent for family in self._desk.families for intent in family.due(event.head)]

@@ -249,6 +249,22 @@ class Displaced:
     hash: Hash
 
 
+@dataclass(frozen=True, slots=True)
+class Replanned:
+    """The operator wants it after all, although it was suspended or abandoned. `by` is who."""
+
+    by: str
+
+
 Progress: TypeAlias = (
-    Attempting | Accepted | Refused | Recorded | Mined | Unmined | Settled | Ended | Displaced
+    Attempting
+    | Accepted
+    | Refused
+    | Recorded
+    | Mined
+    | Unmined
+    | Settled
+    | Ended
+    | Displaced
+    | Replanned
 )

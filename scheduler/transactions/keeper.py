@@ -10,6 +10,7 @@ from scheduler.errors import NotYet
 from scheduler.notices import Notice
 from scheduler.transactions.care import PATIENCE, OpenSlot, Situation, Step, step_for
 from scheduler.transactions.encoding import Fee, Transaction
+from scheduler.transactions.instructions import Ordered
 from scheduler.transactions.intents import Intent, Verdict
 from scheduler.transactions.journal import Attempt, Replacement
 from scheduler.transactions.ladder import fee_of, next_bid
@@ -38,8 +39,10 @@ class Keeper:
         # process left, begin anew: they are sent again as they are, before they are outbid.
         self._waits_since: dict[int, int] = {}
 
-    async def tend(self, slots: Sequence[OpenSlot], head: Head, latest: int) -> None:
-        """Does for each of these slots what it needs at `head`.
+    async def tend(
+        self, slots: Sequence[OpenSlot], head: Head, latest: int, ordered: Ordered
+    ) -> None:
+        """Does for each of these slots what it needs at `head`, and what the operator `ordered`.
 
         `latest` is how many transactions of the account are mined. Raises NodeUnavailable,
         RpcError, JournalUnavailable, NotYet.
@@ -64,11 +67,12 @@ class Keeper:
             for slot in waiting
             if any(there.get(bid.hash or "") for bid in slot.standing)
         }
-        steps = self._steps(waiting, known, head, latest)
+        steps = self._steps(waiting, known, head, latest, ordered)
         replaced = await self._replaced(
             [(slot, step) for slot, step in steps if step in (Step.BUMP, Step.CANCEL)],
             head,
             latest,
+            ordered,
         )
         bidding = {attempt.nonce for attempt in replaced}
         # All bids, the lowest first: one may be refused that an earlier one was not.
@@ -84,7 +88,12 @@ class Keeper:
             )
 
     def _steps(
-        self, waiting: Sequence[OpenSlot], known: set[int], head: Head, latest: int
+        self,
+        waiting: Sequence[OpenSlot],
+        known: set[int],
+        head: Head,
+        latest: int,
+        ordered: Ordered,
     ) -> list[tuple[OpenSlot, Step]]:
         steps: list[tuple[OpenSlot, Step]] = []
         # Whatever waits behind a slot waits for it: the most urgent decides.
@@ -101,6 +110,7 @@ class Keeper:
                 known=slot.nonce in known,
                 front=slot.nonce == latest,
                 patience=patience,
+                order=ordered.what(slot.nonce),
             )
             steps.append((slot, step_for(slot, situation)))
         return steps[::-1]
@@ -112,7 +122,7 @@ class Keeper:
         return family is None or family.still_useful(bid.intent.kind, bid.intent.params, head)
 
     async def _replaced(
-        self, wanted: Sequence[tuple[OpenSlot, Step]], head: Head, latest: int
+        self, wanted: Sequence[tuple[OpenSlot, Step]], head: Head, latest: int, ordered: Ordered
     ) -> list[Attempt]:
         """Further bids for these slots, in the journal; none where ceiling or budget forbid it."""
         if not wanted:
@@ -125,6 +135,8 @@ class Keeper:
             )
         except NotYet as too_high:
             self._stuck.raised(str(too_high))
+            for slot, _ in wanted:
+                ordered.refused(slot.nonce, str(too_high))
             return []
         bids = {
             slot.nonce: next_bid(
@@ -136,16 +148,27 @@ class Keeper:
             for slot, _ in wanted
         }
         self._tell_stuck([slot.nonce for slot, _ in wanted if bids[slot.nonce] is None])
+        for slot, _ in wanted:
+            if bids[slot.nonce] is None:
+                ordered.refused(slot.nonce, "the next bid would be above fees.max-gas-price")
         transactions = await self._transactions(
             [(slot, step, bid) for slot, step in wanted if (bid := bids[slot.nonce]) is not None],
             market,
             head,
+            ordered,
         )
         signed = await self._desk.signer.sign([transaction for *_, transaction in transactions])
         attempts, shortage = self._desk.journal.replace(
             self._desk.account,
             [
-                Replacement(slot.bid, purpose, transaction, signature, head.number)
+                Replacement(
+                    slot.bid,
+                    purpose,
+                    transaction,
+                    signature,
+                    head.number,
+                    ordered.number(slot.nonce),
+                )
                 for (slot, purpose, transaction), signature in zip(
                     transactions, signed, strict=True
                 )
@@ -154,6 +177,10 @@ class Keeper:
         )
         if shortage is not None:
             self._short.raised(f"A price is not raised: {shortage}")
+            written = {attempt.nonce for attempt in attempts}
+            for slot, *_ in transactions:
+                if slot.nonce not in written:
+                    ordered.refused(slot.nonce, shortage)
         else:
             self._short.cleared(AFFORDED)
         for attempt in attempts:
@@ -167,7 +194,11 @@ class Keeper:
         return attempts
 
     async def _transactions(
-        self, bids: Sequence[tuple[OpenSlot, Step, Fee]], market: Fee, head: Head
+        self,
+        bids: Sequence[tuple[OpenSlot, Step, Fee]],
+        market: Fee,
+        head: Head,
+        ordered: Ordered,
     ) -> list[tuple[OpenSlot, Purpose, Transaction]]:
         """What is signed for these slots, lowest nonce first: what they were for, if that is still
         worth the higher price, or a cancellation.
@@ -193,11 +224,13 @@ class Keeper:
             if step is Step.CANCEL or slot.cancelling:
                 purpose = Purpose.CANCEL
             elif slot.nonce not in verdicts:
+                ordered.refused(slot.nonce, "only its own program, which is gone, may bid more")
                 continue
-            elif (kind := verdicts[slot.nonce].kind) is OutcomeKind.ABANDONED:
+            elif (verdict := verdicts[slot.nonce]).kind is OutcomeKind.ABANDONED:
                 # Not worth a higher price; at the old one it may still be mined.
+                ordered.refused(slot.nonce, f"it is not worth a higher price: {verdict.detail}")
                 continue
-            elif kind not in slot.bid.limits.worth_sending:
+            elif verdict.kind not in slot.bid.limits.worth_sending:
                 purpose = Purpose.CANCEL
             transactions.append((slot, purpose, self._transaction(slot.bid, purpose, bid)))
         return transactions

@@ -98,7 +98,7 @@ class Receipts:
             retries = partial(self._family(told).retries, told.kind)
             self._desk.journal.final(self._desk.account, attempt, retries)
             if attempt.purpose is Purpose.CANCEL:
-                return [(attempt.intent, Ended(CANCELLED))]
+                return [(attempt.intent, Ended(self._cancelled(attempt)))]
             return [(attempt.intent, Settled(attempt.hash))]
         self._desk.journal.unmined(attempt)
         again = [] if receipt is None else self._mined(attempt, receipt)
@@ -109,12 +109,19 @@ class Receipts:
     def _mined(self, attempt: Attempt, receipt: Receipt) -> list[tuple[Told, Progress]]:
         told = attempt.intent
         if attempt.purpose is Purpose.CANCEL:
-            self._desk.journal.mined(attempt, receipt, CANCELLED)
+            self._desk.journal.mined(attempt, receipt, self._cancelled(attempt))
             return []
         effects = Effects(receipt.status, receipt.logs, receipt.gas_used)
         verdict = self._family(told).judge(told.kind, told.params, effects)
         self._desk.journal.mined(attempt, receipt, verdict)
         return [(told, Mined(receipt, verdict))]
+
+    def _cancelled(self, attempt: Attempt) -> Verdict:
+        """What it means that this cancellation is mined."""
+        who = self._desk.journal.orders.cancelled_by(self._desk.account, attempt)
+        if who is None:
+            return CANCELLED
+        return Verdict(OutcomeKind.ABANDONED, f"{who} ordered that it be cancelled")
 
     async def _strangers(
         self,

@@ -172,6 +172,7 @@ def test_export_has_every_row_of_every_table(home: Path) -> None:
         "attempts": 3,
         "outcomes": 2,
         "holds": 0,
+        "orders": 0,
     }
     [wish, *_] = [row for row in rows if row["table"] == "intents"]
     assert wish["params"] == {"call": CALLS[0]}

@@ -18,7 +18,7 @@ DIALECT = "sqlite"
 BUSY_TIMEOUT_MS = 2_000
 
 # The parts of the journal that have queries of their own, by the names of their files.
-PARTS = ("holds",)
+PARTS = ("holds", "orders")
 
 # A commit is on the disk when it returns: each costs an fsync of the WAL.
 DURABLE = "PRAGMA synchronous = FULL"

@@ -13,18 +13,20 @@ from scheduler.transactions.journal import named
 from scheduler.transactions.journal.database import BUSY_TIMEOUT_MS, DIALECT
 from scheduler.transactions.journal.errors import JournalUnavailable, unavailable
 from scheduler.transactions.journal.holds import Hold, hold_of
+from scheduler.transactions.journal.orders import Order, order_of
 from scheduler.transactions.journal.records import (
     History,
     Name,
     Summary,
     attempt_of,
     intent_of,
+    ordered_of,
     slot_of,
     summary_of,
 )
 from scheduler.transactions.states import IntentState
 
-TABLES = ("accounts", "intents", "slots", "placements", "attempts", "outcomes", "holds")
+TABLES = ("accounts", "intents", "slots", "placements", "attempts", "outcomes", "holds", "orders")
 
 
 class Reading:
@@ -69,6 +71,10 @@ class Reading:
         """What the operator holds back, oldest first."""
         return [hold_of(tuple(row)) for row in self._run("standing_holds")]
 
+    def open_orders(self) -> list[Order]:
+        """What the operator ordered and nobody has carried out yet, oldest first."""
+        return [order_of(row) for row in self._run("open_orders")]
+
     def history(self, key: str) -> History:
         """All about the intent with this key, which the journal must have."""
         [intent] = self._run("intent", key=key)
@@ -76,6 +82,7 @@ class Reading:
             intent_of(intent),
             tuple(map(slot_of, self._run("slots", key=key))),
             tuple(map(attempt_of, self._run("attempts", key=key))),
+            tuple(map(ordered_of, self._run("orders", key=key))),
         )
 
     def rows(self, table: str) -> Iterator[dict[str, Any]]:

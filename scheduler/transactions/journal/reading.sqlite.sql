@@ -78,6 +78,17 @@ SELECT * FROM holds ORDER BY id;
 -- name: standing_holds
 SELECT scope, mode, since, placed_by, why FROM holds WHERE lifted_at IS NULL ORDER BY id;
 
+-- name: all_orders
+SELECT * FROM orders ORDER BY id;
+
+-- name: open_orders
+SELECT id, intent, what, given_by, given_at, state, result FROM orders
+WHERE state = 'open' ORDER BY id;
+
+-- name: orders
+SELECT id, intent, what, given_by, given_at, state, result, done_at FROM orders
+WHERE intent = :key ORDER BY id;
+
 -- name: sheet
 -- One row for each attempt, and one for each intent that has none.
 SELECT i.key, i.family, i.kind, i.chain, i.contract, i.params, i.recipient, i.data, i.value, i.gas,

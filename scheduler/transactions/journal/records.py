@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from scheduler.chain.model import Address, Hash
 from scheduler.transactions.intents import Urgency
+from scheduler.transactions.journal.orders import Order, order_of
 from scheduler.transactions.states import (
     AttemptState,
     IntentState,
@@ -112,12 +113,21 @@ class AttemptRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class OrderRecord:
+    """What the operator ordered; `done_at` is when it was answered, None while it stands."""
+
+    order: Order
+    done_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class History:
     """All that the journal has of one intent, each part oldest first."""
 
     intent: IntentRecord
     slots: tuple[SlotRecord, ...]
     attempts: tuple[AttemptRecord, ...]
+    orders: tuple[OrderRecord, ...] = ()
 
 
 def intent_of(row: sqlite3.Row) -> IntentRecord:
@@ -194,3 +204,9 @@ def slot_of(row: sqlite3.Row) -> SlotRecord:
         consumed_by=row["consumed_by"],
         created_at=row["created_at"],
     )
+
+
+def ordered_of(row: sqlite3.Row) -> OrderRecord:
+    """From a row of the query `orders`."""
+    *order, done_at = row
+    return OrderRecord(order_of(order), done_at)

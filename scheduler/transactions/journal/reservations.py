@@ -12,6 +12,7 @@ from scheduler.transactions.journal import series
 from scheduler.transactions.journal.database import Database
 from scheduler.transactions.journal.errors import IntentTaken, NonceTaken, Withheld
 from scheduler.transactions.journal.holds import HeldBack, Holds
+from scheduler.transactions.journal.orders import Orders, OrderState
 from scheduler.transactions.journal.values import Account, Attempt, Prepared, Replacement, Row
 from scheduler.transactions.purse import DAY, Allowance, Books, Expense, Promise, Purse, Want
 from scheduler.transactions.states import AttemptState, IntentState, OutcomeKind, Purpose, step
@@ -43,6 +44,7 @@ class Reservations(Database):
     def __init__(self, connection: sqlite3.Connection, clock: Callable[[], float]) -> None:
         super().__init__(connection, clock)
         self.holds = Holds(self._rows, clock)
+        self.orders = Orders(self._rows, clock)
 
     def reserve(
         self,
@@ -107,10 +109,12 @@ class Reservations(Database):
         """Writes further attempts for open slots, all or none; durable when it returns.
 
         Leaves out those whose slot has a mined attempt by now, and those for whose price
-        `allowance` has too little: what lacked is the second of what it returns.
+        `allowance` has too little: what lacked is the second of what it returns. An order that
+        one of them carries out is done in the same transaction.
         """
         with self.together():
             purse = None if allowance is None else self.purse(account, allowance)
+            taken = [item for item in replacements if self._promise_more(account, item, purse)]
             written = self._insert_attempts(
                 account,
                 [
@@ -122,10 +126,12 @@ class Reservations(Database):
                         item.signed,
                         item.head_number,
                     )
-                    for item in replacements
-                    if self._promise_more(account, item, purse)
+                    for item in taken
                 ],
             )
+            for item, attempt in zip(taken, written, strict=True):
+                if item.order is not None:
+                    self.orders.answer(item.order, OrderState.DONE, _told(item), attempt)
         return written, None if purse is None else purse.shortage
 
     def purse(self, account: Account, allowance: Allowance) -> Purse:
@@ -250,6 +256,13 @@ def _columns(intent: Intent) -> dict[str, object]:
         "worth_sending": json.dumps(sorted(kind.value for kind in intent.worth_sending)),
         "expects": json.dumps(intent.expects.as_data()),
     }
+
+
+def _told(item: Replacement) -> str:
+    """What a replacement is, to the one who ordered it."""
+    what = "a further bid" if item.purpose is Purpose.ACT else "a cancellation"
+    nonce, cap = item.transaction.nonce, item.transaction.fee.cap
+    return f"{what} for nonce {nonce}, at most {cap} wei per gas"
 
 
 def _promise(prepared: Sequence[Prepared], purse: Purse) -> None:

@@ -165,6 +165,8 @@ class Journal(Reservations):
         return dict(self._read("outcome_counts", chain=chain))
 
     def _consume(self, slot: dict[str, object], hash_: Hash | None) -> None:
+        words = f"its nonce was consumed by {hash_} before"
+        self._run("orders.overtaken", **slot, result=words, now=self._clock())
         self._run("replace_others", **slot)
         self._run("consume_slot", **slot, hash=hash_)
         self._run("close_placements", **slot)

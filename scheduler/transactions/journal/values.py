@@ -87,13 +87,17 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Replacement:
-    """Another transaction for the slot that `replaced` is in; the rest is as in Prepared."""
+    """Another transaction for the slot that `replaced` is in; the rest is as in Prepared.
+
+    `order` is the number of the operator's order that it carries out.
+    """
 
     replaced: Attempt
     purpose: Purpose
     transaction: Transaction
     signed: Signed | None
     head_number: int
+    order: int | None = None
 
 
 def attempt_of(row: Row) -> Attempt:

@@ -138,3 +138,23 @@ CREATE TABLE holds (
 ) STRICT;
 
 CREATE UNIQUE INDEX one_hold_per_scope ON holds (scope) WHERE lifted_at IS NULL;
+
+-- What the operator ordered for an intent; `attempt` is the one that it caused, if it took one.
+CREATE TABLE orders (
+    id       INTEGER PRIMARY KEY,
+    intent   TEXT NOT NULL REFERENCES intents (key),
+    what     TEXT NOT NULL CHECK (what IN ('bump', 'cancel', 'retry')),
+    given_by TEXT NOT NULL,
+    given_at REAL NOT NULL,
+    state    TEXT NOT NULL CHECK (state IN ('open', 'done', 'refused')),
+    attempt  INTEGER REFERENCES attempts (id),
+    done_at  REAL,
+    result   TEXT,
+    CHECK ((state = 'open') = (done_at IS NULL)),
+    CHECK ((done_at IS NULL) = (result IS NULL)),
+    CHECK (attempt IS NULL OR state = 'done')
+) STRICT;
+
+CREATE INDEX orders_by_intent ON orders (intent);
+CREATE INDEX orders_by_attempt ON orders (attempt) WHERE attempt IS NOT NULL;
+CREATE UNIQUE INDEX one_open_order_per_intent ON orders (intent) WHERE state = 'open';
