@@ -34,6 +34,7 @@ from scheduler.chain.errors import RpcError
 from scheduler.chain.fingerprint import fingerprint
 from scheduler.chain.model import Call, CallResult, Hash, Head, HeadEvent
 from scheduler.chain.node import JsonRpcNode
+from scheduler.chain.protocol import Chain
 from scheduler.devchain.accounts import receipt_of
 from scheduler.devchain.compiler import own_contracts
 from scheduler.devchain.endpoint import Endpoint
@@ -41,18 +42,20 @@ from scheduler.devchain.nodes import Node, start_anvil, start_geth
 from scheduler.transactions.care import slots_of
 from scheduler.transactions.encoding import Pen, Signed, Transaction
 from scheduler.transactions.fees import FeePolicy, first_price
+from scheduler.transactions.guard import Guard
 from scheduler.transactions.intents import Effects, Intent, Params, Progress, Told, Verdict
 from scheduler.transactions.journal import Account, Journal
 from scheduler.transactions.receipts import Receipts
+from scheduler.transactions.rules import Rule, RuleBook
 from scheduler.transactions.sender import Desk, Sender
-from scheduler.transactions.signers import KeystoreSigner
+from scheduler.transactions.signers import KeySigner
 from scheduler.transactions.states import OutcomeKind
 
 RESULTS = Path(__file__).parent / "results" / "transactions.json"
 NODES = ("anvil", "geth")
 # How many intents are due at once, and how often that happens one after the other.
 ROUNDS = ((1, 1), (1, 20), (10, 1), (50, 1), (200, 1))
-HIT = keccak(text="hit()")[:4]
+HIT, TOTAL = (keccak(text=name)[:4] for name in ("hit()", "total()"))
 GAS = 100_000
 ETHER = 10**18
 THROUGHPUT_GOAL, LATENCY_GOAL = 0.8, 1.5
@@ -84,12 +87,22 @@ class Hits:
     """A family that is content when the counter was hit."""
 
     contract: str
+    node: Chain
     name: str = "benchmark"
 
     async def observe(self, event: HeadEvent) -> None: ...
 
     def due(self, head: Head) -> list[Intent]:
         return []
+
+    async def recognises(self, intents: Sequence[Intent], head: Head) -> list[str | None]:
+        """As many reads as the alarm makes."""
+        views = [
+            Call(self.contract, TOTAL + number.to_bytes(32, "big"))
+            for number, _ in enumerate(intents)
+        ]
+        answers = await self.node.call(views, at=head.hash)
+        return ["it counts" if answer.ok else None for answer in answers]
 
     def judge(self, kind: str, params: Params, effects: Effects) -> Verdict:
         done = effects.ok and bool(effects.logs)
@@ -194,14 +207,16 @@ class Limit(Sending):
 class Ours(Sending):
     def __init__(self, ground: Ground, key: PrivateKey, account: Account, journal: Path) -> None:
         super().__init__(ground, key)
-        family = Hits(ground.counter)
+        family = Hits(ground.counter, ground.node)
         self._account = account
         self._journal = Journal.open(journal)
+        hit = Rule("hit", HIT, 0, ETHER, frozenset({ground.counter}))
+        rules = RuleBook({family.name: [hit]})
         desk = Desk(
             ground.node,
             ground.chain_id,
             account,
-            KeystoreSigner(key),
+            Guard(KeySigner(key), ground.node, rules, self._journal),
             self._journal,
             FeePolicy(),
             [family],

@@ -183,6 +183,9 @@ def _launch(program: str, settings: config.Settings, patient: bool) -> None:
             min_tip=settings.fees.min_tip,
             budget=settings.budget.model_dump(),
             patient=patient,
+            max_value=settings.signing.max_value,
+            max_gas_cost=settings.signing.max_gas_cost,
+            recipients=settings.signing.recipients,
         )
     )
 

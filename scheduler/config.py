@@ -135,6 +135,14 @@ class Budget(_Section):
     kept_slots: Annotated[int, Field(ge=0, strict=True)] | None = None
 
 
+class Signing(_Section):
+    """[signing]: what is never signed, though a family's rules would allow it; in wei."""
+
+    max_value: Wei | None = None
+    max_gas_cost: Wei | None = None
+    recipients: tuple[AddressField, ...] | None = None
+
+
 class Alarm(_Section):
     """[alarm]: the Scheduler contracts to serve; none for the network's own."""
 
@@ -152,6 +160,7 @@ class Settings(_Section):
     keystore: Keystore | None = None
     fees: Fees = Fees()
     budget: Budget = Budget()
+    signing: Signing = Signing()
     alarm: Alarm = Alarm()
 
     @model_validator(mode="after")

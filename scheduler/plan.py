@@ -18,8 +18,8 @@ class Plan:
     `endpoint` is the node's (and may hold a secret), `contract` and `network` are None for the
     ones that go with the node's chain id, `account` is None for the node's first. `key_file` is
     None where the node signs. Prices in wei per gas. `budget` is what the section of that name
-    sets, by its keys. `patient` programs wait for whatever can change
-    outside.
+    sets, by its keys. `patient` programs wait for whatever can change outside. The last three are
+    what the operator allows less than the rules, in wei.
     """
 
     program: str
@@ -34,3 +34,6 @@ class Plan:
     min_tip: int
     budget: Mapping[str, int | None]
     patient: bool
+    max_value: int | None = None
+    max_gas_cost: int | None = None
+    recipients: tuple[Address, ...] | None = None

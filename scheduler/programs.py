@@ -10,6 +10,7 @@ from eth_keys.datatypes import PrivateKey
 
 from scheduler.alarm.discovery import check_contract
 from scheduler.alarm.family import NAME, AlarmClock
+from scheduler.alarm.rules import RULES
 from scheduler.chain.blocksage import BlockSage, Heartbeat
 from scheduler.chain.connection import connect
 from scheduler.chain.dialect import dialect_of
@@ -26,12 +27,14 @@ from scheduler.service import Work
 from scheduler.transactions.custody import actor
 from scheduler.transactions.fees import FeePolicy
 from scheduler.transactions.flow import Flow
+from scheduler.transactions.guard import Guard
 from scheduler.transactions.journal import Account, Journal
 from scheduler.transactions.keystore import open_keystore
 from scheduler.transactions.ladder import GETH_PERCENT, RSKJ_PERCENT
 from scheduler.transactions.purse import GETH_SLOTS, RSKJ_SLOTS, Budget
+from scheduler.transactions.rules import RuleBook, Tightening
 from scheduler.transactions.sender import Desk
-from scheduler.transactions.signers import KeystoreSigner, NodeSigner, Signer
+from scheduler.transactions.signers import KeySigner, NodeSigner, Signer
 
 ALARM_VERSION = "0.7"
 
@@ -141,7 +144,7 @@ class Program:
             node=node,
             chain_id=identity.chain_id,
             account=account,
-            signer=signer,
+            signer=Guard(signer, node, _rules(self._plan), journal),
             journal=journal,
             policy=policy,
             families=[family],
@@ -185,7 +188,7 @@ class Program:
 
     async def _signer(self, node: JsonRpcNode) -> Signer:
         if self._key is not None:
-            return KeystoreSigner(self._key)
+            return KeySigner(self._key)
         wanted = self._plan.account
         accounts = await node.accounts()
         if wanted is None and not accounts:
@@ -229,6 +232,12 @@ def _key(plan: Plan) -> PrivateKey | None:
             f"account = {plan.account}, but the key file is of {address}; correct one of them"
         )
     return key
+
+
+def _rules(plan: Plan) -> RuleBook:
+    """What may be signed: every family's rules, since a custodian signs for those of others."""
+    recipients = None if plan.recipients is None else frozenset(plan.recipients)
+    return RuleBook({NAME: RULES}, Tightening(plan.max_value, plan.max_gas_cost, recipients))
 
 
 def _check_directory(journal: Path) -> None:

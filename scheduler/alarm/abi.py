@@ -61,6 +61,11 @@ def next_sibling(scheduler: Address, call: Address) -> Call:
     return Call(scheduler, _selector("getNextCallSibling(address)") + encode(["address"], [call]))
 
 
+def is_known_call(scheduler: Address, call: Address) -> Call:
+    """Whether `scheduler` made `call`."""
+    return Call(scheduler, _selector("isKnownCall(address)") + encode(["address"], [call]))
+
+
 def target(call: Address) -> Call:
     return Call(call, _selector("targetBlock()"))
 
@@ -121,6 +126,11 @@ def integer(result: CallResult) -> int:
     value = _value("uint256", result)
     assert isinstance(value, int)
     return value
+
+
+def truth(result: CallResult) -> bool:
+    """Raises NotThisContract."""
+    return bool(_value("bool", result))
 
 
 def address(result: CallResult) -> Address:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from scheduler.alarm import abi
 from scheduler.alarm.calls import LONGEST_GRACE, Status, Terms
-from scheduler.chain.model import ZERO_ADDRESS, Address, Call, Hash, Head
+from scheduler.chain.model import ZERO_ADDRESS, Address, Call, CallResult, Hash, Head
 from scheduler.chain.protocol import Chain
 from scheduler.errors import NotYet
 
@@ -72,6 +72,19 @@ async def statuses(chain: Chain, calls: Sequence[Address], at: Hash) -> list[Sta
     """The status of these calls, in one batch."""
     answers = iter(await chain.call(_flat([abi.status_reads(call) for call in calls]), at=at))
     return [abi.status([next(answers) for _ in abi.status_reads(call)]) for call in calls]
+
+
+async def known(chain: Chain, scheduler: Address, calls: Sequence[Address], at: Hash) -> list[bool]:
+    """Whether `scheduler` says of each that it made it, in one batch; no answer is no."""
+    answers = await chain.call([abi.is_known_call(scheduler, call) for call in calls], at=at)
+    return [_says_yes(answer) for answer in answers]
+
+
+def _says_yes(answer: CallResult) -> bool:
+    try:
+        return abi.truth(answer)
+    except abi.NotThisContract:
+        return False
 
 
 def _flat(groups: Sequence[Sequence[Call]]) -> list[Call]:

@@ -118,6 +118,20 @@ class AlarmClock:
             and is_our_turn(tracked.terms, tracked.status, self._executor, block)
         ]
 
+    async def recognises(self, intents: Sequence[Intent], head: Head) -> list[str | None]:
+        """The Scheduler itself must know a call as its own: whoever can forge an event, or a
+        call's answers, cannot forge that."""
+        known = await discovery.known(
+            self._chain, self.contract, [intent.to for intent in intents], at=head.hash
+        )
+        says = f"{self.contract} knows the call (isKnownCall)"
+        return [
+            says
+            if is_known and intent.data == abi.EXECUTE and intent.params["call"] == intent.to
+            else None
+            for intent, is_known in zip(intents, known, strict=True)
+        ]
+
     def judge(self, kind: str, params: Params, effects: Effects) -> Verdict:
         """From the logs alone: the receipt's status is 1 whatever happened."""
         return judge_execution(str(params["call"]), effects)

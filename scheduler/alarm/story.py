@@ -15,6 +15,7 @@ from scheduler.transactions.intents import (
     Replanned,
     Settled,
     Unmined,
+    Unsigned,
 )
 from scheduler.transactions.states import OutcomeKind
 
@@ -72,6 +73,8 @@ class Story:
             self._mined(progress)
         elif isinstance(progress, Refused):
             self._refused(progress)
+        elif isinstance(progress, Unsigned):
+            self._unsigned(progress)
         elif isinstance(progress, Unmined):
             self._log.warning(
                 "A reorg removed the block; transaction %s is pending again", progress.hash
@@ -119,6 +122,11 @@ class Story:
         if reason != self._refusal:
             self._log.warning("%s", text)
         self._refusal = reason
+
+    def _unsigned(self, unsigned: Unsigned) -> None:
+        if unsigned.reason != self._refusal:
+            self._log.warning("Not signing for the call: %s", unsigned.reason)
+        self._refusal = unsigned.reason
 
 
 def _ether(wei: int) -> str:

@@ -18,14 +18,14 @@ _TIMES = {
     "given_at",
     "done_at",
 }
-_NESTED = {"params", "fields", "worth_sending", "expects"}
+_NESTED = {"params", "fields", "worth_sending", "expects", "proof"}
 
 
 def write_json(journal: Reading, out: TextIO) -> None:
     """One object for each row of each table, one a line; `table` says which."""
     for table in TABLES:
         for row in journal.rows(table):
-            nested = {name: json.loads(row[name]) for name in _NESTED & row.keys()}
+            nested = {name: json.loads(row[name]) for name in _NESTED & row.keys() if row[name]}
             out.write(json.dumps({"table": table, **_readable(row), **nested}) + "\n")
 
 

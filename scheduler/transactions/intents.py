@@ -1,6 +1,6 @@
 """What a family asks for (Intent), what came of it (Verdict), and what a family must answer."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol, TypeAlias
@@ -147,6 +147,15 @@ class Family(Protocol):
         """What should be mined in the block after `head`, whether it was sent already or not."""
         ...
 
+    async def recognises(self, intents: Sequence[Intent], head: Head) -> list[str | None]:
+        """For each, what the chain says at `head` that makes its recipient and function the
+        family's own; None where it says no such thing.
+
+        One batch of reads, whatever the intents' number; nothing is believed that is not read.
+        Raises NodeUnavailable, RpcError.
+        """
+        ...
+
     def judge(self, kind: str, params: Params, effects: Effects) -> Verdict:
         """What these effects mean for an intent of this kind with these params."""
         ...
@@ -197,6 +206,14 @@ class Refused:
     """It is not sent: the reason says what the simulation or the rules found."""
 
     verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Unsigned:
+    """It may not be signed, so it is not sent: no rule allows it, or nothing proves that its
+    recipient is the family's. The reason stays the same for as long as that is so."""
+
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +277,7 @@ Progress: TypeAlias = (
     Attempting
     | Accepted
     | Refused
+    | Unsigned
     | Recorded
     | Mined
     | Unmined

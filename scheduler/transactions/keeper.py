@@ -10,6 +10,7 @@ from scheduler.errors import NotYet
 from scheduler.notices import Notice
 from scheduler.transactions.care import PATIENCE, OpenSlot, Situation, Step, step_for
 from scheduler.transactions.encoding import Fee, Transaction
+from scheduler.transactions.guard import Draft
 from scheduler.transactions.instructions import Ordered
 from scheduler.transactions.intents import Intent, Verdict
 from scheduler.transactions.journal import Attempt, Replacement
@@ -38,6 +39,8 @@ class Keeper:
         # Since which head a bid waits, by attempt. Bytes that a reorg gave back, or that a former
         # process left, begin anew: they are sent again as they are, before they are outbid.
         self._waits_since: dict[int, int] = {}
+        # What was said already, by nonce.
+        self._objections: dict[int, str] = {}
 
     async def tend(
         self, slots: Sequence[OpenSlot], head: Head, latest: int, ordered: Ordered
@@ -57,6 +60,8 @@ class Keeper:
             slot.bid.id: self._waits_since.get(slot.bid.id, head.number) for slot in waiting
         }
         self._sender.tried &= self._waits_since.keys()
+        nonces = {slot.nonce for slot in waiting}
+        self._objections = {n: said for n, said in self._objections.items() if n in nonces}
         if not waiting:
             self._nothing_waits()
             return
@@ -151,13 +156,13 @@ class Keeper:
         for slot, _ in wanted:
             if bids[slot.nonce] is None:
                 ordered.refused(slot.nonce, "the next bid would be above fees.max-gas-price")
-        transactions = await self._transactions(
-            [(slot, step, bid) for slot, step in wanted if (bid := bids[slot.nonce]) is not None],
-            market,
-            head,
-            ordered,
+        bidding = [
+            (slot, step, bid) for slot, step in wanted if (bid := bids[slot.nonce]) is not None
+        ]
+        transactions = self._allowed(
+            await self._transactions(bidding, market, head, ordered), ordered
         )
-        signed = await self._desk.signer.sign([transaction for *_, transaction in transactions])
+        signed = await self._desk.signer.sign([_draft(*each) for each in transactions])
         attempts, shortage = self._desk.journal.replace(
             self._desk.account,
             [
@@ -235,6 +240,25 @@ class Keeper:
             transactions.append((slot, purpose, self._transaction(slot.bid, purpose, bid)))
         return transactions
 
+    def _allowed(
+        self, transactions: Sequence[tuple[OpenSlot, Purpose, Transaction]], ordered: Ordered
+    ) -> list[tuple[OpenSlot, Purpose, Transaction]]:
+        """Those that may be signed; why the others may not is said once."""
+        objections = self._desk.signer.objections([_draft(*each) for each in transactions])
+        allowed = []
+        for each, objection in zip(transactions, objections, strict=True):
+            slot, *_ = each
+            if objection is None:
+                allowed.append(each)
+                continue
+            ordered.refused(slot.nonce, objection)
+            if self._objections.get(slot.nonce) != objection:
+                self._objections[slot.nonce] = objection
+                log.warning(
+                    "nonce %d: no further price is signed for it: %s", slot.nonce, objection
+                )
+        return allowed
+
     def _transaction(self, bid: Attempt, purpose: Purpose, fee: Fee) -> Transaction:
         """The same again at another price, or a transfer of nothing to the account itself."""
         same = self._sender.transaction(intent_of(bid), bid.nonce, fee)
@@ -255,6 +279,11 @@ class Keeper:
             )
         else:
             self._stuck.cleared(FREE)
+
+
+def _draft(slot: OpenSlot, purpose: Purpose, transaction: Transaction) -> Draft:
+    """It needs no proof of its own: it is the same as before, or a transfer of nothing."""
+    return Draft(slot.bid.intent, transaction)
 
 
 def intent_of(attempt: Attempt) -> Intent:

@@ -1,14 +1,14 @@
 """From intents to transactions at the node, in three steps: prepare, commit, broadcast.
 
-`prepare` reads, simulates and signs, with tentative nonces and no trace; `commit` writes slots
-and attempts in one durable transaction; only then may `broadcast` let bytes leave. Preparing and
-committing may happen at different heads.
+`prepare` reads, proves, simulates and signs, with tentative nonces and no trace; `commit` writes
+slots and attempts in one durable transaction; only then may `broadcast` let bytes leave. Preparing
+and committing may happen at different heads.
 """
 
 import asyncio
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from scheduler.chain.errors import NodeUnavailable, RpcError
 from scheduler.chain.model import Hash, Head, Sent
@@ -22,6 +22,7 @@ from scheduler.transactions.fees import (
     FeeTooHigh,
     first_price,
 )
+from scheduler.transactions.guard import Draft, Guard
 from scheduler.transactions.intents import (
     Accepted,
     Attempting,
@@ -32,6 +33,7 @@ from scheduler.transactions.intents import (
     Recorded,
     Refused,
     Told,
+    Unsigned,
     Urgency,
     Verdict,
 )
@@ -46,8 +48,8 @@ from scheduler.transactions.journal import (
     Withheld,
 )
 from scheduler.transactions.ladder import fee_of
+from scheduler.transactions.proofs import Proof
 from scheduler.transactions.purse import BY_URGENCY, NO_BUDGET, Allowance, Budget, Funds, Want
-from scheduler.transactions.signers import Signer
 from scheduler.transactions.simulation import Aim, Trial, simulated
 from scheduler.transactions.states import IntentState, OutcomeKind, Purpose
 
@@ -72,7 +74,7 @@ class Desk:
     node: Node
     chain_id: int
     account: Account
-    signer: Signer
+    signer: Guard
     journal: Journal
     policy: FeePolicy
     families: Sequence[Family]
@@ -100,6 +102,8 @@ class Sender:
         self._allowance: Allowance | None = None
         self._unanswered = Notice(log)
         self._refusals: dict[int, str] = {}
+        # Of intents that are due and not in the journal: proved once, however long they wait.
+        self._proofs: dict[str, Proof] = {}
         # The attempts, by id, that this process has handed to the node, whatever came of it.
         self.tried: set[int] = set()
 
@@ -125,7 +129,7 @@ class Sender:
     async def prepare(
         self, intents: Sequence[Intent], head: Head, blocks_ahead: int = 1
     ) -> list[Prepared]:
-        """Those of `intents` that are worth sending, simulated on `head` and signed.
+        """Those of `intents` that may and should be sent, simulated on `head` and signed.
 
         They are aimed at the block `blocks_ahead` after `head`. Nothing is reserved: the nonces
         are the ones that would be given out now. Families are told of what is refused.
@@ -137,7 +141,8 @@ class Sender:
         if not fresh:
             return []
         await self.admit()
-        fee, syncing, nonces, [balance] = await asyncio.gather(
+        proofs, fee, syncing, nonces, [balance] = await asyncio.gather(
+            self._proven(fresh, head),
             self.market(head),
             desk.node.syncing(),
             desk.node.nonces(desk.account.address),
@@ -151,7 +156,7 @@ class Sender:
         # No node simulates what the account could not pay for, even if nothing else were sent.
         payable = [
             intent
-            for intent in fresh
+            for intent in self._allowed(fresh, proofs, fee)
             if purse.could_hold(self.transaction(intent, 0, fee).worst_cost)
         ]
         verdicts = await self._verdicts([Trial(intent, fee) for intent in payable], aim)
@@ -167,7 +172,9 @@ class Sender:
                 transactions.append((intent, transaction))
                 nonce += 1
         self._withhold(purse.shortage)
-        return await self._signed(transactions, head.number)
+        return await self._signed(
+            [Prepared(*item, None, head.number, proofs.get(item[0].key)) for item in transactions]
+        )
 
     def _fresh(self, intents: Sequence[Intent], block: int) -> list[Intent]:
         """Those that may be sent for `block`, the most urgent first; families hear of the others.
@@ -243,6 +250,7 @@ class Sender:
         again, the same bytes, with a later head.
         """
         self.tried |= {attempt.id for attempt in attempts}
+        attempts = [each for each in attempts if each.raw is not None or self._may_leave(each)]
         try:
             answers = await self._send(attempts)
         except NodeUnavailable as error:
@@ -267,6 +275,14 @@ class Sender:
             self._refusals.pop(attempt.id, None)
             if attempt.purpose is Purpose.ACT:
                 self._tell(attempt.intent, Accepted(hash_))
+
+    def _may_leave(self, attempt: Attempt) -> bool:
+        """Whether the node may be asked to sign it; says why not, once."""
+        objection = self._desk.signer.objection_to_sending(attempt)
+        if objection is not None and self._refusals.get(attempt.id) != objection:
+            self._refusals[attempt.id] = objection
+            log.warning("nonce %d: the node is not asked to sign it: %s", attempt.nonce, objection)
+        return objection is None
 
     def _refused(self, attempt: Attempt, answer: RpcError) -> None:
         """Says why the node did not take it, once for each reason, however often it is sent."""
@@ -297,7 +313,7 @@ class Sender:
         if found is not None and _bid_of(found, bids) == attempt.id:
             return found.hash
         try:
-            return await node.send_transaction(attempt.fields)
+            return await self._desk.signer.send(attempt)
         except RpcError as error:
             return error
 
@@ -348,24 +364,69 @@ class Sender:
             )
         return verdict
 
-    async def _signed(
-        self, transactions: Sequence[tuple[Intent, Transaction]], head_number: int
-    ) -> list[Prepared]:
-        signed = await self._desk.signer.sign([transaction for _, transaction in transactions])
+    async def _proven(self, intents: Sequence[Intent], head: Head) -> dict[str, Proof]:
+        """The proofs of those of these intents that have one, by key; made where there was none.
+
+        One request for each family with intents that it was not asked about before.
+        """
+        on_file = self._desk.journal.mandates([intent.key for intent in intents])
+        proofs: dict[str, Proof] = {}
+        unknown: dict[int, list[Intent]] = {}
+        for intent in intents:
+            proof = on_file[intent.key].proof if intent.key in on_file else None
+            proof = proof or self._proofs.get(intent.key)
+            if proof is not None and proof.is_about(intent):
+                proofs[intent.key] = proof
+                continue
+            for number, family in enumerate(self._desk.families):
+                if (family.name, family.contract) == (intent.family, intent.contract):
+                    unknown.setdefault(number, []).append(intent)
+        answers = await asyncio.gather(
+            *(self._desk.families[n].recognises(asked, head) for n, asked in unknown.items())
+        )
+        for asked, found in zip(unknown.values(), answers, strict=True):
+            for intent, says in zip(asked, found, strict=True):
+                if says is not None:
+                    proofs[intent.key] = Proof.of(intent, says, head)
+        self._proofs = proofs
+        return proofs
+
+    def _allowed(
+        self, intents: Sequence[Intent], proofs: Mapping[str, Proof], fee: Fee
+    ) -> list[Intent]:
+        """Those that may be signed at this price; families are told of the others."""
+        drafts = [
+            Draft(intent.told, self.transaction(intent, 0, fee), proofs.get(intent.key))
+            for intent in intents
+        ]
+        allowed = []
+        for intent, objection in zip(intents, self._desk.signer.objections(drafts), strict=True):
+            if objection is None:
+                allowed.append(intent)
+            else:
+                self._tell(intent.told, Unsigned(objection))
+        return allowed
+
+    async def _signed(self, items: Sequence[Prepared]) -> list[Prepared]:
+        """The same with signatures, each by the proof that it has."""
+        signatures = await self._desk.signer.sign(
+            [Draft(item.intent.told, item.transaction, item.proof) for item in items]
+        )
         return [
-            Prepared(intent, transaction, signature, head_number)
-            for (intent, transaction), signature in zip(transactions, signed, strict=True)
+            replace(item, signed=signature)
+            for item, signature in zip(items, signatures, strict=True)
         ]
 
     async def _numbered(self, items: Sequence[Prepared], first: int) -> list[Prepared]:
         """The same transactions with the nonces from `first` on, signed again where they differ."""
         if [item.transaction.nonce for item in items] == list(range(first, first + len(items))):
             return list(items)
-        transactions = [
-            (item.intent, item.transaction.with_nonce(nonce))
-            for nonce, item in enumerate(items, first)
-        ]
-        return await self._signed(transactions, items[0].head_number)
+        return await self._signed(
+            [
+                replace(item, transaction=item.transaction.with_nonce(nonce))
+                for nonce, item in enumerate(items, first)
+            ]
+        )
 
     def _tell(self, told: Told, progress: Progress) -> None:
         family = self._desk.family(told)

@@ -1,4 +1,4 @@
-"""Who signs: the node with an unlocked account, or a key from an encrypted file."""
+"""Who signs: the node with an unlocked account, or a key in memory. Only the guard asks them."""
 
 import asyncio
 from collections.abc import Sequence
@@ -27,8 +27,8 @@ class Signer(Protocol):
         ...
 
 
-class KeystoreSigner:
-    """Signs with a key in memory, as opened by `keystore.open_keystore`."""
+class KeySigner:
+    """Signs with a key in memory: from a key file, or from the environment."""
 
     def __init__(self, key: PrivateKey) -> None:
         self._pen = Pen(key)

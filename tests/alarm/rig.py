@@ -11,7 +11,8 @@ from typing import Any
 
 from eth_utils.crypto import keccak
 
-from scheduler.alarm.family import AlarmClock
+from scheduler.alarm.family import NAME, AlarmClock
+from scheduler.alarm.rules import RULES
 from scheduler.chain.connection import Connection, connect
 from scheduler.chain.dialect import GETH, RSKJ
 from scheduler.chain.endpoint import Endpoint
@@ -31,7 +32,9 @@ from scheduler.devchain.scheduling import (
 )
 from scheduler.transactions.fees import FeePolicy
 from scheduler.transactions.flow import Flow
+from scheduler.transactions.guard import Guard
 from scheduler.transactions.journal import Account, Journal
+from scheduler.transactions.rules import RuleBook
 from scheduler.transactions.sender import Desk
 from scheduler.transactions.signers import NodeSigner
 from tests.devchain.alarm import Alarm
@@ -195,9 +198,11 @@ class Program:
         contract = self.world.chain.deployment.scheduler
         self.family = AlarmClock(self.node, self.chain, contract, self.us)
         chain_id = self.world.chain.deployment.chain_id
-        signer = NodeSigner(self.node, self.us)
+        guard = Guard(
+            NodeSigner(self.node, self.us), self.node, RuleBook({NAME: RULES}), self.journal
+        )
         self.desk = Desk(
-            self.node, chain_id, self.account, signer, self.journal, FeePolicy(), [self.family]
+            self.node, chain_id, self.account, guard, self.journal, FeePolicy(), [self.family]
         )
         self.flow = Flow(self.desk, CONFIRMATIONS)
         self.tracker = HeadTracker()

@@ -41,13 +41,14 @@ from scheduler.service import Work, serve
 from scheduler.transactions.custody import actor
 from scheduler.transactions.fees import FeePolicy
 from scheduler.transactions.flow import Flow
+from scheduler.transactions.guard import Guard
 from scheduler.transactions.intents import Intent
 from scheduler.transactions.journal import Account, Journal
 from scheduler.transactions.ladder import GETH_PERCENT, RSKJ_PERCENT
 from scheduler.transactions.sender import Desk
-from scheduler.transactions.signers import KeystoreSigner, NodeSigner, Signer
+from scheduler.transactions.signers import KeySigner, NodeSigner, Signer
 from tests.faults.boundaries import Crossings, wrap
-from tests.transactions.rig import ETHER, HIT, Touches
+from tests.transactions.rig import ETHER, HIT, Touches, rules_for
 
 DONE, GAVE_UP, FAILED = 0, 3, 4
 
@@ -160,7 +161,7 @@ def hitting(task: Task) -> Callable[[], Awaitable[Work]]:
         node = JsonRpcNode(connect(task.wire))
         signer: Signer = NodeSigner(node, task.address)
         if task.key is not None:
-            signer = KeystoreSigner(PrivateKey(bytes.fromhex(task.key)))
+            signer = KeySigner(PrivateKey(bytes.fromhex(task.key)))
         identity = await node.identity()
         network = network_of(identity.chain_id)
         node.speak(dialect_of(network.node))
@@ -170,7 +171,8 @@ def hitting(task: Task) -> Callable[[], Awaitable[Work]]:
         policy = FeePolicy(bump_percent=RSKJ_PERCENT if network.node == "rskj" else GETH_PERCENT)
         lock = Lock(actor(family.name, account, task.contract))
         journal = Journal.open(Path(task.journal))
-        desk = Desk(node, identity.chain_id, account, signer, journal, policy, [family])
+        guard = Guard(signer, node, rules_for(task.contract), journal)
+        desk = Desk(node, identity.chain_id, account, guard, journal, policy, [family])
         flow = Flow(desk, network.confirmations)
         heartbeat = Heartbeat(node.sage)
         return Running(

@@ -18,11 +18,12 @@ from scheduler.service import PASSING
 from scheduler.transactions.custody import actor
 from scheduler.transactions.fees import FeePolicy
 from scheduler.transactions.flow import Flow
+from scheduler.transactions.guard import Guard
 from scheduler.transactions.intents import Intent
 from scheduler.transactions.journal import Account, Journal
 from scheduler.transactions.sender import Desk
-from scheduler.transactions.signers import KeystoreSigner, NodeSigner, Signer
-from tests.transactions.rig import CONFIRMATIONS, ETHER, HIT, Touches
+from scheduler.transactions.signers import KeySigner, NodeSigner, Signer
+from tests.transactions.rig import CONFIRMATIONS, ETHER, HIT, Touches, rules_for
 
 # A custodian that looks after what this program left holds its lock that long at most.
 PATIENCE = 30.0
@@ -35,7 +36,7 @@ async def work(
     node = JsonRpcNode(connect(endpoint))
     signer: Signer = NodeSigner(node, who)
     if len(who) == 64:
-        signer = KeystoreSigner(PrivateKey(bytes.fromhex(who)))
+        signer = KeySigner(PrivateKey(bytes.fromhex(who)))
     account = Account(await fingerprint(node, development=True), signer.address)
     journal = Journal.open(path)
     family = Touches(contract)
@@ -58,9 +59,8 @@ async def work(
     ]
     wanted = len(journal.intent_states([wish.key for wish in wishes]))
     with hold_when_free(actor(family.name, account, contract), PATIENCE):
-        flow = Flow(
-            Desk(node, 1337, account, signer, journal, FeePolicy(), [family]), CONFIRMATIONS
-        )
+        guard = Guard(signer, node, rules_for(counter), journal)
+        flow = Flow(Desk(node, 1337, account, guard, journal, FeePolicy(), [family]), CONFIRMATIONS)
         async for event in node.follow():
             wanted = min(wanted + batch, count)
             family.wishes = wishes[:wanted]

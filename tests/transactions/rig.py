@@ -29,6 +29,7 @@ from scheduler.devchain.nodes import Node
 from scheduler.transactions.encoding import Transaction
 from scheduler.transactions.fees import FeePolicy
 from scheduler.transactions.flow import Flow
+from scheduler.transactions.guard import Guard
 from scheduler.transactions.intents import (
     Effects,
     Intent,
@@ -40,8 +41,9 @@ from scheduler.transactions.intents import (
     Verdict,
 )
 from scheduler.transactions.journal import Account, Attempt, Journal, Prepared
+from scheduler.transactions.rules import Rule, RuleBook
 from scheduler.transactions.sender import Desk, Sender
-from scheduler.transactions.signers import KeystoreSigner, NodeSigner, Signer
+from scheduler.transactions.signers import KeySigner, NodeSigner, Signer
 from scheduler.transactions.states import OutcomeKind
 from tests.rskj.server import StandIn
 
@@ -198,6 +200,18 @@ class Between:
             connection.close()
 
 
+def rules_for(*recipients: Address) -> RuleBook:
+    """Lets a family named tests call the functions that tests call, of these contracts."""
+    return RuleBook(
+        {
+            "tests": [
+                Rule(name, keccak(text=name)[:4], ETHER, ETHER, frozenset(recipients))
+                for name in ("hit()", "total()")
+            ]
+        }
+    )
+
+
 @dataclass
 class Touches:
     """A family whose intents hit the Counter, judged by the event that it emits."""
@@ -205,6 +219,8 @@ class Touches:
     contract: Address
     name: str = "tests"
     wishes: list[Intent] = field(default_factory=list)
+    strangers: set[Address] = field(default_factory=set)
+    asked: list[list[str]] = field(default_factory=list)
     heard: list[tuple[str, Progress]] = field(default_factory=list)
     tries_again_after: frozenset[OutcomeKind] = frozenset()
 
@@ -213,6 +229,11 @@ class Touches:
 
     def due(self, head: Head) -> list[Intent]:
         return [w for w in self.wishes if w.first_block <= head.number + 1 <= w.last_block]
+
+    async def recognises(self, intents: Sequence[Intent], head: Head) -> list[str | None]:
+        """Imitates what a family reads: there is nothing on chain that says what tests may hit."""
+        self.asked.append([intent.key for intent in intents])
+        return [None if wish.to in self.strangers else "the test says so" for wish in intents]
 
     def judge(self, kind: str, params: Params, effects: Effects) -> Verdict:
         if not effects.ok:
@@ -343,7 +364,7 @@ async def office(
     real = JsonRpcNode(connect(bench.way))
     real.speak(RSKJ if bench.stand_in else GETH)
     node = Between(real, path)
-    signer: Signer = NodeSigner(node, who) if isinstance(who, str) else KeystoreSigner(who)
+    signer: Signer = NodeSigner(node, who) if isinstance(who, str) else KeySigner(who)
     account = Account(await fingerprint(real, development=True), signer.address)
     journal = Journal.open(path)
     family = Touches(bench.counter)
@@ -351,7 +372,7 @@ async def office(
         cast(NodeProtocol, node),
         bench.chain_id,
         account,
-        signer,
+        Guard(signer, cast(NodeProtocol, node), rules_for(bench.counter, bench.reverter), journal),
         journal,
         policy or FeePolicy(),
         [family],

@@ -1,14 +1,17 @@
 """A node that holds the key signs what it is asked to, or sends what it is asked to: either way
 the journal has it first, and it takes effect once."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from eth_keys.datatypes import PrivateKey
 
 from scheduler.chain.errors import RpcError
 from scheduler.devchain.accounts import receipt_of
 from scheduler.errors import NotYet
+from scheduler.transactions.encoding import sign
+from scheduler.transactions.ladder import fee_of
 from scheduler.transactions.states import AttemptState
 from tests import nodes
 from tests.transactions.rig import Bench, Office, later, office
@@ -53,7 +56,17 @@ async def test_bytes_that_the_node_signed_are_journaled_and_sent(signing: Office
 
 
 @pytest.mark.parametrize(
-    "edit", [{"maxFeePerGas": "0x77777777777"}, {"nonce": "0x99"}, {"value": "0x1"}], ids=str
+    "edit",
+    [
+        {"maxFeePerGas": "0x77777777777"},
+        {"maxPriorityFeePerGas": "0x7"},
+        {"nonce": "0x99"},
+        {"value": "0x1"},
+        {"to": "0x" + "5a" * 20},
+        {"data": "0xdeadbeef"},
+        {"gas": "0x55555"},
+    ],
+    ids=str,
 )
 async def test_a_node_that_changes_a_field_while_signing_is_caught(
     signing: Office, edit: dict[str, str]
@@ -65,6 +78,41 @@ async def test_a_node_that_changes_a_field_while_signing_is_caught(
         await unlocked.turn()
     assert unlocked.open_attempts() == []
     assert unlocked.node.sent == []
+
+
+async def test_a_signature_of_another_account_is_caught(signing: Office) -> None:
+    """The right transaction, signed by whom it was not asked of."""
+    stranger = PrivateKey(b"\x5a" * 32)
+
+    async def signs_as_another(fields: Mapping[str, str]) -> bytes:
+        asked = signing.desk_transaction(
+            nonce=int(fields["nonce"], 16),
+            to=fields["to"],
+            value=int(fields["value"], 16),
+            gas=int(fields["gas"], 16),
+            data=bytes.fromhex(fields["data"][2:]),
+            fee=fee_of(fields),
+        )
+        return sign(asked, stranger).raw
+
+    signing.node.sign_transaction = signs_as_another
+    signing.want(signing.wish())
+    with pytest.raises(NotYet, match="is not the one that was asked for"):
+        await signing.turn()
+    assert signing.open_attempts() == []
+
+
+@pytest.mark.parametrize("answer", [b"", b"\x02", b"\x02\xc0", b"\xf8no transaction"], ids=repr)
+async def test_what_is_no_transaction_at_all_is_caught(signing: Office, answer: bytes) -> None:
+    async def answers(fields: object) -> bytes:
+        return answer
+
+    signing.node.sign_transaction = answers
+    signing.want(signing.wish())
+    with pytest.raises(NotYet, match="does not sign what it is asked to"):
+        await signing.turn()
+    assert signing.open_attempts() == []
+    assert signing.node.sent == []
 
 
 async def test_an_account_that_the_node_does_not_have_is_told(bench: Bench, tmp_path: Path) -> None:

@@ -8,7 +8,13 @@ from scheduler.transactions.journal.errors import (
 )
 from scheduler.transactions.journal.holds import HeldBack
 from scheduler.transactions.journal.store import Journal
-from scheduler.transactions.journal.values import Account, Attempt, Prepared, Replacement
+from scheduler.transactions.journal.values import (
+    Account,
+    Attempt,
+    Mandate,
+    Prepared,
+    Replacement,
+)
 
 __all__ = [
     "Account",
@@ -17,6 +23,7 @@ __all__ = [
     "IntentTaken",
     "Journal",
     "JournalUnavailable",
+    "Mandate",
     "NonceTaken",
     "Prepared",
     "Replacement",

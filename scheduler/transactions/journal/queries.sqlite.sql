@@ -15,12 +15,15 @@ SELECT key, state FROM intents WHERE key IN (SELECT value FROM json_each(:keys))
 -- One that is planned again is bounded by what is wanted now.
 INSERT INTO intents (
     key, family, kind, chain, contract, params, recipient, data, value, gas,
-    first_block, last_block, urgency, max_cost, worth_sending, expects, state, created_at)
+    first_block, last_block, urgency, max_cost, worth_sending, expects, proof, state, created_at)
 VALUES (
     :key, :family, :kind, :chain, :contract, :params, :recipient, :data, :value, :gas,
-    :first_block, :last_block, :urgency, :max_cost, :worth_sending, :expects, :state, :now)
+    :first_block, :last_block, :urgency, :max_cost, :worth_sending, :expects, :proof, :state,
+    :now)
+-- One that is planned again is what its family wants now.
 ON CONFLICT (key) DO UPDATE SET
-    first_block = excluded.first_block, last_block = excluded.last_block,
+    recipient = excluded.recipient, data = excluded.data, value = excluded.value,
+    proof = excluded.proof, first_block = excluded.first_block, last_block = excluded.last_block,
     urgency = excluded.urgency, max_cost = excluded.max_cost,
     worth_sending = excluded.worth_sending, expects = excluded.expects, state = excluded.state;
 
@@ -36,6 +39,10 @@ WHERE chain = :chain AND contract = :contract AND family = :family AND kind = :k
 
 -- name: set_turn
 UPDATE intents SET has_turn = :has_turn WHERE key = :key;
+
+-- name: mandates
+SELECT key, recipient, value, data, proof FROM intents
+WHERE key IN (SELECT value FROM json_each(:keys));
 
 -- name: set_intent_state
 UPDATE intents SET state = :state WHERE key = :key;

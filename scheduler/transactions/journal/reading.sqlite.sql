@@ -33,7 +33,7 @@ WHERE (:states IS NULL OR i.state IN (SELECT value FROM json_each(:states)))
 
 -- name: intent
 SELECT key, family, kind, chain, contract, params, recipient, data, value, gas, first_block,
-       last_block, urgency, max_cost, worth_sending, state, created_at
+       last_block, urgency, max_cost, worth_sending, proof, state, created_at
 FROM intents WHERE key = :key;
 
 -- name: slots
@@ -92,8 +92,8 @@ WHERE intent = :key ORDER BY id;
 -- name: sheet
 -- One row for each attempt, and one for each intent that has none.
 SELECT i.key, i.family, i.kind, i.chain, i.contract, i.params, i.recipient, i.data, i.value, i.gas,
-       i.first_block, i.last_block, i.urgency, i.max_cost, i.worth_sending, i.expects, i.state, i.has_turn,
-       i.pardoned, i.created_at,
+       i.first_block, i.last_block, i.urgency, i.max_cost, i.worth_sending, i.expects, i.proof,
+       i.state, i.has_turn, i.pardoned, i.created_at,
        a.account, a.nonce, s.state AS slot_state, s.consumed_by, s.purse, s.reserved,
        a.id AS attempt, a.purpose, a.state AS attempt_state, a.hash, a.fields, a.raw,
        a.head_number, a.block_number, a.block_hash, a.created_at AS signed_at,

@@ -64,7 +64,7 @@ class Reservations(Database):
             # What gets the account itself going again is not held back: others may wait for it.
             if hold and any(item.intent.urgency is not Urgency.REPAIR for item in prepared):
                 raise HeldBack(hold)
-            self._place([item.intent for item in prepared])
+            self._place(prepared)
             if allowance is not None:
                 _promise(prepared, self.purse(account, allowance))
             slots = [
@@ -166,25 +166,29 @@ class Reservations(Database):
                 return True
         return False
 
-    def _place(self, intents: Sequence[Intent]) -> None:
-        """Writes that these are in a slot, with all about those that are new.
+    def _place(self, prepared: Sequence[Prepared]) -> None:
+        """Writes that their intents are in a slot, with all about those that are new.
 
         Raises IntentTaken for one that is in a slot already, has its outcome, or has no turn.
         """
-        keys = [intent.key for intent in intents]
+        keys = [item.intent.key for item in prepared]
         rows = self._run("intent_states", keys=json.dumps(keys))
         states = {key: IntentState(state) for key, state in rows}
         placed: list[dict[str, object]] = []
-        for intent in intents:
+        for item in prepared:
+            intent = item.intent
             before = states.get(intent.key, IntentState.PLANNED)
             if before is not IntentState.PLANNED:
                 raise IntentTaken(intent.key)
             states[intent.key] = step(before, IntentState.IN_SLOT)
             state = states[intent.key].value
-            placed.append({**_columns(intent), "state": state, "now": self._clock()})
+            proof = None if item.proof is None else item.proof.as_text()
+            placed.append(
+                {**_columns(intent), "proof": proof, "state": state, "now": self._clock()}
+            )
         self._run_each("insert_intent", placed)
-        for intent in intents:
-            series.take_turn(self._run, intent)
+        for item in prepared:
+            series.take_turn(self._run, item.intent)
 
     def _slot(self, account: Account, item: "Prepared | _New") -> dict[str, object]:
         return {**account.columns, "nonce": item.transaction.nonce, "now": self._clock()}

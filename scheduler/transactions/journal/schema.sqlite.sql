@@ -29,6 +29,7 @@ CREATE TABLE intents (
     max_cost    TEXT NOT NULL,
     worth_sending TEXT NOT NULL CHECK (json_valid(worth_sending)),
     expects     TEXT NOT NULL CHECK (json_valid(expects)),
+    proof       TEXT CHECK (proof IS NULL OR json_valid(proof)),
     state       TEXT NOT NULL CHECK (state IN (
         'planned', 'in_slot', 'suspended', 'succeeded', 'target_failed',
         'no_effect', 'reverted', 'expired', 'abandoned')),

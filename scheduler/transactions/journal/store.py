@@ -7,7 +7,13 @@ from scheduler.chain.model import Hash, Receipt
 from scheduler.transactions.intents import Intent, Verdict
 from scheduler.transactions.journal import series
 from scheduler.transactions.journal.reservations import Reservations
-from scheduler.transactions.journal.values import Account, Attempt, attempt_of
+from scheduler.transactions.journal.values import (
+    Account,
+    Attempt,
+    Mandate,
+    attempt_of,
+    mandate_of,
+)
 from scheduler.transactions.retries import Failures
 from scheduler.transactions.states import (
     MINED_FAILURES,
@@ -44,6 +50,11 @@ class Journal(Reservations):
     def admissible(self, intents: Sequence[Intent]) -> list[Intent]:
         """Those of these intents whose series is free (see Order), their keys complete."""
         return series.admissible(self._read, intents)
+
+    def mandates(self, keys: Sequence[str]) -> dict[str, Mandate]:
+        """What may be signed for those of these intents that the journal knows."""
+        rows = self._read("mandates", keys=json.dumps(list(keys))) if keys else []
+        return {key: mandate_of(*columns) for key, *columns in rows}
 
     def open_attempts(self, account: Account) -> list[Attempt]:
         """All attempts in slots whose end is not final, by nonce."""

@@ -10,6 +10,7 @@ from scheduler.chain.model import Address, Hash, Sent
 from scheduler.transactions.encoding import Signed, Transaction
 from scheduler.transactions.expectations import Expectations
 from scheduler.transactions.intents import Intent, Limits, Told, Urgency
+from scheduler.transactions.proofs import Proof
 from scheduler.transactions.states import AttemptState, OutcomeKind, Purpose
 
 # A result row; the schema says what is in it (STRICT tables).
@@ -47,13 +48,30 @@ class Prepared:
     """A slot and its first attempt, to be written for an intent.
 
     `signed` is None where the node is to sign and send by itself (eth_sendTransaction).
-    `head_number` is the head at which it was decided: what is sent is mined after it.
+    `head_number` is the head at which it was decided: what is sent is mined after it. `proof` is
+    None for a transfer of nothing to oneself, which needs none.
     """
 
     intent: Intent
     transaction: Transaction
     signed: Signed | None
     head_number: int
+    proof: Proof | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mandate:
+    """What may be signed for an intent, as the journal has it; `value` in wei."""
+
+    recipient: Address
+    value: int
+    data: bytes
+    proof: Proof | None
+
+    def is_for(self, transaction: Transaction) -> bool:
+        """Whether the transaction does this and nothing else; its nonce and price may be any."""
+        sent = transaction.to, transaction.value, transaction.data
+        return sent == (self.recipient, self.value, self.data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +116,15 @@ class Replacement:
     signed: Signed | None
     head_number: int
     order: int | None = None
+
+
+def mandate_of(recipient: Address, value: str, data: bytes, proof: str | None) -> Mandate:
+    """From the columns of the query mandates; what is no proof, proves nothing."""
+    try:
+        proved = None if proof is None else Proof.from_text(proof)
+    except ValueError:
+        proved = None
+    return Mandate(recipient, int(value), data, proved)
 
 
 def attempt_of(row: Row) -> Attempt:
