@@ -14,7 +14,7 @@ from scheduler.transactions.guard import Draft
 from scheduler.transactions.instructions import Ordered
 from scheduler.transactions.intents import Intent, Verdict
 from scheduler.transactions.journal import Attempt, Replacement
-from scheduler.transactions.ladder import fee_of, next_bid
+from scheduler.transactions.ladder import RISE, fee_of, next_bid, too_far
 from scheduler.transactions.purse import Allowance, Funds
 from scheduler.transactions.sender import Desk, Sender
 from scheduler.transactions.states import OutcomeKind, Purpose
@@ -143,15 +143,7 @@ class Keeper:
             for slot, _ in wanted:
                 ordered.refused(slot.nonce, str(too_high))
             return []
-        bids = {
-            slot.nonce: next_bid(
-                fee_of(slot.bid.fields),
-                market,
-                self._desk.policy.bump_percent,
-                self._desk.policy.max_gas_price,
-            )
-            for slot, _ in wanted
-        }
+        bids = {slot.nonce: self._bid(slot, market) for slot, _ in wanted}
         self._tell_stuck([slot.nonce for slot, _ in wanted if bids[slot.nonce] is None])
         for slot, _ in wanted:
             if bids[slot.nonce] is None:
@@ -197,6 +189,15 @@ class Keeper:
                 fee_of(attempt.fields).cap,
             )
         return attempts
+
+    def _bid(self, slot: OpenSlot, market: Fee) -> Fee | None:
+        """What to bid next for the slot; None where that would be too much."""
+        policy = self._desk.policy
+        last, first = fee_of(slot.bid.fields), fee_of(slot.attempts[0].fields)
+        bid = next_bid(last, market, policy.bump_percent, policy.max_gas_price)
+        if bid is not None and policy.max_gas_price is None and too_far(bid, first, market):
+            return None
+        return bid
 
     async def _transactions(
         self,
@@ -271,14 +272,21 @@ class Keeper:
         self._short.cleared(AFFORDED)
 
     def _tell_stuck(self, nonces: Sequence[int]) -> None:
-        if nonces:
+        ceiling = self._desk.policy.max_gas_price
+        if not nonces:
+            self._stuck.cleared(FREE)
+        elif ceiling is None:
             self._stuck.raised(
-                f"nonce {nonces[0]} is not mined, and its price may not rise above "
-                f"fees.max-gas-price = {self._desk.policy.max_gas_price} wei per gas; "
-                "it waits for the price to fall, or raise that ceiling"
+                f"nonce {nonces[0]} is not mined, though it offers {RISE} times what it began "
+                "with: that is not for its price; see whether blocks come and have room, or say "
+                "with fees.max-gas-price how far its price may rise"
             )
         else:
-            self._stuck.cleared(FREE)
+            self._stuck.raised(
+                f"nonce {nonces[0]} is not mined, and its price may not rise above "
+                f"fees.max-gas-price = {ceiling} wei per gas; "
+                "it waits for the price to fall, or raise that ceiling"
+            )
 
 
 def _draft(slot: OpenSlot, purpose: Purpose, transaction: Transaction) -> Draft:

@@ -47,7 +47,7 @@ from scheduler.transactions.journal import (
     Prepared,
     Withheld,
 )
-from scheduler.transactions.ladder import fee_of
+from scheduler.transactions.ladder import fee_of, without_echo
 from scheduler.transactions.proofs import Proof
 from scheduler.transactions.purse import BY_URGENCY, NO_BUDGET, Allowance, Budget, Funds, Want
 from scheduler.transactions.simulation import Aim, Trial, simulated
@@ -323,8 +323,12 @@ class Sender:
         node = self._desk.node
         dynamic = head.base_fee is not None
         suggested = await (node.suggested_tip() if dynamic else node.suggested_gas_price())
+        raised = [
+            (fee_of(bid), fee_of(first))
+            for bid, first in self._desk.journal.raised_bids(self._desk.account)
+        ]
         try:
-            return first_price(head, suggested, self._desk.policy)
+            return first_price(head, without_echo(suggested, raised), self._desk.policy)
         except FeeTooHigh as error:
             raise NotYet(str(error)) from error
 

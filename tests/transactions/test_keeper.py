@@ -12,7 +12,7 @@ from scheduler.transactions.encoding import DynamicFee, LegacyFee, sign
 from scheduler.transactions.expectations import Expectations, View
 from scheduler.transactions.fees import FeePolicy
 from scheduler.transactions.intents import Displaced, Ended, Urgency
-from scheduler.transactions.ladder import fee_of, outbid
+from scheduler.transactions.ladder import RISE, fee_of, outbid
 from scheduler.transactions.states import AttemptState, IntentState, OutcomeKind, Purpose
 from tests import nodes
 from tests.transactions.rig import VIEW, Bench, Office, later, office
@@ -187,6 +187,49 @@ async def test_nothing_is_bid_above_the_ceiling_and_that_is_said_once(
         await mine_at(at, GWEI)
         await at.until_mined()
         assert at.hits == 1
+
+
+async def test_what_is_kept_out_by_something_else_than_its_price_does_not_rise_without_end(
+    at: Office, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The only transaction of an empty chain, and blocks leave it out: it became ever dearer."""
+    caplog.set_level(logging.WARNING, "SENDER")
+    at.node.refusal = RpcError(-32000, "something that nobody has heard of")
+    at.want(at.wish(urgency=Urgency.URGENT))
+    await at.turn()
+    await mine_at(at, GWEI, 60)
+    first, *_, last = [fee_of(attempt.fields) for attempt in at.open_attempts()]
+    assert isinstance(first, DynamicFee)
+    assert isinstance(last, DynamicFee)
+    assert first.tip < last.tip <= RISE * first.tip
+    assert last.max_fee <= RISE * first.max_fee
+    said = [each.message for each in caplog.records if f"offers {RISE} times" in each.message]
+    assert len(said) == 1
+    at.node.refusal = None
+    await mine_at(at, GWEI, 2)
+    assert at.hits == 1
+
+
+async def test_a_slot_does_not_begin_where_the_last_one_ended(
+    at: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a chain without others a node comes to suggest what we paid, raised as it was."""
+    at.want(at.wish())
+    await at.turn()
+    await stuck(at, 3)
+    first, raised = [fee_of(attempt.fields) for attempt in at.open_attempts()]
+    assert isinstance(first, DynamicFee)
+    assert isinstance(raised, DynamicFee)
+    await mine_at(at, GWEI)
+
+    async def paid_last() -> int:
+        """As geth's, where most of the latest blocks' transactions are like this one."""
+        return raised.tip
+
+    monkeypatch.setattr(at.node, "suggested_tip", paid_last, raising=False)
+    market = await at.sender.market(await at.head())
+    assert isinstance(market, DynamicFee)
+    assert market.tip == first.tip < raised.tip
 
 
 async def test_what_can_do_no_good_any_more_frees_its_nonce(at: Office) -> None:

@@ -9,10 +9,13 @@ from hypothesis import strategies as st
 from scheduler.transactions.encoding import DynamicFee, Fee, LegacyFee, Transaction
 from scheduler.transactions.ladder import (
     GETH_PERCENT,
+    RISE,
     RSKJ_PERCENT,
     fee_of,
     next_bid,
     outbid,
+    too_far,
+    without_echo,
 )
 
 PRICES = st.integers(min_value=0, max_value=10**15)
@@ -86,3 +89,43 @@ def test_room_for_later_blocks_is_given_up_before_the_bid_is() -> None:
 def test_a_fee_is_read_back_from_the_fields_that_it_was_written_to(fee: Fee) -> None:
     transaction = Transaction(1337, 0, "0x" + "22" * 20, 0, 21_000, b"", fee)
     assert fee_of(transaction.rpc_fields("0x" + "11" * 20)) == fee
+
+
+@given(FEES, st.data(), PERCENT)
+def test_what_is_offered_ends_somewhere_while_the_market_stands_still(
+    first: Fee, data: st.DataObject, percent: int
+) -> None:
+    market = data.draw(FEES.filter(lambda other: type(other) is type(first)))
+    bid, bids = first, 0
+    while True:
+        further = next_bid(bid, market, percent, None)
+        assert further is not None
+        if too_far(further, first, market):
+            break
+        bid, bids = further, bids + 1
+        assert bids < 400, "it rises without end"
+    if isinstance(bid, LegacyFee):
+        assert bid.cap <= max(RISE * first.cap, market.cap)
+    elif isinstance(first, DynamicFee) and isinstance(market, DynamicFee):
+        assert bids == 0 or bid.tip <= max(RISE * first.tip, market.tip, RISE)
+
+
+@given(FEES, st.data())
+def test_what_the_chain_asks_for_is_followed_wherever_it_goes(
+    first: Fee, data: st.DataObject
+) -> None:
+    market = data.draw(FEES.filter(lambda other: type(other) is type(first)))
+    assert not too_far(market, first, market)
+
+
+def test_a_suggestion_that_is_what_we_raised_a_bid_to_is_none() -> None:
+    raised = [(DynamicFee(900, 11), DynamicFee(800, 10)), (DynamicFee(900, 13), DynamicFee(9, 12))]
+    assert [without_echo(suggested, raised) for suggested in (9, 10, 11, 12, 13, 14)] == [
+        9,
+        10,
+        10,
+        12,
+        12,
+        14,
+    ]
+    assert without_echo(140, [(LegacyFee(140), LegacyFee(100))]) == 100

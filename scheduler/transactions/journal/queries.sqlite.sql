@@ -181,3 +181,14 @@ UPDATE intents SET pardoned = (
     WHERE o.intent = intents.key AND o.is_final = 1
       AND o.kind IN ('target_failed', 'no_effect', 'reverted'))
 WHERE key = :key;
+
+-- name: raised_bids
+-- Of the newest slots, as many as geth's suggestion looks back blocks and more.
+SELECT bid.fields, first.fields FROM attempts bid
+JOIN attempts first USING (chain, account, nonce)
+WHERE bid.chain = :chain AND bid.account = :account
+  AND bid.nonce > (SELECT max(nonce) FROM slots
+                   WHERE chain = :chain AND account = :account) - 50
+  AND first.id = (SELECT min(id) FROM attempts a
+                  WHERE a.chain = bid.chain AND a.account = bid.account AND a.nonce = bid.nonce)
+  AND bid.id > first.id;

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 from scheduler.chain.model import Hash, Receipt
 from scheduler.transactions.intents import Intent, Verdict
@@ -23,6 +24,9 @@ from scheduler.transactions.states import (
     Purpose,
     step,
 )
+
+# A transaction as eth_sendTransaction takes it.
+Fields: TypeAlias = dict[str, str]
 
 
 class Journal(Reservations):
@@ -59,6 +63,11 @@ class Journal(Reservations):
     def open_attempts(self, account: Account) -> list[Attempt]:
         """All attempts in slots whose end is not final, by nonce."""
         return [attempt_of(row) for row in self._read("open_attempts", **account.columns)]
+
+    def raised_bids(self, account: Account) -> list[tuple[Fields, Fields]]:
+        """All bids of the newest slots that outbid another, each with the first of its slot."""
+        rows = self._read("raised_bids", **account.columns)
+        return [(json.loads(bid), json.loads(first)) for bid, first in rows]
 
     def broadcast(self, attempts: Sequence[tuple[Attempt, Hash]]) -> None:
         """Notes that a node took these; the hash is what it answered.
