@@ -14,6 +14,7 @@ from scheduler.operations.journal_file import config_option, journal_file, plain
 from scheduler.operations.journal_keys import only, short_names
 from scheduler.operations.journal_orders import bump, cancel, retry
 from scheduler.operations.wording import local_time, printable
+from scheduler.transactions.journal import Journal
 from scheduler.transactions.journal.reading import reading
 from scheduler.transactions.journal.upkeep import migrate as migrate_file
 from scheduler.transactions.states import IntentState
@@ -135,6 +136,27 @@ def migrate(config_file: Path | None) -> None:
     else:
         click.echo(f"the journal {path} went from schema {done.before} to {done.now}")
         click.echo(f"as it was before, it is in {done.backup}")
+
+
+@journal.command()
+@config_option
+def trust(config_file: Path | None) -> None:
+    """Say that the journal knows all that is on its way, and end its quarantine.
+
+    Only for one who knows that nothing else was sent from its accounts, or that it is mined.
+    """
+    path = journal_file(config_file)
+    with plainly():
+        opened = Journal.open(path)
+        try:
+            accounts = opened.quarantined()
+            for account in accounts:
+                opened.admit(account)
+                click.echo(f"{account.address} is out of quarantine")
+        finally:
+            opened.close()
+    if not accounts:
+        click.echo("no account is in quarantine; one that is new gets there when a program starts")
 
 
 def _print(lines: Iterator[str]) -> None:

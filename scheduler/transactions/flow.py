@@ -34,6 +34,7 @@ class Flow:
         """
         trouble: Exception | None = None
         try:
+            await self._sender.gate.look(event.head)
             await self._act(event)
         except Exception as error:
             trouble = error
@@ -44,14 +45,15 @@ class Flow:
     async def _look_after(self, event: HeadEvent) -> None:
         there = self._open_slots()
         with self._custody.orphans(there) as orphans:
+            nonces = await self._desk.node.nonces(self._desk.account.address)
             slots = self._own(there)
             if slots or orphans:
-                nonces = await self._desk.node.nonces(self._desk.account.address)
                 await self._receipts.follow(event, nonces.latest, slots)
                 slots = self._own(self._open_slots())
                 tended = [*orphans, *slots]
                 ordered = self._instructions.for_slots(tended)
                 await self._keeper.tend(tended, event.head, nonces.latest, ordered)
+            self._sender.gate.account_for_strangers(event.head, nonces.latest)
         self.in_flight = len(slots)
 
     def _open_slots(self) -> list[OpenSlot]:

@@ -50,12 +50,11 @@ from scheduler.transactions.journal import (
 from scheduler.transactions.ladder import fee_of, without_echo
 from scheduler.transactions.proofs import Proof
 from scheduler.transactions.purse import BY_URGENCY, NO_BUDGET, Allowance, Budget, Funds, Want
+from scheduler.transactions.quarantine import SYNCING, Gate
 from scheduler.transactions.simulation import Aim, Trial, simulated
 from scheduler.transactions.states import IntentState, OutcomeKind, Purpose
 
 log = logging.getLogger("SENDER")
-
-SYNCING = "the node is syncing; nothing is sent until it has caught up"
 
 SUSPENDED = (
     "{key} failed too often and is suspended; see why with scheduler journal show, then have it "
@@ -96,6 +95,7 @@ class Sender:
         """`withheld` says why something due is not sent: what lacks, and what to do about it;
         `held` that the operator holds this program back."""
         self._desk = desk
+        self.gate = Gate(desk.node, desk.account, desk.journal)
         self.withheld: str | None = None
         self.held: str | None = None
         # As it was when something was prepared last.
@@ -106,25 +106,6 @@ class Sender:
         self._proofs: dict[str, Proof] = {}
         # The attempts, by id, that this process has handed to the node, whatever came of it.
         self.tried: set[int] = set()
-
-    async def admit(self) -> None:
-        """Lets a journal that never sent from this account begin; does nothing for another.
-
-        Raises NotYet while the node is syncing, or has transactions of the account pending: with
-        a journal that does not know them, their nonces would be given out again.
-        """
-        desk = self._desk
-        if desk.journal.admitted(desk.account):
-            return
-        if await desk.node.syncing():
-            raise NotYet(SYNCING)
-        nonces = await desk.node.nonces(desk.account.address)
-        if nonces.pending != nonces.latest:
-            raise NotYet(
-                f"{nonces.pending - nonces.latest} transactions of {desk.account.address} are "
-                "pending that this journal does not know; nothing is sent until they are mined"
-            )
-        desk.journal.admit(desk.account)
 
     async def prepare(
         self, intents: Sequence[Intent], head: Head, blocks_ahead: int = 1
@@ -140,7 +121,7 @@ class Sender:
         fresh = self._not_held(self._fresh(intents, head.number + blocks_ahead))
         if not fresh:
             return []
-        await self.admit()
+        self.gate.check(head)
         proofs, fee, syncing, nonces, [balance] = await asyncio.gather(
             self._proven(fresh, head),
             self.market(head),

@@ -31,6 +31,18 @@ class Purpose(Enum):
     CANCEL = "cancel"
 
 
+class Quarantine(Enum):
+    """Why an account is in quarantine. NEW: the journal never sent from it on this chain.
+
+    BEHIND: the chain has, or may get, transactions of it that the journal does not know though it
+    knows the account: an older copy was put in the journal's place, or somebody else sent from it
+    while no program ran.
+    """
+
+    NEW = "new"
+    BEHIND = "behind"
+
+
 class SlotState(Enum):
     """OPEN: what will consume the nonce is not final yet. CONSUMED: it is, by one hash."""
 

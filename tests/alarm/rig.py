@@ -258,8 +258,11 @@ async def program(
     node = FailingNode(connect(rskj.ws) if rskj else Connection(transport))
     node.speak(RSKJ if rskj else GETH)
     journal = Journal.open(directory / "journal.db")
+    chain = await fingerprint(node, development=True)
+    us = world.chain.account
+    journal.admit(Account(chain, us), accounted=world.transactions(us))
     try:
-        yield Program(world, transport, node, journal, await fingerprint(node, development=True))
+        yield Program(world, transport, node, journal, chain)
     finally:
         journal.close()
         await node.close()

@@ -171,6 +171,9 @@ def hitting(task: Task) -> Callable[[], Awaitable[Work]]:
         policy = FeePolicy(bump_percent=RSKJ_PERCENT if network.node == "rskj" else GETH_PERCENT)
         lock = Lock(actor(family.name, account, task.contract))
         journal = Journal.open(Path(task.journal))
+        # What the quarantine would prevent is to be seen: the journal alone must be enough.
+        nonces = await node.nonces(account.address)
+        journal.admit(account, accounted=nonces.pending)
         guard = Guard(signer, node, rules_for(task.contract), journal)
         desk = Desk(node, identity.chain_id, account, guard, journal, policy, [family])
         flow = Flow(desk, network.confirmations)

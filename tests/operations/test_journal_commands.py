@@ -13,9 +13,10 @@ import pytest
 
 from scheduler.operations import journal_listing
 from scheduler.transactions.intents import Intent, Verdict
-from scheduler.transactions.journal import Journal, named
+from scheduler.transactions.journal import Account, Journal, named
 from scheduler.transactions.journal.reading import TABLES, reading
-from scheduler.transactions.states import OutcomeKind
+from scheduler.transactions.quarantine import CALM_BLOCKS
+from scheduler.transactions.states import OutcomeKind, Quarantine
 from tests.commands import (
     BIN,
     alarm_chain,
@@ -215,7 +216,7 @@ def test_a_reader_that_has_enough_ends_it_in_silence(home: Path) -> None:
     assert process.returncode == 1
 
 
-COMMANDS = [("list",), ("show", "0x12"), ("export",), ("migrate",)]
+COMMANDS = [("list",), ("show", "0x12"), ("export",), ("migrate",), ("trust",)]
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=lambda words: words[0])
@@ -271,9 +272,9 @@ def test_an_empty_file_becomes_a_journal_and_says_from_what_to_what(tmp_path: Pa
 def test_a_calls_story_is_told_while_the_program_that_executed_it_runs(tmp_path: Path) -> None:
     with alarm_chain() as chain:
         call = schedule_on(chain)
-        mine_up_to(chain, call.target_block - 2)
+        mine_up_to(chain, call.target_block - 2 - CALM_BLOCKS)
         with eth_alarm(chain, tmp_path) as program:
-            program.saw("Entering call loop")
+            program.saw("Sleeping until")
             walk_to(chain, call.target_block, tmp_path)
             program.saw("Outcome: succeeded")
             done = finished(tmp_path, "scheduler", "journal", "show", call.address)
@@ -283,3 +284,22 @@ def test_a_calls_story_is_told_while_the_program_that_executed_it_runs(tmp_path:
     assert f"Outcome in block {call.target_block}: succeeded, " in done.stdout
     assert re.search(r"earned 0\.\d+ ether, gained 0\.\d+ ether\.", done.stdout)
     assert "Next: Its block is not final yet" in done.stdout
+
+
+def test_trust_ends_the_quarantine_of_every_account(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    opened = Journal.open(path)
+    other = Account(ACCOUNT.chain, "0x" + "ab" * 20)
+    opened.admit(ACCOUNT)
+    opened.put_in_quarantine(ACCOUNT, Quarantine.BEHIND, accounted=3)
+    opened.put_in_quarantine(other, Quarantine.NEW, accounted=0)
+    said = finished(tmp_path, "scheduler", "journal", "trust")
+    assert (said.returncode, said.stderr) == (0, "")
+    assert said.stdout.splitlines() == [
+        f"{address} is out of quarantine" for address in (ACCOUNT.address, other.address)
+    ]
+    assert opened.admitted(ACCOUNT)
+    assert opened.admitted(other)
+    opened.close()
+    again = finished(tmp_path, "scheduler", "journal", "trust")
+    assert again.stdout.startswith("no account is in quarantine")

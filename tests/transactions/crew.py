@@ -39,6 +39,7 @@ async def work(
         signer = KeySigner(PrivateKey(bytes.fromhex(who)))
     account = Account(await fingerprint(node, development=True), signer.address)
     journal = Journal.open(path)
+    journal.admit(account)
     family = Touches(contract)
     wishes = [
         Intent(

@@ -26,7 +26,7 @@ from scheduler.devchain.accounts import receipt_of
 from scheduler.devchain.compiler import own_contracts
 from scheduler.devchain.endpoint import Endpoint
 from scheduler.devchain.nodes import Node
-from scheduler.transactions.encoding import Transaction
+from scheduler.transactions.encoding import LegacyFee, Transaction, sign
 from scheduler.transactions.fees import FeePolicy
 from scheduler.transactions.flow import Flow
 from scheduler.transactions.guard import Guard
@@ -351,15 +351,30 @@ class Office:
     async def prepared(self, *intents: Intent) -> list[Prepared]:
         return await self.sender.prepare(intents, await self.head())
 
+    def stranger(self, nonce: int, data: bytes = HIT, gas_price: int = 10**11) -> Hash:
+        """Somebody else sends a call of the counter from the account; its hash."""
+        assert self.key is not None
+        fields = {"to": self.bench.counter, "gas": 100_000, "data": data}
+        asked = self.desk_transaction(nonce=nonce, fee=LegacyFee(gas_price), **fields)
+        raw = sign(asked, self.key).raw
+        return str(self.bench.endpoint.request("eth_sendRawTransaction", "0x" + raw.hex()))
+
     def open_attempts(self) -> list[Attempt]:
         return self.journal.open_attempts(self.desk.account)
 
 
 @asynccontextmanager
 async def office(
-    bench: Bench, path: Path, who: "PrivateKey | Address", policy: FeePolicy | None = None
+    bench: Bench,
+    path: Path,
+    who: "PrivateKey | Address",
+    policy: FeePolicy | None = None,
+    admitted: bool = True,
 ) -> AsyncIterator[Office]:
-    """An office that signs with a key, or for an account that the node has unlocked."""
+    """An office that signs with a key, or for an account that the node has unlocked.
+
+    Its journal may send at once, or begins as a new one does.
+    """
     bench.counter  # noqa: B018 - its deployment must not be among the account's pending ones
     real = JsonRpcNode(connect(bench.way))
     real.speak(RSKJ if bench.stand_in else GETH)
@@ -367,6 +382,8 @@ async def office(
     signer: Signer = NodeSigner(node, who) if isinstance(who, str) else KeySigner(who)
     account = Account(await fingerprint(real, development=True), signer.address)
     journal = Journal.open(path)
+    if admitted:
+        journal.admit(account, accounted=bench.nonce(account.address))
     family = Touches(bench.counter)
     desk = Desk(
         cast(NodeProtocol, node),

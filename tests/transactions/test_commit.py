@@ -2,9 +2,8 @@
 
 import pytest
 
-from scheduler.transactions.encoding import LegacyFee, Transaction, sign
 from scheduler.transactions.journal import Account, Journal
-from tests.transactions.rig import HIT, Office, later
+from tests.transactions.rig import Office, later
 
 
 def nonces(office: Office) -> list[int]:
@@ -102,10 +101,10 @@ async def test_an_intent_that_found_a_slot_meanwhile_is_left_out(on_anvil: Offic
 async def test_after_an_outsiders_transactions_nonces_go_on_above_them(
     on_anvil: Office,
 ) -> None:
-    await on_anvil.sender.admit()
-    stranger(on_anvil, nonce=0)
+    await on_anvil.turn()
+    on_anvil.stranger(0)
     on_anvil.bench.mine()
-    stranger(on_anvil, nonce=1)
+    on_anvil.stranger(1)
     on_anvil.want(on_anvil.wish())
     await on_anvil.turn()
     assert nonces(on_anvil) == [2]
@@ -115,9 +114,8 @@ async def test_after_an_outsiders_transactions_nonces_go_on_above_them(
 
 async def test_nonces_signed_again_stay_above_an_outsiders(on_anvil: Office) -> None:
     """They came from the journal alone, which knows nothing of the outsider's."""
-    await on_anvil.sender.admit()
     for nonce in range(3):
-        stranger(on_anvil, nonce)
+        on_anvil.stranger(nonce)
     on_anvil.bench.mine()
     head = await on_anvil.head()
     passing = on_anvil.wish("passing", last_block=head.number + 1)
@@ -132,13 +130,3 @@ async def test_nonces_signed_again_stay_above_an_outsiders(on_anvil: Office) -> 
 
 async def test_nothing_is_committed_where_nothing_was_prepared(on_anvil: Office) -> None:
     assert await on_anvil.sender.commit([], await on_anvil.head()) == []
-
-
-def stranger(office: Office, nonce: int) -> None:
-    """The operator sends by hand, with the same key."""
-    fee = LegacyFee(10**11)
-    transaction = Transaction(1337, nonce, office.bench.counter, 0, 100_000, HIT, fee)
-    assert office.key is not None
-    office.bench.endpoint.request(
-        "eth_sendRawTransaction", "0x" + sign(transaction, office.key).raw.hex()
-    )

@@ -6,19 +6,21 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.transactions.intents import Verdict
+from scheduler.transactions.intents import Urgency, Verdict
 from scheduler.transactions.journal import (
     Account,
     IntentTaken,
     Journal,
-    JournalUnavailable,
     NonceTaken,
+    Quarantined,
+    Standing,
 )
 from scheduler.transactions.states import (
     AttemptState,
     IllegalTransition,
     IntentState,
     OutcomeKind,
+    Quarantine,
 )
 from tests.transactions.samples import ACCOUNT, CHAIN, DONE, intent, prepared, receipt
 
@@ -47,7 +49,7 @@ def rows(path: Path, table: str) -> int:
     return int(count)
 
 
-def test_an_account_is_admitted_once_and_for_all(path: Path) -> None:
+def test_an_account_that_was_admitted_stays_so(path: Path) -> None:
     journal = Journal.open(path)
     assert not journal.admitted(ACCOUNT)
     journal.admit(ACCOUNT)
@@ -57,6 +59,38 @@ def test_an_account_is_admitted_once_and_for_all(path: Path) -> None:
     assert again.admitted(ACCOUNT)
     assert not again.admitted(Account("another chain", ACCOUNT.address))
     again.close()
+
+
+def test_a_quarantine_ends_only_as_it_was_when_it_was_found_calm(journal: Journal) -> None:
+    """A program that starts begins it anew: another must not end it with what it saw before."""
+    journal.put_in_quarantine(ACCOUNT, Quarantine.BEHIND, accounted=3)
+    assert journal.standing(ACCOUNT) == Standing(Quarantine.BEHIND, None, 3, 0)
+    journal.calm_since(ACCOUNT, 10)
+    journal.put_in_quarantine(ACCOUNT, Quarantine.NEW, accounted=2)
+    assert journal.standing(ACCOUNT) == Standing(Quarantine.BEHIND, None, 3, 0)
+    assert not journal.release(ACCOUNT, since=10)
+    assert journal.quarantined() == [ACCOUNT]
+    journal.calm_since(ACCOUNT, 12)
+    assert journal.release(ACCOUNT, since=12)
+    assert journal.admitted(ACCOUNT)
+
+
+def test_in_quarantine_only_repairs_get_slots(journal: Journal) -> None:
+    journal.put_in_quarantine(ACCOUNT, Quarantine.NEW, accounted=0)
+    repair = prepared(0, intent("repair", urgency=Urgency.REPAIR))
+    with pytest.raises(Quarantined):
+        journal.reserve(ACCOUNT, [repair, prepared(1)])
+    assert journal.open_attempts(ACCOUNT) == []
+    journal.reserve(ACCOUNT, [repair])
+    with pytest.raises(Quarantined):
+        journal.reserve(ACCOUNT, [prepared(1)])
+
+
+def test_the_highest_block_that_was_written_at_is_kept(journal: Journal) -> None:
+    journal.reserve(ACCOUNT, [prepared(0)])
+    standing = journal.standing(ACCOUNT)
+    assert standing is not None
+    assert standing.highest_head == 4
 
 
 def test_what_is_reserved_is_there_for_others_when_the_call_returns(
@@ -111,10 +145,10 @@ def test_an_intent_that_is_in_a_slot_leaves_nothing_of_the_others(
     ] * 4
 
 
-def test_an_account_that_was_not_admitted_is_no_nonce_conflict(path: Path) -> None:
+def test_an_account_that_the_journal_does_not_know_is_no_nonce_conflict(path: Path) -> None:
     """A sender that took it for one signed again for ever."""
     journal = Journal.open(path)
-    with pytest.raises(JournalUnavailable, match="FOREIGN KEY"):
+    with pytest.raises(Quarantined):
         journal.reserve(ACCOUNT, [prepared(0)])
     assert rows(path, "intents") == 0
     journal.close()

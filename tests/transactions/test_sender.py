@@ -9,7 +9,6 @@ from scheduler.chain.errors import NodeUnavailable, RpcError
 from scheduler.errors import NotYet
 from scheduler.transactions.expectations import Expectations, View
 from scheduler.transactions.intents import Refused
-from scheduler.transactions.journal import Account
 from scheduler.transactions.states import AttemptState, IntentState, OutcomeKind
 from tests.transactions.rig import VIEW, Office, later
 
@@ -133,44 +132,7 @@ async def test_what_costs_more_than_it_may_is_abandoned_before_it_is_sent(at: Of
     assert at.open_attempts() == []
 
 
-async def test_a_new_journal_waits_for_pending_transactions_that_it_does_not_know(
-    at: Office,
-) -> None:
-    if not at.bench.is_anvil:
-        pytest.skip("geth mines the pending transaction before it can be looked at")
-    other = later(at)
-    other.want(other.wish("other"))
-    await other.turn()
-    stranger = Account("a chain of which this journal knows nothing", at.address)
-    newcomer = later(at, account=stranger)
-    newcomer.want(newcomer.wish())
-    with pytest.raises(
-        NotYet, match=r"1 transactions of .* are pending that this journal does not"
-    ):
-        await newcomer.turn()
-    assert not at.journal.admitted(stranger)
-    at.bench.mine()
-    await newcomer.turn()
-    [attempt] = newcomer.open_attempts()
-    assert attempt.nonce == 1
-    at.bench.mine()
-    assert at.hits == 2
-
-
-async def test_a_new_journal_is_not_admitted_while_the_node_is_syncing(at: Office) -> None:
-    """It was, at a stale head; the pool was not looked at again when the node had caught up."""
-    at.node.says_syncing = True
-    at.want(at.wish())
-    with pytest.raises(NotYet, match="syncing"):
-        await at.turn()
-    assert not at.journal.admitted(at.desk.account)
-    at.node.says_syncing = False
-    await at.turn()
-    await at.until_mined()
-
-
 async def test_an_old_journal_sends_nothing_while_the_node_is_syncing(at: Office) -> None:
-    await at.sender.admit()
     at.node.says_syncing = True
     with pytest.raises(NotYet, match="syncing"):
         await at.prepared(at.wish())

@@ -1,9 +1,11 @@
 """The journal: everything that is sent is in it first, durably."""
 
+from scheduler.transactions.journal.accounts import Standing
 from scheduler.transactions.journal.errors import (
     IntentTaken,
     JournalUnavailable,
     NonceTaken,
+    Quarantined,
     Withheld,
 )
 from scheduler.transactions.journal.holds import HeldBack
@@ -26,6 +28,8 @@ __all__ = [
     "Mandate",
     "NonceTaken",
     "Prepared",
+    "Quarantined",
     "Replacement",
+    "Standing",
     "Withheld",
 ]

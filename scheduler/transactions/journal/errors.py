@@ -3,6 +3,8 @@
 import sqlite3
 from collections.abc import Sequence
 
+from scheduler.errors import NotYet
+
 # What SQLite says (its error strings, 3.37 and later), and what the operator does about it.
 _REMEDIES = (
     ("locked", "another process keeps it busy; see which: fuser -v {path}"),
@@ -17,6 +19,10 @@ _REMEDIES = (
 
 class JournalUnavailable(Exception):
     """The journal cannot be read or written now; nothing may be sent. Says why and what to do."""
+
+
+class Quarantined(NotYet):
+    """New intents of this account get no slots: its journal may not know what is on its way."""
 
 
 class NonceTaken(Exception):

@@ -1,9 +1,39 @@
--- name: admitted
-SELECT 1 FROM accounts WHERE chain = :chain AND account = :account;
+-- name: standing
+SELECT quarantine, calm_since, accounted, highest_head FROM accounts
+WHERE chain = :chain AND account = :account;
+
+-- name: quarantined
+SELECT chain, account FROM accounts WHERE quarantine IS NOT NULL ORDER BY rowid;
 
 -- name: admit
-INSERT INTO accounts (chain, account, admitted_at) VALUES (:chain, :account, :now)
-ON CONFLICT DO NOTHING;
+INSERT INTO accounts (chain, account, admitted_at, accounted, highest_head)
+VALUES (:chain, :account, :now, :accounted, 0)
+ON CONFLICT DO UPDATE SET quarantine = NULL, calm_since = NULL, admitted_at = :now,
+    accounted = max(accounted, :accounted);
+
+-- name: quarantine
+INSERT INTO accounts (chain, account, quarantine, accounted, highest_head)
+VALUES (:chain, :account, :why, :accounted, 0)
+ON CONFLICT DO UPDATE SET quarantine = coalesce(quarantine, :why), calm_since = NULL,
+    accounted = max(accounted, :accounted);
+
+-- name: set_calm_since
+UPDATE accounts SET calm_since = :since
+WHERE chain = :chain AND account = :account AND quarantine IS NOT NULL;
+
+-- name: release
+UPDATE accounts SET quarantine = NULL, calm_since = NULL, admitted_at = :now
+WHERE chain = :chain AND account = :account AND calm_since = :since
+RETURNING account;
+
+-- name: account_for
+UPDATE accounts SET accounted = :accounted
+WHERE chain = :chain AND account = :account AND accounted < :accounted
+RETURNING account;
+
+-- name: saw_head
+UPDATE accounts SET highest_head = max(highest_head, :head)
+WHERE chain = :chain AND account = :account;
 
 -- name: highest_nonce
 SELECT max(nonce) FROM slots WHERE chain = :chain AND account = :account;

@@ -9,7 +9,7 @@ from scheduler.chain.model import Hash
 from scheduler.transactions.encoding import Signed, Transaction
 from scheduler.transactions.intents import Intent, Limits, Told, Urgency
 from scheduler.transactions.journal import series
-from scheduler.transactions.journal.database import Database
+from scheduler.transactions.journal.accounts import Accounts
 from scheduler.transactions.journal.errors import IntentTaken, NonceTaken, Withheld
 from scheduler.transactions.journal.holds import HeldBack, Holds
 from scheduler.transactions.journal.orders import Orders, OrderState
@@ -38,7 +38,7 @@ class _New:
         return None if self.signed is None else self.signed.hash
 
 
-class Reservations(Database):
+class Reservations(Accounts):
     """Gives out slots, each once; what it wrote may be sent when it returns."""
 
     def __init__(self, connection: sqlite3.Connection, clock: Callable[[], float]) -> None:
@@ -56,14 +56,16 @@ class Reservations(Database):
         """Writes intent, slot and attempt of each, all or none; durable when it returns.
 
         `program` is the name of the one that they are for. The worst case of each is promised to
-        its slot out of `allowance`; None bounds nothing. Raises HeldBack, NonceTaken, IntentTaken
-        or Withheld, and then has written nothing.
+        its slot out of `allowance`; None bounds nothing. Raises Quarantined, HeldBack, NonceTaken,
+        IntentTaken or Withheld, and then has written nothing.
         """
         with self.together():
-            hold = self.holds.on(program)
-            # What gets the account itself going again is not held back: others may wait for it.
-            if hold and any(item.intent.urgency is not Urgency.REPAIR for item in prepared):
-                raise HeldBack(hold)
+            # What gets the account itself going again is not kept back: others may wait for it.
+            if any(item.intent.urgency is not Urgency.REPAIR for item in prepared):
+                self._must_be_admitted(account)
+                hold = self.holds.on(program)
+                if hold:
+                    raise HeldBack(hold)
             self._place(prepared)
             if allowance is not None:
                 _promise(prepared, self.purse(account, allowance))
@@ -195,6 +197,8 @@ class Reservations(Database):
 
     def _insert_attempts(self, account: Account, items: "Sequence[_New]") -> list[Attempt]:
         """Of each slot one."""
+        highest = max((item.head_number for item in items), default=0)
+        self._run("saw_head", **account.columns, head=highest)
         fields = [item.transaction.rpc_fields(account.address) for item in items]
         self._run_each(
             "insert_attempt",

@@ -2,13 +2,20 @@
 -- Amounts in wei are decimal text, since they outgrow SQLite's 64-bit integers.
 -- `chain` is the fingerprint of chain id and genesis, see scheduler/chain/fingerprint.py.
 
--- An account from which this journal may send on a chain: it passed the check made before the
--- first transaction (node synced, nothing of it pending that the journal does not know).
+-- An account on a chain, from which this journal may send unless it is in quarantine: what was
+-- sent before, by a journal that was lost or is newer than this one, may still be on its way.
+-- Nonces below `accounted` are accounted for, though others' are in no slot. `highest_head` is the
+-- highest block that anything here was concluded from.
 CREATE TABLE accounts (
-    chain       TEXT NOT NULL,
-    account     TEXT NOT NULL,
-    admitted_at REAL NOT NULL,
-    PRIMARY KEY (chain, account)
+    chain        TEXT NOT NULL,
+    account      TEXT NOT NULL,
+    quarantine   TEXT CHECK (quarantine IN ('new', 'behind')),
+    calm_since   INTEGER,
+    admitted_at  REAL,
+    accounted    INTEGER NOT NULL CHECK (accounted >= 0),
+    highest_head INTEGER NOT NULL CHECK (highest_head >= 0),
+    PRIMARY KEY (chain, account),
+    CHECK (quarantine IS NOT NULL OR (admitted_at IS NOT NULL AND calm_since IS NULL))
 ) STRICT;
 
 -- What should happen once.

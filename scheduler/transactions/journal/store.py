@@ -32,15 +32,6 @@ Fields: TypeAlias = dict[str, str]
 class Journal(Reservations):
     """Intents, slots, attempts and outcomes of all accounts of this box, in one SQLite file."""
 
-    def admitted(self, account: Account) -> bool:
-        """Whether the journal may send from this account on this chain."""
-        return self._read("admitted", **account.columns) != []
-
-    def admit(self, account: Account) -> None:
-        """Notes that the account passed the check before the first transaction."""
-        with self.together():
-            self._run("admit", **account.columns, now=self._clock())
-
     def next_nonce(self, account: Account) -> int:
         """The lowest nonce above all that were given out; 0 where none was."""
         [(highest,)] = self._read("highest_nonce", **account.columns)
