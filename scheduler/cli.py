@@ -101,7 +101,13 @@ def eth_alarm_commands() -> None:
 
 
 @eth_alarm_commands.command()
-@click.option("-a", "--address", help="The Scheduler contract; else the network's own.")
+@click.option(
+    "-a",
+    "--address",
+    "addresses",
+    multiple=True,
+    help="A contract to serve; may be given several times; else the network's own.",
+)
 @click.option(
     "-c",
     "--client",
@@ -113,7 +119,7 @@ def eth_alarm_commands() -> None:
 @click.option("-i", "--ipcpath", help="The node's IPC socket.")
 @_config_option
 def scheduler(
-    address: str | None,
+    addresses: Sequence[str],
     client: str | None,
     rpchost: str | None,
     rpcport: int | None,
@@ -123,13 +129,13 @@ def scheduler(
     """Discover scheduled calls, and execute them at their target block."""
     settings = config.load(config_file).with_overrides(
         rpc_url=_endpoint(client, rpchost, rpcport, ipcpath),
-        alarm=None if address is None else {"addresses": [address]},
+        alarm={"addresses": list(addresses)} if addresses else None,
     )
     _launch(ETH_ALARM, settings, patient=supervised())
 
 
-@eth_alarm_commands.command()
-def addresses() -> None:
+@eth_alarm_commands.command("addresses")
+def known_addresses() -> None:
     """List the known Alarm Clock contracts."""
     from scheduler.networks import networks
 
@@ -174,7 +180,7 @@ def _launch(program: str, settings: config.Settings, patient: bool) -> None:
             program=program,
             endpoint=settings.rpc_url,
             network=settings.network,
-            contract=next(iter(settings.alarm.addresses), None),
+            contracts=settings.alarm.addresses,
             account=settings.account,
             key_file=str(keystore.file) if keystore else None,
             password_file=str(keystore.password_file) if keystore else None,

@@ -144,9 +144,9 @@ class Signing(_Section):
 
 
 class Alarm(_Section):
-    """[alarm]: the Scheduler contracts to serve; none for the network's own."""
+    """[alarm]: the contracts to serve; none for the network's own."""
 
-    addresses: tuple[AddressField, ...] = Field(default=(), max_length=1)
+    addresses: tuple[AddressField, ...] = ()
 
 
 class Settings(_Section):

@@ -17,7 +17,10 @@ class AlarmContract:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """What differs between networks. `block_time` in seconds, `confirmations` in blocks."""
+    """What differs between networks. `block_time` in seconds, `confirmations` in blocks.
+
+    `slot_time` is the least time between two blocks' timestamps, in seconds.
+    """
 
     name: str
     chain_ids: tuple[int, ...]
@@ -25,6 +28,7 @@ class Network:
     block_time: float
     confirmations: int
     development: bool = False
+    slot_time: int = 1
     alarm: tuple[AlarmContract, ...] = ()
 
     def alarm_contract(self, version: str) -> Address | None:
@@ -46,6 +50,7 @@ def networks() -> dict[str, Network]:
             block_time=entry["block-time"],
             confirmations=entry["confirmations"],
             development=entry.get("development", False),
+            slot_time=entry.get("slot-time", 1),
             alarm=tuple(AlarmContract(**contract) for contract in entry.get("alarm", ())),
         )
         for name, entry in toml.loads(text).items()

@@ -1,6 +1,6 @@
 """What a program is to be: what a command hands to the program that it starts."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from scheduler.chain.model import Address
@@ -15,8 +15,8 @@ PROGRAMS = (SCHEDULER, ETH_ALARM)
 class Plan:
     """What a program is to be, as the configuration and the command line settled it.
 
-    `endpoint` is the node's (and may hold a secret), `contract` and `network` are None for the
-    ones that go with the node's chain id, `account` is None for the node's first. `key_file` is
+    `endpoint` is the node's (and may hold a secret), `network` is None and `contracts` are empty
+    for what goes with the node's chain id, `account` is None for the node's first. `key_file` is
     None where the node signs. Prices in wei per gas. `budget` is what the section of that name
     sets, by its keys. `patient` programs wait for whatever can change outside. The last three are
     what the operator allows less than the rules, in wei.
@@ -25,7 +25,7 @@ class Plan:
     program: str
     endpoint: str
     network: str | None
-    contract: Address | None
+    contracts: Sequence[Address]
     account: Address | None
     key_file: str | None
     password_file: str | None

@@ -1,22 +1,26 @@
 """The only place where things are put together: a program's node, journal and families."""
 
 import asyncio
+import logging
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from eth_keys.datatypes import PrivateKey
 
-from scheduler.alarm.discovery import check_contract
+from scheduler.alarm.detection import version_at
 from scheduler.alarm.family import NAME, AlarmClock
 from scheduler.alarm.rules import RULES
+from scheduler.alarm.version import Version
 from scheduler.chain.blocksage import BlockSage, Heartbeat
 from scheduler.chain.connection import connect
 from scheduler.chain.dialect import dialect_of
 from scheduler.chain.errors import ChainChanged, FirstBlockMissing
 from scheduler.chain.fingerprint import fingerprint
-from scheduler.chain.model import Address, HeadEvent
+from scheduler.chain.model import Address, Head, HeadEvent
 from scheduler.chain.node import JsonRpcNode
 from scheduler.errors import HeldElsewhere, Misconfigured, NotYet
 from scheduler.locks import Held, Lock
@@ -38,6 +42,8 @@ from scheduler.transactions.signers import KeySigner, NodeSigner, Signer
 
 ALARM_VERSION = "0.7"
 
+log = logging.getLogger("SCHEDULER")
+
 
 @dataclass(slots=True)
 class Running:
@@ -47,10 +53,10 @@ class Running:
     network: Network
     chain: str
     flow: Flow
-    family: AlarmClock
+    families: Sequence[AlarmClock]
     heartbeat: Heartbeat
     journal: Journal
-    lock: Lock
+    locks: ExitStack
     same_chain: bool = False
 
     def follow(self) -> AsyncIterator[HeadEvent]:
@@ -66,7 +72,10 @@ class Running:
         self.heartbeat.waited(seconds)
 
     def counts(self) -> Mapping[str, int]:
-        return {**self.family.counts(), "due": self.flow.due, "in_flight": self.flow.in_flight}
+        calls = Counter[str]()
+        for family in self.families:
+            calls.update(family.counts())
+        return {**calls, "due": self.flow.due, "in_flight": self.flow.in_flight}
 
     async def _check_chain(self) -> None:
         """Raises ChainChanged unless this is the chain for which the program was put together.
@@ -86,7 +95,7 @@ class Running:
     async def close(self) -> None:
         self.flow.close()
         self.journal.close()
-        self.lock.release()
+        self.locks.close()
         await self.node.close()
 
 
@@ -124,17 +133,18 @@ class Program:
         head = await node.block()
         if head is None:
             raise NotYet("the node has no block yet; work begins when it has one")
-        contract = self._contract(network)
-        await check_contract(node, contract, head)
+        versions = await self._versions(node, network, head)
         signer = await self._signer(node)
         account = Account(await fingerprint(node, network.development), signer.address)
-        lock = _lock(account, contract)
-        try:
+        with ExitStack() as taken:
+            for contract in versions:
+                taken.callback(_lock(account, contract).release)
             journal = Journal.open(self._journal)
-        except BaseException:
-            lock.release()
-            raise
-        family = AlarmClock(node, account.chain, contract, account.address)
+            locks = taken.pop_all()
+        families = [
+            AlarmClock(node, version, account.chain, account.address, network.slot_time)
+            for version in versions.values()
+        ]
         policy = FeePolicy(
             self._plan.max_gas_price,
             self._plan.min_tip,
@@ -147,19 +157,23 @@ class Program:
             signer=Guard(signer, node, _rules(self._plan), journal),
             journal=journal,
             policy=policy,
-            families=[family],
+            families=families,
             program=self._plan.program,
             budget=budget(self._plan.budget, network.node),
+            slot_time=network.slot_time,
         )
+        heartbeat = Heartbeat(node.sage)
+        for contract, version in versions.items():
+            log.info("Serving %s, an Alarm Clock contract of %s", contract, version.name)
         return Running(
             node=node,
             network=network,
             chain=account.chain,
             flow=Flow(desk, network.confirmations),
-            family=family,
-            heartbeat=Heartbeat(node.sage),
+            families=families,
+            heartbeat=heartbeat,
             journal=journal,
-            lock=lock,
+            locks=locks,
         )
 
     def _network(self, chain_id: int) -> Network:
@@ -175,9 +189,17 @@ class Program:
             )
         return network
 
-    def _contract(self, network: Network) -> Address:
-        if self._plan.contract is not None:
-            return self._plan.contract
+    async def _versions(
+        self, node: JsonRpcNode, network: Network, head: Head
+    ) -> dict[Address, Version]:
+        """What is served, by contract: schedulers of 1.0 that share a factory are one."""
+        found = [
+            await version_at(node, contract, head)
+            for contract in self._plan.contracts or [self._known_contract(network)]
+        ]
+        return {version.contract: version for version in found}
+
+    def _known_contract(self, network: Network) -> Address:
         known = network.alarm_contract(ALARM_VERSION)
         if known is None:
             raise Misconfigured(

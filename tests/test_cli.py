@@ -83,7 +83,6 @@ FILES = {
     "signer": ("signer = 'clef'", "signer: Input should be 'node' or 'keystore'"),
     "keystore without a table": ("signer = 'keystore'", "needs a table [keystore] with file"),
     "amount": ("[fees]\nmax-gas-price = '50'", 'write an amount with its unit, such as "50 gwei"'),
-    "two contracts": (f"[alarm]\naddresses = ['{SOMEBODY}', '{SOMEBODY}']", "at most 1 item"),
     "the model's own name": ("rpc_url = '/geth.ipc'", "rpc_url: there is no such key"),
     "relative journal": ("journal = 'journal.db'", "journal: write a whole path, beginning with /"),
     "several": ("network = 'main'\naccount = 'me'", "(and 1 more)"),

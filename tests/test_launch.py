@@ -57,7 +57,7 @@ import scheduler.service
 
 async def turn():
     program = Program(Plan(
-        program="scheduler", endpoint=sys.argv[1], network=None, contract=sys.argv[2],
+        program="scheduler", endpoint=sys.argv[1], network=None, contracts=[sys.argv[2]],
         account=None, key_file=None, password_file=None, journal=sys.argv[3],
         max_gas_price=None, min_tip=0, budget={}, patient=False,
     ))

@@ -155,7 +155,7 @@ def test_a_contract_that_is_no_scheduler_is_told_by_its_version(
         tmp_path, "eth_alarm", "scheduler", "-a", chain.deployment.counter,
         "-p", str(chain.node.port),
     )  # fmt: skip
-    assert f"{chain.deployment.counter} is not an Alarm Clock scheduler of v0.7" in line
+    assert f"{chain.deployment.counter} is not an Alarm Clock scheduler of v0.6" in line
     assert "check --address" in line
 
 

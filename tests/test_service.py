@@ -244,7 +244,7 @@ def plan_for(chain: DevelopmentChain, home: Path) -> Plan:
         program="scheduler",
         endpoint=chain.node.http,
         network=None,
-        contract=chain.deployment.scheduler,
+        contracts=[chain.deployment.scheduler],
         account=None,
         key_file=None,
         password_file=None,

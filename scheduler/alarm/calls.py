@@ -1,83 +1,108 @@
 """A scheduled call as values, and the rules of when whom it lets do what. No I/O.
 
-The rules are CallLib's of v0.7 (measured on the real contract at ±1 block).
+The rules hold for all versions of the contracts (measured on the real ones at ±1 block); where
+versions differ, in the numbers, the terms say so.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
+from enum import Enum
 from hashlib import sha256
 
-from scheduler.chain.model import ZERO_ADDRESS, Address
-
-# How long the claimer alone may execute, in blocks from the target on (CALL_WINDOW_SIZE).
-RESERVED_BLOCKS = 16
-
-# The largest grace period: it is a uint8.
-LONGEST_GRACE = 255
-
-# What the seed adds to requiredGas. The contract must still have requiredGas when it starts, and
-# spends about 50,000 on its own books: at 200,000 a limit of 230,000 aborts, 250,000 executes.
-EXECUTION_OVERHEAD_GAS = 100_000
+from scheduler.chain.model import ZERO_ADDRESS, Address, Head
 
 # EIP-7825: no transaction may have a higher gas limit.
 TRANSACTION_GAS_CAP = 16_777_216
 
+# What stands for a window's end beyond all blocks and times; the journal's integers have 64 bits.
+NEVER = 2**62
+
+
+class Unit(Enum):
+    """In what a call's window is measured: block numbers, or seconds since the epoch."""
+
+    BLOCKS = "blocks"
+    SECONDS = "seconds"
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A block as windows see it: its number, and its timestamp in seconds since the epoch."""
+
+    block: int
+    time: int
+
+    def of(self, unit: Unit) -> int:
+        """The moment in this unit."""
+        return self.block if unit is Unit.BLOCKS else self.time
+
+    @staticmethod
+    def at(head: Head) -> "Moment":
+        """That of a block that is there."""
+        return Moment(head.number, head.timestamp)
+
+    @staticmethod
+    def after(head: Head, slot_time: int) -> "Moment":
+        """The earliest that the next block can be: `slot_time` seconds after its parent."""
+        return Moment(head.number + 1, head.timestamp + slot_time)
+
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What about a call never changes. Blocks, gas, wei."""
+    """What about a call never changes.
+
+    `target` is the first and `last` the last block or second, by `unit`, in which it can be
+    executed; in the first `reserved` of them by its claimer alone. `gas` is what its target is to
+    have, `price` the least that its executor must pay for gas (wei per gas). `payment` is for the
+    executor, `fee` for whom the contracts name besides, `value` for the target, in wei. `data` is
+    what the target is called with, as far as it never changes, or a hash of it.
+    """
 
     call: Address
+    unit: Unit
     target: int
-    grace: int
-    required_gas: int
+    last: int
+    reserved: int
+    gas: int
+    price: int
     payment: int
-    donation: int
+    fee: int
     value: int
     recipient: Address
-    signature: bytes
+    data: bytes
     owner: Address
-
-    @property
-    def last_block(self) -> int:
-        """The last block in which the call can be executed: it is callable below target + grace."""
-        return self.target + self.grace - 1
 
     def subject(self) -> str:
         """Names the call for good: its address, and a hash of its terms.
 
         The address alone would not do: after a reorg another call may be created there.
         """
-        terms = (
-            self.target,
-            self.grace,
-            self.required_gas,
-            self.payment,
-            self.donation,
-            self.value,
-            self.recipient,
-            self.signature.hex(),
-            self.owner,
-        )
-        return f"{self.call}-{sha256(repr(terms).encode()).hexdigest()[:16]}"
-
-    def execution_gas(self, block_gas_limit: int) -> int:
-        """The gas limit of the transaction that executes the call."""
-        wanted = self.required_gas + EXECUTION_OVERHEAD_GAS
-        return min(wanted, block_gas_limit, TRANSACTION_GAS_CAP)
+        terms = repr(astuple(self)).encode()
+        return f"{self.call}-{sha256(terms).hexdigest()[:16]}"
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What about a call does change. `executor` is who executed it, where that was seen."""
+    """What about a call does change. `executor` is who executed it, where that was seen.
+
+    Only 1.0 needs the rest, since its logs do not tell: `target_failed` of a call that was
+    executed, `funds`, what the call had before that, in wei (None where nobody saw it), and
+    `state`, all that it answers about itself.
+    """
 
     claimer: Address = ZERO_ADDRESS
     cancelled: bool = False
     executed: bool = False
     executor: Address | None = None
+    target_failed: bool = False
+    funds: int | None = None
+    state: bytes = b""
 
     def same_for_us(self, other: "Status") -> bool:
         """Whether both lead to the same decisions."""
-        return replace(self, executor=None) == replace(other, executor=None)
+        ours, others = (
+            (status.claimer, status.cancelled, status.executed) for status in (self, other)
+        )
+        return ours == others
 
     def claimed_by(self, claimer: Address) -> "Status":
         return replace(self, claimer=claimer)
@@ -90,17 +115,33 @@ class Status:
 
 
 def first_turn(terms: Terms, status: Status, us: Address) -> int:
-    """The first block in which `us` may execute the call, by the seed's rules.
+    """The first block or second in which `us` may execute the call, by the seed's rules.
 
     Unclaimed or claimed by us: at the target. Claimed by another: once it is free for all.
     """
     if status.claimer in (ZERO_ADDRESS, us):
         return terms.target
-    return terms.target + RESERVED_BLOCKS
+    return terms.target + terms.reserved
 
 
-def is_our_turn(terms: Terms, status: Status, us: Address, block: int) -> bool:
-    """Whether `us` should execute the call in block `block`."""
+def is_our_turn(terms: Terms, status: Status, us: Address, now: Moment) -> bool:
+    """Whether `us` should execute the call in a block at `now`."""
     if status.cancelled or status.executed:
         return False
-    return first_turn(terms, status, us) <= block <= terms.last_block
+    return first_turn(terms, status, us) <= now.of(terms.unit) <= terms.last
+
+
+def is_over(terms: Terms, now: Moment) -> bool:
+    """Whether neither a block at `now` nor a later one can execute the call."""
+    return now.of(terms.unit) > terms.last
+
+
+def last_block(terms: Terms, head: Head, slot_time: int) -> int:
+    """The highest number that a block within the call's window can have.
+
+    For a window of seconds: if from `head` on each block came as early as it can.
+    """
+    if terms.unit is Unit.BLOCKS:
+        return terms.last
+    following = Moment.after(head, slot_time)
+    return following.block + max(0, terms.last - following.time) // slot_time

@@ -1,15 +1,26 @@
 """The Ethereum Alarm Clock as a family: follows the calls of one contract, says which are due."""
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from scheduler.alarm import abi, discovery
+from eth_abi.abi import encode
+
+from scheduler.alarm import abi
 from scheduler.alarm.calendar import Calendar
-from scheduler.alarm.calls import Status, Terms, first_turn, is_our_turn
-from scheduler.alarm.outcomes import judge_execution
+from scheduler.alarm.calls import (
+    Moment,
+    Status,
+    Terms,
+    Unit,
+    first_turn,
+    is_our_turn,
+    is_over,
+    last_block,
+)
 from scheduler.alarm.story import Story
-from scheduler.chain.model import Address, Head, HeadEvent, Log
+from scheduler.alarm.version import Entry, Version
+from scheduler.chain.model import Address, Call, Head, HeadEvent, Log
 from scheduler.chain.protocol import Chain
 from scheduler.errors import NotYet
 from scheduler.transactions.intents import (
@@ -31,17 +42,10 @@ from scheduler.transactions.states import OutcomeKind
 NAME = "alarm"
 EXECUTE = "execute"
 
-# How far ahead of its target a call is tracked, and how far ahead its loop is entered, in blocks
-# (the seed's numbers).
-TRACKED_AHEAD = 40
-LOOP_AHEAD = 2
-
-TOPICS = (
-    abi.CALL_SCHEDULED,
-    abi.CALL_EXECUTED,
-    abi.CLAIMED,
-    abi.CANCELLED,
-)
+# How far ahead of its target a call is tracked, and how far ahead its loop is entered: in blocks
+# the seed's numbers, in seconds what they were then, at 15 s a block.
+TRACKED_AHEAD = {Unit.BLOCKS: 40, Unit.SECONDS: 600}
+LOOP_AHEAD = {Unit.BLOCKS: 2, Unit.SECONDS: 30}
 
 log = logging.getLogger("SCHEDULER")
 
@@ -63,36 +67,49 @@ class Tracked:
 
 
 class AlarmClock:
-    """The calls of one Scheduler contract of v0.7, executed by one account."""
+    """The calls of one contract of the alarm clock, executed by one account."""
 
     name = NAME
 
     def __init__(
-        self, chain: Chain, fingerprint: str, contract: Address, executor: Address
+        self,
+        chain: Chain,
+        version: Version,
+        fingerprint: str,
+        executor: Address,
+        slot_time: int = 1,
     ) -> None:
-        """`fingerprint` names the chain in intents; `executor` is the account that executes."""
+        """`fingerprint` names the chain in intents; `executor` is the account that executes.
+
+        `slot_time` is the least time between two blocks' timestamps, in seconds.
+        """
         self._chain = chain
+        self._version = version
         self._fingerprint = fingerprint
-        self.contract = contract
+        self.contract = version.contract
         self._executor = executor
-        self._calendar = Calendar()
+        self._slot_time = slot_time
+        self._calendars = {unit: Calendar() for unit in Unit}
         self._tracked: dict[Address, Tracked] = {}
         # What was tracked before a reorg or another walk, to go on with where terms agree.
         self._before: dict[Address, Tracked] = {}
+        # What the last observation dropped: what became of it is judged only after that.
+        self._dropped: dict[Address, Tracked] = {}
         self._walked_at = 0
         self._current = False
 
     async def observe(self, event: HeadEvent) -> None:
         """One read of the new blocks' logs, and of the calls that came near; see Family.
 
-        Raises NotYet where the contracts do not answer as those of v0.7 do.
+        Raises NotYet where the contracts do not answer as those of their version do.
         """
         try:
             await self._observe(event)
         except abi.NotThisContract as error:
             raise NotYet(
                 f"what answers at {self.contract} at block {event.head.number} is no Alarm Clock "
-                f"scheduler of v0.7 ({error}); check --address and the node's network"
+                f"contract of {self._version.name} ({error}); check --address and the node's "
+                "network"
             ) from error
 
     async def _observe(self, event: HeadEvent) -> None:
@@ -109,36 +126,41 @@ class AlarmClock:
         self._current = True
 
     def due(self, head: Head) -> list[Intent]:
-        """An intent for each call that we should execute in the block after `head`."""
-        block = head.number + 1
+        """An intent for each call that we should execute in the block after `head`.
+
+        A window of seconds counts as open where the earliest time that this block can have is in
+        it: no block is too early then, however soon it comes.
+        """
+        following = self._after(head)
         return [
             self._intent(tracked, head)
             for tracked in self._tracked.values()
             if not tracked.done
-            and is_our_turn(tracked.terms, tracked.status, self._executor, block)
+            and is_our_turn(tracked.terms, tracked.status, self._executor, following)
         ]
 
     async def recognises(self, intents: Sequence[Intent], head: Head) -> list[str | None]:
-        """The Scheduler itself must know a call as its own: whoever can forge an event, or a
+        """The contract itself must know a call as its own: whoever can forge an event, or a
         call's answers, cannot forge that."""
-        known = await discovery.known(
-            self._chain, self.contract, [intent.to for intent in intents], at=head.hash
-        )
-        says = f"{self.contract} knows the call (isKnownCall)"
+        view = abi.selector(f"{self._version.knows}(address)")
+        asked = [Call(self.contract, view + encode(["address"], [i.to])) for i in intents]
+        answers = await self._chain.call(asked, at=head.hash)
+        says = f"{self.contract} knows the call ({self._version.knows})"
         return [
-            says
-            if is_known and intent.data == abi.EXECUTE and intent.params["call"] == intent.to
-            else None
-            for intent, is_known in zip(intents, known, strict=True)
+            says if abi.says_yes(answer) and _is_execution(intent) else None
+            for intent, answer in zip(intents, answers, strict=True)
         ]
 
     def judge(self, kind: str, params: Params, effects: Effects) -> Verdict:
-        """From the logs alone: the receipt's status is 1 whatever happened."""
-        return judge_execution(str(params["call"]), effects)
+        """From the logs, and what is known about the call where they do not tell all."""
+        call = str(params["call"])
+        tracked = self._known(call)
+        known = None if tracked is None else (tracked.terms, tracked.status)
+        return self._version.judge(call, effects, known)
 
     def still_useful(self, kind: str, params: Params, head: Head) -> bool:
         """While the call's window is open for the block after `head`."""
-        return head.number + 1 <= int(params["last_block"])
+        return self._after(head).of(Unit(params["unit"])) <= int(params["last"])
 
     def retries(self, kind: str, outcome: OutcomeKind) -> bool:
         """Never: what aborts an execution, or fails its target, has used up the call or its gas."""
@@ -147,8 +169,7 @@ class AlarmClock:
     def told(self, intent: Told, progress: Progress) -> None:
         """Says it in the seed's words; a call whose execution was mined is not tried again."""
         call, target = str(intent.params["call"]), int(intent.params["target"])
-        # In `_before` where the last observation broke off: receipts are looked at all the same.
-        tracked = self._tracked.get(call) or self._before.get(call)
+        tracked = self._known(call)
         if tracked is not None and self._key(tracked.terms) != intent.key:
             # A reorg has put another call there since: what became of the old one is not its fate.
             tracked = None
@@ -159,15 +180,25 @@ class AlarmClock:
 
     def counts(self) -> dict[str, int]:
         """How many calls are known, and how many of them are tracked."""
-        return {"known": len(self._calendar), "tracked": len(self._tracked)}
+        known = sum(len(calendar) for calendar in self._calendars.values())
+        return {"known": known, "tracked": len(self._tracked)}
+
+    def _known(self, call: Address) -> Tracked | None:
+        # In `_before` where the last observation broke off: receipts are looked at all the same.
+        return self._tracked.get(call) or self._before.get(call) or self._dropped.get(call)
+
+    def _after(self, head: Head) -> Moment:
+        return Moment.after(head, self._slot_time)
 
     def _key(self, terms: Terms) -> str:
         return ":".join((NAME, EXECUTE, self._fingerprint, self.contract, terms.subject()))
 
     def _intent(self, tracked: Tracked, head: Head) -> Intent:
-        terms = tracked.terms
-        gas = terms.execution_gas(head.gas_limit)
-        enough = gas > terms.required_gas
+        terms, following = tracked.terms, self._after(head)
+        execution = self._version.execution(
+            terms, tracked.status, self._executor, following, head.gas_limit
+        )
+        first = first_turn(terms, tracked.status, self._executor)
         return Intent(
             key=self._key(terms),
             family=NAME,
@@ -176,27 +207,29 @@ class AlarmClock:
             contract=self.contract,
             params={
                 "call": terms.call,
+                "unit": terms.unit.value,
                 "target": terms.target,
-                "last_block": terms.last_block,
+                "last": terms.last,
             },
             to=terms.call,
-            data=abi.EXECUTE,
-            gas=gas,
-            first_block=first_turn(terms, tracked.status, self._executor),
-            last_block=terms.last_block,
+            data=execution.data,
+            gas=execution.gas,
+            first_block=first if terms.unit is Unit.BLOCKS else following.block,
+            last_block=last_block(terms, head, self._slot_time),
             urgency=Urgency.URGENT,
+            min_price=terms.price,
             # Nothing: the call pays for its execution, or it is not executed.
             max_cost=0,
             # A target that fails is executed all the same: the executor is paid for it.
             worth_sending=frozenset({OutcomeKind.SUCCEEDED, OutcomeKind.TARGET_FAILED}),
-            expects=abi.execution(terms, self._executor, head.number + 1, enough),
+            expects=execution.expects,
         )
 
     async def _walk(self, head: Head) -> None:
-        """Everything anew, as the contract's index has it at `head`."""
-        self._calendar = Calendar()
-        for call, target in await discovery.walk(self._chain, self.contract, head):
-            self._calendar.add(call, target, since=head.number)
+        """Everything anew, as the contract has it at `head`."""
+        found = await self._version.walk(head)
+        self._calendars = {unit: Calendar() for unit in Unit}
+        self._note(found)
         self._walked_at = head.number
         self._before = {**self._before, **self._tracked}
         self._tracked = {}
@@ -205,58 +238,58 @@ class AlarmClock:
         """What the blocks of `event` changed, from their logs."""
         if event.removed:
             self._forget_since(event.removed[-1].number)
-        logs = await self._chain.logs([block.hash for block in event.added], TOPICS)
-        new = [entry for entry in logs if self._announces(entry)]
-        calls = [abi.scheduled_call(entry) for entry in new]
-        targets = await discovery.targets(self._chain, calls, at=event.head.hash)
-        for entry, call, target in zip(new, calls, targets, strict=True):
-            self._calendar.add(call, target, since=entry.block_number or event.head.number)
+        blocks = [block.hash for block in event.added]
+        logs = await self._chain.logs(blocks, self._version.topics)
+        self._note(await self._version.follow(logs, event.head))
+        unclear = set()
         for entry in logs:
-            if entry.address in self._tracked:
-                self._apply(self._tracked[entry.address], entry)
-        if event.removed:
-            # After the logs, which know who did it.
-            await self._refresh(list(self._tracked), event.head)
+            tracked = self._tracked.get(entry.address)
+            if tracked is not None and not self._apply(tracked, entry):
+                unclear.add(entry.address)
+        # After a reorg all, after the logs, which know who did it.
+        reread = [call for call in self._tracked if event.removed or call in unclear]
+        await self._refresh(reread, event.head)
 
-    def _announces(self, entry: Log) -> bool:
-        return entry.address == self.contract and entry.topics[0] == abi.CALL_SCHEDULED
+    def _note(self, entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            self._calendars[entry.unit].add(entry.call, entry.target, entry.since)
 
     def _forget_since(self, block: int) -> None:
         """A reorg took out `block` and what came after: calls scheduled there may not exist."""
-        for call in self._calendar.since(block):
-            self._calendar.remove(call)
-            if call in self._tracked:
-                self._before[call] = self._tracked.pop(call)
+        for calendar in self._calendars.values():
+            for call in calendar.since(block):
+                calendar.remove(call)
+                if call in self._tracked:
+                    self._before[call] = self._tracked.pop(call)
 
-    def _apply(self, tracked: Tracked, entry: Log) -> None:
-        status = tracked.status
-        if entry.topics[0] == abi.CLAIMED:
-            status = status.claimed_by(abi.claimed(entry))
-        elif entry.topics[0] == abi.CANCELLED:
-            status = status.cancelled_now()
-        elif entry.topics[0] == abi.CALL_EXECUTED:
-            status = status.executed_by(abi.executed(entry)[0])
-        self._set_status(tracked, status, entry.block_number)
+    def _apply(self, tracked: Tracked, entry: Log) -> bool:
+        """Takes note of a log of the call's; False where that does not tell what it means."""
+        status = self._version.noted(tracked.status, entry)
+        if status is not None:
+            self._set_status(tracked, status, entry.block_number)
+        return status is not None
 
     async def _refresh(self, calls: Sequence[Address], head: Head) -> None:
         """The status of tracked calls as it is at `head`."""
-        found = await discovery.statuses(self._chain, calls, at=head.hash)
+        known = {call: self._tracked[call].status for call in calls}
+        found = await self._version.reread(known, head)
         for call, status in zip(calls, found, strict=True):
             self._set_status(self._tracked[call], status, None)
 
     def _set_status(self, tracked: Tracked, status: Status, block: int | None) -> None:
         """Takes note of a status, and says what is new about it; `block` is where, if known."""
-        if status.same_for_us(tracked.status):
-            return
+        news = not status.same_for_us(tracked.status)
+        if not news and status.executor is None:
+            status = replace(status, executor=tracked.status.executor)
         tracked.status = status
-        if not tracked.done:
+        if news and not tracked.done:
             tracked.story.changed(status, self._executor, block)
 
     async def _track(self, head: Head) -> None:
         """Reads the calls whose target came within reach, and says so of those to be executed."""
-        reach = dict.fromkeys([*self._calendar.through(head.number + TRACKED_AHEAD), *self._before])
-        near = [call for call in reach if call in self._calendar and call not in self._tracked]
-        found = await discovery.details(self._chain, near, at=head.hash)
+        reach = dict.fromkeys([*self._within(head, TRACKED_AHEAD), *self._before])
+        near = [call for call in reach if self._lists(call) and call not in self._tracked]
+        found = await self._version.read(near, head)
         for terms, status in found:
             before = self._before.get(terms.call)
             if before is not None and before.terms == terms:
@@ -267,10 +300,22 @@ class AlarmClock:
             if terms.call not in self._tracked:
                 self._begin(terms, status, head)
 
+    def _within(self, head: Head, ahead: Mapping[Unit, int]) -> list[Address]:
+        """The calls whose target is at most so far ahead of `head`, or passed."""
+        now = Moment.at(head)
+        return [
+            call
+            for unit, calendar in self._calendars.items()
+            for call in calendar.through(now.of(unit) + ahead[unit])
+        ]
+
+    def _lists(self, call: Address) -> bool:
+        return any(call in calendar for calendar in self._calendars.values())
+
     def _part_with_the_rest(self, head: Head) -> None:
         """What was tracked before and is not any more: its window passed, or a reorg removed it."""
         for tracked in self._before.values():
-            if tracked.is_open and head.number < tracked.terms.last_block:
+            if tracked.is_open and not is_over(tracked.terms, self._after(head)):
                 tracked.story.removed()
             elif tracked.is_open and not tracked.story.attempted:
                 # What became of an attempt its receipt tells.
@@ -279,24 +324,22 @@ class AlarmClock:
 
     def _begin(self, terms: Terms, status: Status, head: Head) -> None:
         """Tracks a call, unless it is too late for it: the index is walked from far back."""
-        if head.number >= terms.last_block:
-            self._calendar.remove(terms.call)
+        if is_over(terms, self._after(head)):
+            self._calendars[terms.unit].remove(terms.call)
             return
         tracked = Tracked(terms, status, Story(terms.call, terms.target))
         self._tracked[terms.call] = tracked
         if tracked.is_open:
             log.info("Tracking call: %s", terms.call)
-            tracked.story.sleeping(terms.target - LOOP_AHEAD)
+            tracked.story.sleeping(terms.target - LOOP_AHEAD[terms.unit])
         if not status.executed:
             # It was cancelled or claimed while it was too far ahead to be looked at.
             tracked.story.changed(status, self._executor, None)
 
     async def _enter_loops(self, head: Head) -> None:
-        """Two blocks ahead of its target a call is read once more: reads may have been missed."""
+        """Shortly before its target a call is read once more: reads may have been missed."""
         entering = [
-            call
-            for call, tracked in self._tracked.items()
-            if not tracked.in_loop and head.number >= tracked.terms.target - LOOP_AHEAD
+            call for call in self._within(head, LOOP_AHEAD) if not self._tracked[call].in_loop
         ]
         await self._refresh(entering, head)
         for call in entering:
@@ -307,11 +350,17 @@ class AlarmClock:
 
     def _drop_past(self, head: Head) -> None:
         """Forgets the calls that no block after `head` can execute."""
-        for call in list(self._calendar.through(head.number)):
+        self._dropped = {}
+        for call in self._within(head, TRACKED_AHEAD):
             tracked = self._tracked[call]
-            if head.number < tracked.terms.last_block:
+            if not is_over(tracked.terms, self._after(head)):
                 continue
             if tracked.is_open:
                 tracked.story.expired()
-            self._calendar.remove(call)
-            del self._tracked[call]
+            self._calendars[tracked.terms.unit].remove(call)
+            self._dropped[call] = self._tracked.pop(call)
+
+
+def _is_execution(intent: Intent) -> bool:
+    """Whether the transaction executes the call that the intent is about."""
+    return intent.data == abi.EXECUTE and intent.params["call"] == intent.to

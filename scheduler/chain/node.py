@@ -97,6 +97,23 @@ class JsonRpcNode:
             lambda found: [codec.log(log) for logs in found for log in logs], answers
         )
 
+    async def history(
+        self, address: Address, topics: Sequence[Sequence[Hash] | None], first: int, last: int
+    ) -> list[Log]:
+        wanted = {"address": address, "topics": [each and list(each) for each in topics]}
+        blocks = {"fromBlock": hex(first), "toBlock": hex(last)}
+        try:
+            answer = await self._connection.request("eth_getLogs", {**wanted, **blocks})
+        except RpcError:
+            # Nodes bound the blocks, the logs or the time of one question, each in its own words.
+            if first == last:
+                raise
+        else:
+            return self._connection.understand(_each(codec.log), answer)
+        middle = (first + last) // 2
+        earlier = await self.history(address, topics, first, middle)
+        return earlier + await self.history(address, topics, middle + 1, last)
+
     async def call(self, calls: Sequence[Call], at: Hash) -> list[CallResult]:
         answers = await self._connection.batch(
             [Request("eth_call", (codec.call(call), self._state_of(at))) for call in calls]

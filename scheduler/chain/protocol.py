@@ -46,6 +46,15 @@ class Chain(Protocol):
         """The logs of these blocks, oldest first, whose topic 0 is one of `topics`."""
         ...
 
+    async def history(
+        self, address: Address, topics: Sequence[Sequence[Hash] | None], first: int, last: int
+    ) -> list[Log]:
+        """The logs of this contract in the blocks from `first` to `last`, oldest first.
+
+        `topics` says what is wanted at each place: one of some, or, for None, anything.
+        """
+        ...
+
     async def call(self, calls: Sequence[Call], at: Hash) -> list[CallResult]:
         """The results of view calls on the state of block `at`, in the order of `calls`."""
         ...

@@ -66,6 +66,23 @@ def first_price(head: Head, suggested: int, policy: FeePolicy) -> Fee:
     return DynamicFee(cap if ceiling is None else min(cap, ceiling), tip)
 
 
+def at_least(fee: Fee, price: int, base_fee: int | None) -> Fee:
+    """`fee`, if a unit of gas costs no less than `price` wei with it, whatever base fees do soon.
+
+    Otherwise one with which it costs the same in every block: `price`, or what certainly enters
+    the next block. `base_fee` is that of the last one.
+    """
+    if isinstance(fee, LegacyFee) or base_fee is None:
+        return fee if fee.cap >= price else LegacyFee(price)
+    lowest = base_fee
+    for _ in range(STEPS_AHEAD):
+        lowest -= lowest // BASE_FEE_CHANGE_DENOMINATOR
+    if price_at(fee, lowest) >= price:
+        return fee
+    exact = max(price, price_at(fee, base_fee_after(base_fee, 1)))
+    return DynamicFee(exact, exact)
+
+
 def price_at(fee: Fee, base_fee: int | None) -> int:
     """What a unit of gas costs in a block with this base fee, wei."""
     if isinstance(fee, LegacyFee):

@@ -61,7 +61,7 @@ class Intent:
     subject : epoch). `kind` and `params` are data that the family can judge by after a restart.
     `value` is in wei, `gas` the transaction's limit. `first_block` and `last_block`, inclusive,
     are the blocks in which being mined makes sense; `order` is how it goes with others of its
-    series; for the rest see Limits.
+    series; at less than `min_price` wei per gas it has no effect; for the rest see Limits.
     """
 
     key: str
@@ -76,6 +76,7 @@ class Intent:
     first_block: int
     last_block: int
     value: int = 0
+    min_price: int = 0
     urgency: Urgency = Urgency.NORMAL
     max_cost: int = 0
     worth_sending: frozenset[OutcomeKind] = field(

@@ -20,6 +20,7 @@ from scheduler.transactions.encoding import Fee, Transaction
 from scheduler.transactions.fees import (
     FeePolicy,
     FeeTooHigh,
+    at_least,
     first_price,
 )
 from scheduler.transactions.guard import Draft, Guard
@@ -67,7 +68,8 @@ class Desk:
     """What sending from one account on one chain needs, and who it is done for.
 
     `program` is the name by which the operator holds it back. `budget` bounds it
-    together with all that share its journal and account.
+    together with all that share its journal and account. `slot_time` is the least time between two
+    blocks' timestamps, in seconds.
     """
 
     node: Node
@@ -79,6 +81,7 @@ class Desk:
     families: Sequence[Family]
     program: str = "scheduler"
     budget: Budget = NO_BUDGET
+    slot_time: int = 1
 
     def family(self, told: Told) -> Family | None:
         """Whose intent this is; None for one that another program on this account takes care of."""
@@ -131,21 +134,22 @@ class Sender:
         )
         if syncing:
             raise NotYet(SYNCING)
-        aim = Aim(desk.account.address, head, blocks_ahead)
+        aim = Aim(desk.account.address, head, blocks_ahead, desk.slot_time)
         self._allowance = Allowance(desk.budget, Funds(balance, nonces.latest, head.number))
         purse = desk.journal.purse(desk.account, self._allowance)
         # No node simulates what the account could not pay for, even if nothing else were sent.
         payable = [
-            intent
-            for intent in self._allowed(fresh, proofs, fee)
-            if purse.could_hold(self.transaction(intent, 0, fee).worst_cost)
+            trial
+            for trial in self._allowed(self._priced(fresh, fee, head), proofs)
+            if purse.could_hold(self.transaction(trial.intent, 0, trial.fee).worst_cost)
         ]
-        verdicts = await self._verdicts([Trial(intent, fee) for intent in payable], aim)
+        verdicts = await self._verdicts(payable, aim)
         # The node's pool may hold transactions that the journal does not know: never replace one.
         nonce = max(desk.journal.next_nonce(desk.account), nonces.pending)
         transactions: list[tuple[Intent, Transaction]] = []
-        for intent, verdict in zip(payable, verdicts, strict=True):
-            transaction = self.transaction(intent, nonce, fee)
+        for trial, verdict in zip(payable, verdicts, strict=True):
+            intent = trial.intent
+            transaction = self.transaction(intent, nonce, trial.fee)
             want = Want(intent.urgency, intent.contract, transaction.worst_cost, nonce)
             if verdict.kind not in intent.worth_sending:
                 self._tell(intent.told, Refused(verdict))
@@ -183,6 +187,18 @@ class Sender:
     def _withhold(self, why: str | None) -> None:
         if why is not None:
             self.withheld = why if self.withheld is None else f"{self.withheld}; {why}"
+
+    def _priced(self, intents: Sequence[Intent], fee: Fee, head: Head) -> list[Trial]:
+        """Each at the market's `fee`, or at what it asks for, where the operator allows that."""
+        ceiling = self._desk.policy.max_gas_price
+        allowed = []
+        for intent in intents:
+            if ceiling is None or intent.min_price <= ceiling:
+                allowed.append(Trial(intent, at_least(fee, intent.min_price, head.base_fee)))
+            else:
+                why = f"it asks for {intent.min_price} wei per gas, above fees.max-gas-price"
+                self._tell(intent.told, Refused(Verdict(OutcomeKind.ABANDONED, why)))
+        return allowed
 
     async def commit(self, prepared: Sequence[Prepared], head: Head) -> list[Attempt]:
         """Writes the slots and attempts of all in one transaction; they may leave when it returns.
@@ -326,7 +342,8 @@ class Sender:
         the order of their nonces, since that is how they would be mined.
         """
         trials = [Trial(intent, fee) for intent, fee in bids]
-        return await self._verdicts(trials, Aim(self._desk.account.address, head))
+        aim = Aim(self._desk.account.address, head, slot_time=self._desk.slot_time)
+        return await self._verdicts(trials, aim)
 
     async def _verdicts(self, trials: Sequence[Trial], aim: Aim) -> list[Verdict]:
         """What the families say of what each would do in the block aimed at."""
@@ -376,20 +393,22 @@ class Sender:
         self._proofs = proofs
         return proofs
 
-    def _allowed(
-        self, intents: Sequence[Intent], proofs: Mapping[str, Proof], fee: Fee
-    ) -> list[Intent]:
-        """Those that may be signed at this price; families are told of the others."""
+    def _allowed(self, trials: Sequence[Trial], proofs: Mapping[str, Proof]) -> list[Trial]:
+        """Those that may be signed at their price; families are told of the others."""
         drafts = [
-            Draft(intent.told, self.transaction(intent, 0, fee), proofs.get(intent.key))
-            for intent in intents
+            Draft(
+                trial.intent.told,
+                self.transaction(trial.intent, 0, trial.fee),
+                proofs.get(trial.intent.key),
+            )
+            for trial in trials
         ]
         allowed = []
-        for intent, objection in zip(intents, self._desk.signer.objections(drafts), strict=True):
+        for trial, objection in zip(trials, self._desk.signer.objections(drafts), strict=True):
             if objection is None:
-                allowed.append(intent)
+                allowed.append(trial)
             else:
-                self._tell(intent.told, Unsigned(objection))
+                self._tell(trial.intent.told, Unsigned(objection))
         return allowed
 
     async def _signed(self, items: Sequence[Prepared]) -> list[Prepared]:

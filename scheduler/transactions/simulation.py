@@ -21,11 +21,15 @@ VIEW_GAS = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Aim:
-    """In which block transactions of `sender` are to be: so many after `head`."""
+    """In which block transactions of `sender` are to be: so many after `head`.
+
+    `slot_time` is the least time between two blocks' timestamps, in seconds.
+    """
 
     sender: Address
     head: Head
     blocks_ahead: int = 1
+    slot_time: int = 1
 
     @property
     def base_fee(self) -> int | None:
@@ -81,8 +85,8 @@ async def _together(chain: Chain, trials: Sequence[Trial], aim: Aim) -> list[Eff
         calls,
         on=aim.head,
         number=aim.head.number + aim.blocks_ahead,
-        # The earliest possible: a block is at least a second after its parent.
-        timestamp=aim.head.timestamp + aim.blocks_ahead,
+        # The earliest possible.
+        timestamp=aim.head.timestamp + aim.blocks_ahead * aim.slot_time,
         base_fee=aim.base_fee,
     )
     answers = iter(results)

@@ -13,6 +13,7 @@ from eth_utils.crypto import keccak
 
 from scheduler.alarm.family import NAME, AlarmClock
 from scheduler.alarm.rules import RULES
+from scheduler.alarm.v07 import V07
 from scheduler.chain.connection import Connection, connect
 from scheduler.chain.dialect import GETH, RSKJ
 from scheduler.chain.endpoint import Endpoint
@@ -196,7 +197,8 @@ class Program:
     def restart(self) -> None:
         """Begins anew with nothing but the journal."""
         contract = self.world.chain.deployment.scheduler
-        self.family = AlarmClock(self.node, self.chain, contract, self.us)
+        version = V07(self.node, contract)
+        self.family = AlarmClock(self.node, version, self.chain, self.us)
         chain_id = self.world.chain.deployment.chain_id
         guard = Guard(
             NodeSigner(self.node, self.us), self.node, RuleBook({NAME: RULES}), self.journal

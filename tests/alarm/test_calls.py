@@ -10,7 +10,7 @@ from eth_utils.crypto import keccak
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scheduler.alarm.calls import Status, Terms, first_turn, is_our_turn
+from scheduler.alarm.calls import Moment, Status, Terms, Unit, first_turn, is_our_turn
 from scheduler.chain.model import ZERO_ADDRESS
 from scheduler.devchain.accounts import Role, address_of
 from scheduler.devchain.scheduling import ScheduledCall
@@ -23,16 +23,26 @@ CALLABLE = 4
 
 TERMS = Terms(
     call="0x" + "c0" * 20,
+    unit=Unit.BLOCKS,
     target=1_000,
-    grace=40,
-    required_gas=200_000,
+    last=1_039,
+    reserved=16,
+    gas=200_000,
+    price=0,
     payment=5 * 10**15,
-    donation=5 * 10**13,
+    fee=5 * 10**13,
     value=0,
     recipient="0x" + "33" * 20,
-    signature=b"\1\2\3\4",
+    data=b"\1\2\3\4",
     owner="0x" + "44" * 20,
 )
+
+
+def at(block: int) -> Moment:
+    """A block whose time does not matter."""
+    return Moment(block, time=0)
+
+
 NOBODYS, OURS, ANOTHERS = Status(), Status(claimer=US), Status(claimer=RIVAL)
 
 
@@ -59,15 +69,15 @@ NOBODYS, OURS, ANOTHERS = Status(), Status(claimer=US), Status(claimer=RIVAL)
     ],
 )
 def test_whose_turn_it_is(status: Status, offset: int, ours: bool) -> None:
-    assert is_our_turn(TERMS, status, US, TERMS.target + offset) is ours
+    assert is_our_turn(TERMS, status, US, at(TERMS.target + offset)) is ours
 
 
 @pytest.mark.parametrize(("status", "offset"), [(NOBODYS, 0), (OURS, 0), (ANOTHERS, 16)])
 def test_the_first_turn_is_the_first_block_that_is_ours(status: Status, offset: int) -> None:
     first = first_turn(TERMS, status, US)
     assert first == TERMS.target + offset
-    assert is_our_turn(TERMS, status, US, first)
-    assert not is_our_turn(TERMS, status, US, first - 1)
+    assert is_our_turn(TERMS, status, US, at(first))
+    assert not is_our_turn(TERMS, status, US, at(first - 1))
 
 
 @dataclass(frozen=True)
@@ -118,7 +128,12 @@ def calls() -> Iterator[Calls]:
                 if claimer is not None:
                     world.claim(call, claimer)
                     status = status.claimed_by(claimer.address)
-                terms = replace(TERMS, call=call.address, target=call.target_block, grace=grace)
+                terms = replace(
+                    TERMS,
+                    call=call.address,
+                    target=call.target_block,
+                    last=call.target_block + grace - 1,
+                )
                 scheduled.append(Scheduled(call, terms, status))
         yield Calls(world, us, tuple(scheduled))
 
@@ -149,7 +164,7 @@ def test_it_is_our_turn_where_the_real_contract_would_let_us_execute(
     )
     authorized = allowed is not None and decode(["bool"], allowed)[0]
     possible = decode(["uint8"], state)[0] == CALLABLE and authorized
-    assert is_our_turn(scheduled.terms, scheduled.status, calls.us, block) is possible
+    assert is_our_turn(scheduled.terms, scheduled.status, calls.us, at(block)) is possible
 
 
 @pytest.mark.parametrize("which", range(9))
@@ -159,22 +174,12 @@ def test_in_our_first_and_last_block_executing_has_the_effect_and_beyond_it_has_
     scheduled = calls.all[which]
     executed = "0x" + keccak(text="CallExecuted(address,uint256,uint256,uint256,bool)").hex()
     first = first_turn(scheduled.terms, scheduled.status, calls.us)
-    last = scheduled.terms.last_block
+    last = scheduled.terms.last
     done = {
         block: calls.execution(block, scheduled.call) == [executed]
         for block in (first - 1, first, last, last + 1)
     }
     assert done == {first - 1: False, first: True, last: True, last + 1: False}
-
-
-def test_the_gas_limit_is_what_the_call_requires_and_the_contracts_own_books() -> None:
-    assert TERMS.execution_gas(block_gas_limit=30_000_000) == 300_000
-
-
-def test_the_gas_limit_is_no_more_than_a_block_or_a_transaction_may_have() -> None:
-    greedy = replace(TERMS, required_gas=29_800_000)
-    assert greedy.execution_gas(block_gas_limit=8_000_000) == 8_000_000
-    assert greedy.execution_gas(block_gas_limit=30_000_000) == 16_777_216
 
 
 def test_the_subject_is_the_same_however_often_it_is_computed() -> None:
@@ -186,6 +191,11 @@ def test_the_subject_is_the_same_however_often_it_is_computed() -> None:
 def test_calls_with_other_terms_have_other_subjects(field: str) -> None:
     """After a reorg another call may be at the same address: it is another one for the journal."""
     value = getattr(TERMS, field)
-    other = {int: lambda: value + 1, str: lambda: ZERO_ADDRESS, bytes: lambda: b"\4\3\2\1"}
+    other = {
+        int: lambda: value + 1,
+        str: lambda: ZERO_ADDRESS,
+        bytes: lambda: b"\4\3\2\1",
+        Unit: lambda: Unit.SECONDS,
+    }
     changed = replace(TERMS, **{field: other[type(value)]()})
     assert changed.subject() != TERMS.subject()

@@ -5,11 +5,21 @@ from random import Random
 
 import pytest
 
-from scheduler.alarm import abi, discovery
+from scheduler.alarm.detection import version_at
+from scheduler.alarm.future_calls import CALL_SCHEDULED
+from scheduler.alarm.v07 import V07
+from scheduler.chain.model import Head
 from scheduler.devchain.scheduling import ScheduledCall
 from scheduler.errors import NotYet
 from tests.alarm.rig import Program, World
 from tests.alarm.said import Said
+
+
+async def walk(scheduler: Program, head: Head) -> list[tuple[str, int]]:
+    """The calls and their targets, as the contract's index has them."""
+    contract = scheduler.world.chain.deployment.scheduler
+    entries = await V07(scheduler.node, contract).walk(head)
+    return [(entry.call, entry.target) for entry in entries]
 
 
 def schedule_at_random(world: World, seed: int) -> list[ScheduledCall]:
@@ -33,17 +43,16 @@ async def test_the_index_and_the_logs_tell_of_the_same_calls(
     head = await scheduler.node.block()
     assert head is not None
     contract = world.chain.deployment.scheduler
-    walked = await discovery.walk(scheduler.node, contract, head)
+    walked = await walk(scheduler, head)
 
     hashes = [
         world.request("eth_getBlockByNumber", hex(number), False)["hash"]
         for number in range(before + 1, head.number + 1)
     ]
-    logs = await scheduler.node.logs(hashes, [abi.CALL_SCHEDULED])
-    logged = [abi.scheduled_call(log) for log in logs]
-    targets = await discovery.targets(scheduler.node, logged, at=head.hash)
+    logs = await scheduler.node.logs(hashes, [CALL_SCHEDULED])
+    followed = await V07(scheduler.node, contract).follow(logs, head)
 
-    assert set(walked) == set(zip(logged, targets, strict=True))
+    assert set(walked) == {(entry.call, entry.target) for entry in followed}
     assert set(walked) == {(call.address, call.target_block) for call in scheduled}
     assert len(walked) == len(scheduled)
     assert [target for _, target in walked] == sorted(target for _, target in walked)
@@ -126,7 +135,7 @@ async def test_a_cold_start_costs_what_is_open_and_not_what_was(
     head = await scheduler.node.block()
     assert head is not None
     before = scheduler.transport.requests
-    found = await discovery.walk(scheduler.node, world.chain.deployment.scheduler, head)
+    found = await walk(scheduler, head)
     assert found == [(call.address, call.target_block) for call in still_open]
     # The first call, then the target and the sibling of each.
     assert scheduler.transport.requests - before == 1 + 2 * 2
@@ -137,11 +146,10 @@ async def test_the_walk_begins_where_a_call_of_the_longest_grace_may_be_open(
 ) -> None:
     (call,) = world.schedule(world.head + 12, grace=255)
     world.mine_to(call.target_block + 253)
-    contract = world.chain.deployment.scheduler
     for late in (253, 254, 255, 256):
         head = await scheduler.node.block()
         assert head is not None
-        found = await discovery.walk(scheduler.node, contract, head)
+        found = await walk(scheduler, head)
         # Its last block is target + 254: what is found too late is left out when it is read.
         assert found == ([(call.address, call.target_block)] if late <= 255 else [])
         world.mine()
@@ -155,7 +163,7 @@ async def test_a_contract_that_is_gone_is_waited_for(world: World, scheduler: Pr
     world.request("anvil_setCode", contract, "0x")
     world.mine()
     scheduler.restart()
-    with pytest.raises(NotYet, match=f"{contract} .* is no Alarm Clock scheduler of v0.7"):
+    with pytest.raises(NotYet, match=f"{contract} .* is no Alarm Clock contract of v0.7"):
         await scheduler.see()
     world.request("anvil_setCode", contract, code)
     await scheduler.watch_to(call.target_block)
@@ -167,11 +175,21 @@ async def test_the_contract_is_checked_for_code_and_version(
 ) -> None:
     head = await scheduler.node.block()
     assert head is not None
-    await discovery.check_contract(scheduler.node, world.chain.deployment.scheduler, head)
+    deployed = world.chain.deployment
+    factory = deployed.request_factory
+    for contract, name, served in (
+        (deployed.scheduler, "v0.7", deployed.scheduler),
+        (deployed.scheduler_v06, "v0.6", deployed.scheduler_v06),
+        (factory, "1.0", factory),
+        (deployed.block_scheduler, "1.0", factory),
+        (deployed.timestamp_scheduler, "1.0", factory),
+    ):
+        version = await version_at(scheduler.node, contract, head)
+        assert (version.name, version.contract) == (name, served)
     with pytest.raises(NotYet, match="there is no contract at 0x11"):
-        await discovery.check_contract(scheduler.node, "0x" + "11" * 20, head)
-    with pytest.raises(NotYet, match="callAPIVersion is none, not 7; check --address"):
-        await discovery.check_contract(scheduler.node, world.counter, head)
+        await version_at(scheduler.node, "0x" + "11" * 20, head)
+    with pytest.raises(NotYet, match="callAPIVersion is none, and it has no RequestFactory"):
+        await version_at(scheduler.node, world.counter, head)
 
 
 async def test_a_call_is_no_scheduler_although_it_has_a_version(
@@ -180,8 +198,8 @@ async def test_a_call_is_no_scheduler_although_it_has_a_version(
     (call,) = world.schedule(world.head + 20)
     head = await scheduler.node.block()
     assert head is not None
-    with pytest.raises(NotYet, match="callAPIVersion is 2, not 7"):
-        await discovery.check_contract(scheduler.node, call.address, head)
+    with pytest.raises(NotYet, match="callAPIVersion is 2, and"):
+        await version_at(scheduler.node, call.address, head)
 
 
 async def test_announcements_by_strangers_are_not_believed(
@@ -189,14 +207,14 @@ async def test_announcements_by_strangers_are_not_believed(
 ) -> None:
     """Any contract can log CallScheduled."""
     await scheduler.see()
-    topic = abi.CALL_SCHEDULED[2:]
+    topic = CALL_SCHEDULED[2:]
     # PUSH20 itself, PUSH1 0, MSTORE, PUSH32 topic, PUSH1 32, PUSH1 0, LOG1
     stranger = "0x" + "57" * 20
     world.request("anvil_setCode", stranger, f"0x30600052{'7f' + topic}60206000a1")
     sent = world.customer.send(stranger)
     world.mine()
     receipt = world.request("eth_getTransactionReceipt", sent)
-    assert receipt["logs"][0]["topics"] == [abi.CALL_SCHEDULED]
+    assert receipt["logs"][0]["topics"] == [CALL_SCHEDULED]
     await scheduler.see()
     assert scheduler.family.counts() == {"known": 0, "tracked": 0}
     assert said.lines == []

@@ -4,13 +4,14 @@ import pytest
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
-from scheduler.alarm.outcomes import judge_execution
+from scheduler.alarm.v07 import V07
 from scheduler.chain.model import Log
 from scheduler.transactions.intents import Effects, Verdict
 from scheduler.transactions.states import OutcomeKind
 
 CALL = "0x" + "ca" * 20
 STRANGER = "0x" + "57" * 20
+VERSION = V07(None, "0x" + "5c" * 20)  # type: ignore[arg-type]  # judging reads nothing
 US = "0x" + "11" * 20
 
 
@@ -35,8 +36,12 @@ HIT = Log(STRANGER, (topic("Hit(address,uint256,uint256)"), "0x" + "00" * 32), b
 ANONYMOUS = Log(STRANGER, (), b"")
 
 
+def judged(effects: Effects) -> Verdict:
+    return VERSION.judge(CALL, effects, known=None)
+
+
 def verdict(*logs: Log) -> Verdict:
-    return judge_execution(CALL, Effects(ok=True, logs=logs, gas_used=150_000))
+    return judged(Effects(ok=True, logs=logs, gas_used=150_000))
 
 
 def test_an_execution_that_succeeded_says_what_it_earned() -> None:
@@ -62,11 +67,11 @@ def test_an_execution_without_any_log_had_no_effect() -> None:
 
 def test_a_transaction_that_reverted_is_told_with_the_nodes_reason() -> None:
     effects = Effects(ok=False, logs=(), gas_used=21_000, error="out of gas")
-    assert judge_execution(CALL, effects) == Verdict(OutcomeKind.REVERTED, "out of gas")
+    assert judged(effects) == Verdict(OutcomeKind.REVERTED, "out of gas")
 
 
 def test_a_mined_transaction_that_reverted_has_no_reason() -> None:
-    assert judge_execution(CALL, Effects(False, (), 21_000)).kind is OutcomeKind.REVERTED
+    assert judged(Effects(False, (), 21_000)).kind is OutcomeKind.REVERTED
 
 
 @pytest.mark.parametrize(

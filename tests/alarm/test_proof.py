@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from eth_abi.abi import encode
 
-from scheduler.alarm import abi
+from scheduler.alarm.future_calls import CALL_SCHEDULED
 from scheduler.chain.model import Address, Hash, Head, Log
 from scheduler.devchain.scheduling import ScheduledCall
 from scheduler.transactions.intents import Intent
@@ -37,9 +37,7 @@ def forge_event(scheduler: Program, call: Address) -> None:
     async def with_forged(
         blocks: Sequence[Hash], topics: Sequence[Hash], address: Address | None = None
     ) -> list[Log]:
-        forged = Log(
-            contract, (abi.CALL_SCHEDULED,), encode(["address"], [call]), scheduler.world.head
-        )
+        forged = Log(contract, (CALL_SCHEDULED,), encode(["address"], [call]), scheduler.world.head)
         return [*await logs(blocks, topics, address), forged]
 
     scheduler.node.logs = with_forged  # type: ignore[method-assign]

@@ -191,7 +191,7 @@ def executing(task: Task) -> Callable[[], Awaitable[Work]]:
         program="scheduler",
         endpoint=task.wire,
         network=None,
-        contract=task.contract,
+        contracts=[task.contract],
         account=task.address,
         key_file=None,
         password_file=None,

@@ -1,0 +1,55 @@
+"""v0.7 of the contracts."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from scheduler.alarm.abi import topic
+from scheduler.alarm.calls import Terms, Unit
+from scheduler.alarm.future_calls import RESERVED_BLOCKS, FutureCalls
+from scheduler.chain.model import Address
+
+API_VERSION = 7
+
+# What the seed adds to requiredGas. The contract must still have requiredGas when it starts, and
+# spends about 50,000 on its own books: at 200,000 a limit of 230,000 aborts, 250,000 executes.
+EXECUTION_OVERHEAD_GAS = 100_000
+
+
+class V07(FutureCalls):
+    """The calls of a Scheduler of v0.7."""
+
+    name = "v0.7"
+    aborted_topic = topic("CallAborted(address,bytes32)")
+    getters = (
+        ("targetBlock()", "uint256"),
+        ("gracePeriod()", "uint8"),
+        ("requiredGas()", "uint256"),
+        ("basePayment()", "uint256"),
+        ("baseDonation()", "uint256"),
+        ("callValue()", "uint256"),
+        ("contractAddress()", "address"),
+        ("abiSignature()", "bytes4"),
+        ("schedulerAddress()", "address"),
+    )
+
+    def terms(self, call: Address, values: Sequence[Any]) -> Terms:
+        target, grace, gas, payment, donation, value, recipient, signature, owner = values
+        return Terms(
+            call=call,
+            unit=Unit.BLOCKS,
+            target=target,
+            # It is callable below target + grace.
+            last=target + grace - 1,
+            reserved=RESERVED_BLOCKS,
+            gas=gas,
+            price=0,
+            payment=payment,
+            fee=donation,
+            value=value,
+            recipient=recipient,
+            data=signature,
+            owner=owner,
+        )
+
+    def execution_gas(self, terms: Terms) -> int:
+        return terms.gas + EXECUTION_OVERHEAD_GAS

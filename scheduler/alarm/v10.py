@@ -1,0 +1,267 @@
+"""1.0 of the contracts ("Chronologic"): requests of a RequestFactory, by block or by timestamp."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
+
+from scheduler.alarm import buckets
+from scheduler.alarm.abi import EXECUTE, decoded, getter, selector, topic, values
+from scheduler.alarm.calls import NEVER, TRANSACTION_GAS_CAP, Moment, Status, Terms, Unit
+from scheduler.alarm.version import Entry, Execution
+from scheduler.chain.model import Address, CallResult, Head, Log
+from scheduler.chain.protocol import Chain
+from scheduler.transactions.expectations import Expectations, Refund, View
+from scheduler.transactions.intents import Effects, Verdict
+from scheduler.transactions.states import OutcomeKind
+
+REQUEST_CREATED = topic("RequestCreated(address,address,int256,uint256[12])")
+EXECUTED = topic("Executed(uint256,uint256,uint256)")
+ABORTED = topic("Aborted(uint8)")
+CLAIMED = topic("Claimed()")
+CANCELLED = topic("Cancelled(uint256,uint256)")
+
+# RequestLib.AbortReason, in its order.
+ABORT_REASONS = (
+    "WasCancelled",
+    "AlreadyCalled",
+    "BeforeCallWindow",
+    "AfterCallWindow",
+    "ReservedForClaimer",
+    "InsufficientGas",
+    "TooLowGasPrice",
+)
+
+# What the gas limit has beyond the least, for rules of gas to come.
+SPARE_GAS = 20_000
+
+# RequestScheduleLib.TemporalUnit.
+_UNITS = {1: Unit.BLOCKS, 2: Unit.SECONDS}
+
+# What TransactionRequestCore.requestData answers.
+_REQUEST_DATA = ("address[6]", "bool[3]", "uint256[15]", "uint8[1]")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a request says of itself, by the names of RequestLib; amounts in wei."""
+
+    claimed_by: Address
+    owner: Address
+    benefactor: Address
+    recipient: Address
+    cancelled: bool
+    called: bool
+    successful: bool
+    fee: int
+    bounty: int
+    reserved: int
+    unit: Unit
+    window_size: int
+    window_start: int
+    call_gas: int
+    call_value: int
+    gas_price: int
+
+    @staticmethod
+    def read(result: CallResult) -> "Request":
+        """From what `requestData` answered. Raises NotThisContract."""
+        addresses, flags, numbers, _ = values(_REQUEST_DATA, result)
+        return Request(
+            claimed_by=addresses[0],
+            owner=addresses[2],
+            benefactor=addresses[4],
+            recipient=addresses[5],
+            cancelled=flags[0],
+            called=flags[1],
+            successful=flags[2],
+            fee=numbers[1],
+            bounty=numbers[3],
+            reserved=numbers[7],
+            unit=_UNITS[numbers[8]],
+            window_size=numbers[9],
+            window_start=numbers[10],
+            call_gas=numbers[11],
+            call_value=numbers[12],
+            gas_price=numbers[13],
+        )
+
+
+def least_gas(call_gas: int) -> int:
+    """The lowest limit with which a request is executed, measured in the rules since Berlin.
+
+    RequestLib wants callGas + 155,000 left where it checks; the two calls that lead there keep a
+    64th part back, and with the transaction's own costs take 26,389 besides.
+    """
+    return -(-call_gas * 64 // 63) + 183_851
+
+
+class V10:
+    """The requests of one RequestFactory, of its schedulers and of whoever else uses it."""
+
+    name = "1.0"
+    knows = "isKnownRequest"
+    topics = (REQUEST_CREATED, EXECUTED, CLAIMED, CANCELLED)
+
+    def __init__(self, chain: Chain, contract: Address) -> None:
+        """`contract` is the RequestFactory."""
+        self._chain = chain
+        self.contract = contract
+        # The first block or second of the last bucket that was asked for.
+        self._asked: dict[Unit, int] = {}
+
+    async def walk(self, head: Head) -> list[Entry]:
+        """Asks the log for the buckets of the windows that are open or come next."""
+        now = Moment.at(head)
+        wanted = {unit: buckets.around(now, unit) for unit in Unit}
+        found = await self._history(wanted, head)
+        self._asked = {unit: starts[-1] for unit, starts in wanted.items()}
+        return found
+
+    async def follow(self, logs: Sequence[Log], head: Head) -> list[Entry]:
+        """Asks for a bucket more where one has come near."""
+        new = [entry for log in logs if self._announces(log) for entry in _entry(log, head)]
+        now = Moment.at(head)
+        wanted = {}
+        for unit, last in self._asked.items():
+            coming = [start for start in buckets.around(now, unit) if start > last]
+            if coming:
+                wanted[unit] = range(coming[0], coming[-1] + 1, buckets.SIZE[unit])
+        if wanted:
+            new += await self._history(wanted, head)
+            self._asked |= {unit: starts[-1] for unit, starts in wanted.items()}
+        return new
+
+    async def _history(self, wanted: Mapping[Unit, range], head: Head) -> list[Entry]:
+        """The requests of these buckets, whenever they were made, that are not over at `head`."""
+        filed = [topic for unit, starts in wanted.items() for topic in buckets.topics(unit, starts)]
+        logs = await self._chain.history(
+            self.contract, [[REQUEST_CREATED], None, filed], 0, head.number
+        )
+        return [entry for log in logs for entry in _entry(log, head)]
+
+    async def read(self, calls: Sequence[Address], head: Head) -> list[tuple[Terms, Status]]:
+        reads = [
+            getter(call, signature)
+            for call in calls
+            for signature in ("requestData()", "callData()")
+        ]
+        answers = iter(await self._chain.call(reads, at=head.hash))
+        funds = await self._chain.balances(calls, at=head.hash)
+        found = []
+        for call, balance in zip(calls, funds, strict=True):
+            answer = next(answers)
+            request, [data] = Request.read(answer), values(["bytes"], next(answers))
+            status = _status(request, answer.data, None if request.called else balance)
+            found.append((_terms(call, request, data), status))
+        return found
+
+    async def reread(self, known: Mapping[Address, Status], head: Head) -> list[Status]:
+        calls = list(known)
+        reads = [getter(call, "requestData()") for call in calls]
+        answers = await self._chain.call(reads, at=head.hash)
+        balances = await self._chain.balances(calls, at=head.hash)
+        found = []
+        for call, answer, balance in zip(calls, answers, balances, strict=True):
+            request = Request.read(answer)
+            funds = known[call].funds if request.called else balance
+            found.append(_status(request, answer.data, funds))
+        return found
+
+    def noted(self, status: Status, log: Log) -> Status | None:
+        """The logs name neither claimer nor executor, nor whether the target failed."""
+        return None
+
+    def execution(
+        self, terms: Terms, status: Status, executor: Address, now: Moment, gas_limit: int
+    ) -> Execution:
+        """`requestData` answers the same as it did, or something has happened to it."""
+        gas = min(least_gas(terms.gas) + SPARE_GAS, gas_limit, TRANSACTION_GAS_CAP)
+        unchanged = View(
+            terms.call, selector("requestData()"), status.state, "it is not as it was any more"
+        )
+        expects = Expectations(
+            before=(unchanged,),
+            refund=Refund(terms.call, terms.value + terms.fee)
+            if gas >= least_gas(terms.gas)
+            else None,
+        )
+        return Execution(EXECUTE, gas, expects)
+
+    def judge(self, call: Address, effects: Effects, known: tuple[Terms, Status] | None) -> Verdict:
+        """Executed or Aborted is logged whatever happened; whether the target failed, and whether
+        the bounty could be paid, neither says: `known` does."""
+        if not effects.ok:
+            return Verdict(OutcomeKind.REVERTED, effects.error or "the transaction reverted")
+        if effects.foreseen:
+            if effects.unmet is not None:
+                return Verdict(OutcomeKind.NO_EFFECT, effects.unmet)
+            return Verdict(OutcomeKind.SUCCEEDED, "it can be executed", effects.refund)
+        for log in effects.logs:
+            if log.address != call:
+                continue
+            if log.topics[0] == EXECUTED:
+                return _executed(log, known)
+            if log.topics[0] == ABORTED:
+                return Verdict(OutcomeKind.NO_EFFECT, f"aborted: {abort_reason(log)}")
+        return Verdict(OutcomeKind.NO_EFFECT, "nothing happened")
+
+    def _announces(self, log: Log) -> bool:
+        return log.address == self.contract and log.topics[0] == REQUEST_CREATED
+
+
+def abort_reason(log: Log) -> str:
+    """The reason, from Aborted(uint8), such as TooLowGasPrice."""
+    [number] = decoded(["uint8"], log.data)
+    return ABORT_REASONS[number] if number < len(ABORT_REASONS) else f"reason {number}"
+
+
+def _executed(log: Log, known: tuple[Terms, Status] | None) -> Verdict:
+    bounty, fee, _ = decoded(["uint256", "uint256", "uint256"], log.data)
+    failed = known is not None and known[1].target_failed
+    earned = bounty
+    if known is not None and known[1].funds is not None:
+        # RequestLib logs what it owes. Where the request has less, it pays nothing.
+        spent = fee + (0 if failed else known[0].value)
+        earned = bounty if bounty + spent <= known[1].funds else 0
+    if failed:
+        detail = "executed, but its target contract failed"
+        return Verdict(OutcomeKind.TARGET_FAILED, detail, earned)
+    return Verdict(OutcomeKind.SUCCEEDED, "executed", earned)
+
+
+def _entry(log: Log, head: Head) -> list[Entry]:
+    """The request that was created, unless its window is over at `head`."""
+    request, numbers = decoded(["address", "uint256[12]"], log.data)
+    unit, size, start = _UNITS[numbers[5]], numbers[6], numbers[7]
+    if Moment.at(head).of(unit) > start + size:
+        return []
+    return [Entry(request, unit, start, since=log.block_number or head.number)]
+
+
+def _terms(call: Address, request: Request, data: bytes) -> Terms:
+    return Terms(
+        call=call,
+        unit=request.unit,
+        target=request.window_start,
+        # The window holds its end (RequestScheduleLib.isAfterWindow).
+        last=min(request.window_start + request.window_size, NEVER),
+        reserved=request.reserved,
+        gas=request.call_gas,
+        price=request.gas_price,
+        payment=request.bounty,
+        fee=request.fee,
+        value=request.call_value,
+        recipient=request.recipient,
+        data=sha256(data).digest(),
+        owner=request.owner,
+    )
+
+
+def _status(request: Request, state: bytes, funds: int | None) -> Status:
+    status = Status(
+        claimer=request.claimed_by, cancelled=request.cancelled, funds=funds, state=state
+    )
+    if not request.called:
+        return status
+    status = status.executed_by(request.benefactor)
+    return replace(status, target_failed=not request.successful)

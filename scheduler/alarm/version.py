@@ -1,0 +1,93 @@
+"""What the alarm clock asks of a version of its contracts: the one interface to all of them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from scheduler.alarm.calls import Moment, Status, Terms, Unit
+from scheduler.chain.model import Address, Hash, Head, Log
+from scheduler.transactions.expectations import Expectations
+from scheduler.transactions.intents import Effects, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A call as the contract lists it: where it is, and when it is due.
+
+    `target` is in `unit`; `since` is the block that scheduled it, or at which it was found.
+    """
+
+    call: Address
+    unit: Unit
+    target: int
+    since: int
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """The transaction that executes a call: its data, its gas limit, and what to expect of it."""
+
+    data: bytes
+    gas: int
+    expects: Expectations
+
+
+class Version(Protocol):
+    """The calls of one contract, as its version has them.
+
+    Whatever reads raises NodeUnavailable, RpcError, and NotThisContract where the contracts do not
+    answer as those of the version do. Reads are pinned to the block that is asked about.
+    """
+
+    @property
+    def name(self) -> str:
+        """Such as "v0.7"."""
+        ...
+
+    @property
+    def contract(self) -> Address:
+        """Which one is served; one actor at a time may serve it."""
+        ...
+
+    @property
+    def topics(self) -> Sequence[Hash]:
+        """First topics of the logs by which calls come and change."""
+        ...
+
+    @property
+    def knows(self) -> str:
+        """The contract's view that says of an address whether it is a call of its own."""
+        ...
+
+    async def walk(self, head: Head) -> list[Entry]:
+        """Everything anew: the calls that can still be executed after `head`, as far as they may
+        have come near. The cost is what is open, whatever the history is."""
+        ...
+
+    async def follow(self, logs: Sequence[Log], head: Head) -> list[Entry]:
+        """The calls that the logs of new blocks announce, and those that `walk` left out and that
+        may be near at `head`."""
+        ...
+
+    async def read(self, calls: Sequence[Address], head: Head) -> list[tuple[Terms, Status]]:
+        """What these calls are, in one batch."""
+        ...
+
+    async def reread(self, known: Mapping[Address, Status], head: Head) -> list[Status]:
+        """The status of these calls, of which this much was known, in one batch."""
+        ...
+
+    def noted(self, status: Status, log: Log) -> Status | None:
+        """The status after a log of the call's; None where it must be read again."""
+        ...
+
+    def execution(
+        self, terms: Terms, status: Status, executor: Address, now: Moment, gas_limit: int
+    ) -> Execution:
+        """How `executor` executes the call in a block at `now` with so much gas."""
+        ...
+
+    def judge(self, call: Address, effects: Effects, known: tuple[Terms, Status] | None) -> Verdict:
+        """What a transaction that was to execute the call did, from its logs; `known` is what is
+        known about the call, if anything is. The receipt's status is 1 whatever happened."""
+        ...
