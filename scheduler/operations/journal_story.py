@@ -14,7 +14,9 @@ from scheduler.transactions.journal.records import (
     OutcomeRecord,
     SlotRecord,
 )
+from scheduler.transactions.retries import Failures
 from scheduler.transactions.states import (
+    MINED_FAILURES,
     AttemptState,
     IntentState,
     OutcomeKind,
@@ -99,13 +101,22 @@ def steps(history: History) -> list[Step]:
 def outlook(history: History) -> str:
     """What is still open, and what happens next."""
     intent, state = history.intent, history.intent.state
+    failures = _failures(history)
+    if state is IntentState.PLANNED and failures is not None:
+        return (
+            f"It failed {count(failures.count, 'time')}: it is sent again from block "
+            f"{failures.next_try} on, when it is due and a simulation says that it is worth it."
+        )
     if state is IntentState.PLANNED:
         return (
             f"It is in no slot: it is sent when it is due, up to block {intent.last_block}, "
             "if it is still wanted then."
         )
     if state is IntentState.SUSPENDED:
-        return "It failed so often that it is not sent again until the operator says so."
+        return (
+            "It failed so often that it is not sent again until you say so: scheduler journal "
+            f"retry {printable(intent.name.key)}"
+        )
     if state is IntentState.IN_SLOT:
         standing = [each.order for each in history.orders if each.order.state is OrderState.OPEN]
         orders = [f"The order to {order.what.value} it is carried out next." for order in standing]
@@ -116,6 +127,20 @@ def outlook(history: History) -> str:
             "and nothing of the outcome holds."
         )
     return "Nothing is open: this is final."
+
+
+def _failures(history: History) -> Failures | None:
+    """Its final failures, if it has any that the operator has not forgiven."""
+    blocks = [
+        each.block_number or 0
+        for each in history.attempts
+        if each.intent == history.intent.name.key
+        and each.outcome is not None
+        and each.outcome.is_final
+        and each.outcome.kind in MINED_FAILURES
+    ]
+    counting = len(blocks) - history.intent.pardoned
+    return Failures(counting, max(blocks)) if counting > 0 else None
 
 
 def _waiting(history: History) -> str:

@@ -58,8 +58,8 @@ from scheduler.transactions.states import IntentState, OutcomeKind, Purpose
 log = logging.getLogger("SENDER")
 
 SUSPENDED = (
-    "{key} failed too often and is suspended; see why with scheduler journal show, then have it "
-    "tried again with scheduler journal retry"
+    "what is due failed too often and is suspended; see why: scheduler journal show {key}; "
+    "to have it tried again: scheduler journal retry {key}"
 )
 
 

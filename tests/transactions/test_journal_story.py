@@ -9,6 +9,7 @@ import pytest
 from scheduler.operations.journal_story import OUTCOMES, outlook, steps, told
 from scheduler.transactions.intents import Urgency, Verdict
 from scheduler.transactions.journal import Journal, Replacement
+from scheduler.transactions.journal.orders import What
 from scheduler.transactions.journal.reading import reading
 from scheduler.transactions.journal.records import History
 from scheduler.transactions.states import OutcomeKind, Purpose
@@ -45,6 +46,14 @@ class Desk:
     def final(self) -> None:
         self.now += 60
         self.journal.final(ACCOUNT, self.attempt)
+
+    def fail(self) -> None:
+        """Has it fail in the block 5, finally, in the next slot unless it has one."""
+        if not self.journal.open_attempts(ACCOUNT):
+            nonce = self.journal.next_nonce(ACCOUNT)
+            [self.attempt] = self.journal.reserve(ACCOUNT, [prepared(nonce, intent(KEY))])
+        self.mined(Verdict(OutcomeKind.NO_EFFECT, "nothing happened"))
+        self.journal.final(ACCOUNT, self.attempt, retries=lambda _: True)
 
     @property
     def history(self) -> History:
@@ -120,6 +129,23 @@ def test_a_reorg_takes_back_what_was_told(desk: Desk) -> None:
     desk.journal.unmined(desk.attempt)
     assert "Outcome" not in desk.story
     assert outlook(desk.history).startswith("It waits for its block")
+
+
+def test_after_a_failure_the_next_try_is_told(desk: Desk) -> None:
+    desk.fail()
+    assert outlook(desk.history).startswith("It failed 1 time: it is sent again from block 21 on")
+    desk.fail()
+    assert outlook(desk.history).startswith("It failed 2 times: it is sent again from block 69 on")
+
+
+def test_what_is_suspended_names_the_command_and_counts_anew_after_it(desk: Desk) -> None:
+    for _ in range(3):
+        desk.fail()
+    assert outlook(desk.history).endswith(f"until you say so: scheduler journal retry {KEY}")
+    desk.journal.orders.give(KEY, What.RETRY, "the operator")
+    assert outlook(desk.history).startswith("It is in no slot: it is sent when it is due")
+    desk.fail()
+    assert outlook(desk.history).startswith("It failed 1 time: ")
 
 
 def test_a_replacement_is_told_as_one_and_what_it_replaced_can_never_be_mined(desk: Desk) -> None:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scheduler.errors import NotYet
+from scheduler.transactions.journal.orders import What
 from scheduler.transactions.retries import FIRST_PAUSE, MOST_FAILURES, Failures
 from scheduler.transactions.states import MINED_FAILURES, IntentState, OutcomeKind
 from tests.transactions.rig import CONFIRMATIONS, Office, later
@@ -132,12 +133,10 @@ async def test_after_three_failures_only_the_operator_lets_it_be_tried_again(at:
     again = later(at)
     again.family.tries_again_after = at.family.tries_again_after
     at.bench.mine(1_000)
-    with pytest.raises(NotYet, match=r"^one failed too often and is suspended; see why"):
+    with pytest.raises(NotYet, match=r"suspended; see why: scheduler journal show one;"):
         await again.turn()
     assert at.bench.nonce(at.address, "pending") == 3
-    assert not at.journal.resume("another")
-    assert at.journal.resume("one")
-    assert not at.journal.resume("one")
+    at.journal.orders.give("one", What.RETRY, "the operator")
     # Its failures count anew: one more does not suspend it.
     failed = await fails(again)
     await mine_to(again, failed + CONFIRMATIONS)

@@ -33,7 +33,7 @@ WHERE (:states IS NULL OR i.state IN (SELECT value FROM json_each(:states)))
 
 -- name: intent
 SELECT key, family, kind, chain, contract, params, recipient, data, value, gas, first_block,
-       last_block, urgency, max_cost, worth_sending, proof, state, created_at
+       last_block, urgency, max_cost, worth_sending, proof, state, pardoned, created_at
 FROM intents WHERE key = :key;
 
 -- name: slots

@@ -59,6 +59,7 @@ class IntentRecord:
     max_cost: int
     worth_sending: tuple[OutcomeKind, ...]
     state: IntentState
+    pardoned: int
     created_at: float
 
 
@@ -146,6 +147,7 @@ def intent_of(row: sqlite3.Row) -> IntentRecord:
         max_cost=int(row["max_cost"]),
         worth_sending=tuple(OutcomeKind(kind) for kind in json.loads(row["worth_sending"])),
         state=IntentState(row["state"]),
+        pardoned=row["pardoned"],
         created_at=row["created_at"],
     )
 

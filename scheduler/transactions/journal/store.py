@@ -149,18 +149,6 @@ class Journal(Reservations):
             if count > pardoned
         }
 
-    def resume(self, key: str) -> bool:
-        """Lets a suspended intent be tried again, its failures counted anew.
-
-        False, and nothing is changed, where it is not suspended.
-        """
-        with self.together():
-            if self.intent_states([key]).get(key) is not IntentState.SUSPENDED:
-                return False
-            self._run("pardon", key=key)
-            self._step_intent(key, IntentState.PLANNED)
-            return True
-
     def displaced(self, account: Account, attempt: Attempt, hash_: Hash) -> None:
         """Notes that another's transaction, `hash_`, consumed the attempt's slot, finally.
 
