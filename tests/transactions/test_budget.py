@@ -207,8 +207,8 @@ async def test_a_contract_that_lost_too_much_gets_nothing_more_until_tomorrow(
     with pytest.raises(NotYet, match=rf"{at.family.contract} lost .* today \(UTC\)"):
         await at.turn()
     assert at.journal.intent_states(["more"]) == {}
-    elsewhere = at.wish("elsewhere", contract=at.bench.reverter)
-    assert len(await at.prepared(elsewhere)) == 1, "other contracts have lost nothing"
+    other = later(at, contract=at.bench.reverter)
+    assert len(await other.prepared(other.wish("elsewhere"))) == 1, "it has lost nothing"
     clock.now += DAY
     await at.turn()
     assert at.journal.intent_states(["more"]) == {"more": IntentState.IN_SLOT}

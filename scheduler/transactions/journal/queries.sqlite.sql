@@ -42,7 +42,6 @@ SELECT max(nonce) FROM slots WHERE chain = :chain AND account = :account;
 SELECT key, state FROM intents WHERE key IN (SELECT value FROM json_each(:keys));
 
 -- name: insert_intent
--- One that is planned again is bounded by what is wanted now.
 INSERT INTO intents (
     key, family, kind, chain, contract, params, recipient, data, value, gas,
     first_block, last_block, urgency, max_cost, worth_sending, expects, proof, state, created_at)
@@ -53,7 +52,7 @@ VALUES (
 -- One that is planned again is what its family wants now.
 ON CONFLICT (key) DO UPDATE SET
     recipient = excluded.recipient, data = excluded.data, value = excluded.value,
-    proof = excluded.proof, first_block = excluded.first_block, last_block = excluded.last_block,
+    gas = excluded.gas, proof = excluded.proof, first_block = excluded.first_block, last_block = excluded.last_block,
     urgency = excluded.urgency, max_cost = excluded.max_cost,
     worth_sending = excluded.worth_sending, expects = excluded.expects, state = excluded.state;
 
