@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from scheduler.operations.wording import count, ether, gwei, local_time, printable
-from scheduler.transactions.intents import Urgency
+from scheduler.transactions.intents import ANY_COST, NO_LAST_BLOCK, Urgency
 from scheduler.transactions.journal.orders import OrderState, What
 from scheduler.transactions.journal.records import (
     AttemptRecord,
@@ -73,7 +73,7 @@ def wish(intent: IntentRecord) -> list[tuple[str, str]]:
         ("what", printable(", ".join(f"{name} {text}" for name, text in intent.params.items()))),
         ("call", f"to {intent.recipient} with {' and '.join(sent)}{selector}"),
         ("gas", f"at most {intent.gas:,}"),
-        ("window", f"blocks {intent.first_block} to {intent.last_block}"),
+        ("window", _window(intent)),
         ("urgency", _URGENCIES[intent.urgency]),
         ("may cost", _may_cost(intent)),
         ("sent if", "simulated as " + " or ".join(kind.value for kind in intent.worth_sending)),
@@ -109,8 +109,8 @@ def outlook(history: History) -> str:
         )
     if state is IntentState.PLANNED:
         return (
-            f"It is in no slot: it is sent when it is due, up to block {intent.last_block}, "
-            "if it is still wanted then."
+            f"It is in no slot: it is sent when it is due ({_window(intent)}), if it is still "
+            "wanted then."
         )
     if state is IntentState.SUSPENDED:
         return (
@@ -161,7 +161,15 @@ def _waiting(history: History) -> str:
     )
 
 
+def _window(intent: IntentRecord) -> str:
+    if intent.last_block == NO_LAST_BLOCK:
+        return f"from block {intent.first_block} on"
+    return f"blocks {intent.first_block} to {intent.last_block}"
+
+
 def _may_cost(intent: IntentRecord) -> str:
+    if intent.max_cost == ANY_COST:
+        return "what its gas costs"
     if intent.max_cost == 0:
         return "no more than it earns"
     return f"at most {ether(intent.max_cost)} more than it earns"

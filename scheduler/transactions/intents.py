@@ -11,6 +11,12 @@ from scheduler.transactions.states import IntentState, OutcomeKind
 
 Params: TypeAlias = Mapping[str, str | int]
 
+NO_LAST_BLOCK = 2**62
+"""The last block of what makes sense until its family says otherwise; beyond any chain's height."""
+
+ANY_COST = 2**256 - 1
+"""What may cost whatever its gas costs, in wei: more than there is."""
+
 
 class Urgency(Enum):
     """How long an intent may wait for its block before its price is raised, and who pays for it.

@@ -1,0 +1,1 @@
+"""Jobs: a condition that is read with every block, and an action for when it is true."""

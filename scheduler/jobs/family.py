@@ -1,0 +1,91 @@
+"""A job as a family: reads its condition, says when its action is due."""
+
+from scheduler.chain.model import Address, Head, HeadEvent
+from scheduler.jobs.board import Board
+from scheduler.jobs.conditions import necessary_views
+from scheduler.jobs.declaration import Job
+from scheduler.jobs.outcomes import judge
+from scheduler.jobs.story import Story
+from scheduler.transactions.expectations import Expectations
+from scheduler.transactions.intents import (
+    ANY_COST,
+    NO_LAST_BLOCK,
+    Effects,
+    Intent,
+    Order,
+    Params,
+    Progress,
+    Told,
+    Verdict,
+)
+
+NAME = "jobs"
+
+
+class JobFamily:
+    """One job. Those of a process share a board, and with it one round trip for each head."""
+
+    def __init__(self, board: Board, fingerprint: str, job: Job) -> None:
+        """`fingerprint` names the chain in intents; `board` is one that the job is on."""
+        self._board = board
+        self._fingerprint = fingerprint
+        self.job = job
+        self._story = Story(job)
+
+    @property
+    def name(self) -> str:
+        """The job's own, since each is done by one program: its lock has this name."""
+        return f"{NAME}/{self.job.name}"
+
+    @property
+    def contract(self) -> Address:
+        return self.job.action.contract
+
+    async def observe(self, event: HeadEvent) -> None:
+        """Reads the conditions of all jobs of the board, unless another of them has; see Family."""
+        await self._board.read(event.head)
+        standing = self._board.standing(self.job, event.head)
+        if standing is not None:
+            self._story.stands(standing, event.head)
+
+    def due(self, head: Head) -> list[Intent]:
+        """The action, where the condition is true at `head`."""
+        standing = self._board.standing(self.job, head)
+        if standing is None or not standing.wanted:
+            return []
+        return [self._intent(standing.epoch, head)]
+
+    def judge(self, kind: str, params: Params, effects: Effects) -> Verdict:
+        """From the events that prove it."""
+        return judge(self.job, effects)
+
+    def still_useful(self, kind: str, params: Params, head: Head) -> bool:
+        """While the condition is true, and while nobody knows whether it is."""
+        standing = self._board.standing(self.job, head)
+        return standing is None or standing.wanted or standing.trouble is not None
+
+    def told(self, intent: Told, progress: Progress) -> None:
+        """Says it in the words of the seed."""
+        self._story.progress(progress)
+
+    def _intent(self, epoch: int | None, head: Head) -> Intent:
+        action = self.job.action
+        subject = (self.name, action.function, self._fingerprint, action.contract)
+        counted = epoch is None
+        return Intent(
+            key=":".join(subject if counted else (*subject, str(epoch))),
+            family=self.name,
+            kind=action.function,
+            chain=self._fingerprint,
+            contract=action.contract,
+            params={} if epoch is None else {"epoch": epoch},
+            to=action.contract,
+            data=action.data,
+            gas=self.job.gas,
+            first_block=head.number + 1,
+            last_block=NO_LAST_BLOCK,
+            urgency=self.job.urgency,
+            max_cost=ANY_COST if self.job.max_cost is None else self.job.max_cost,
+            expects=Expectations(before=necessary_views(self.job.wanted)),
+            order=Order.COUNTED if counted else Order.IN_TURN,
+        )

@@ -1,0 +1,1 @@
+"""Money on Chain: its seven jobs, declared, and the configuration of those who ran them before."""

@@ -1,0 +1,211 @@
+"""The jobs in this process on the real contracts; the tests alone mine blocks, and show them."""
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+from scheduler.chain.connection import Connection, connect
+from scheduler.chain.dialect import GETH, RSKJ
+from scheduler.chain.endpoint import Endpoint as Target
+from scheduler.chain.fingerprint import fingerprint
+from scheduler.chain.heads import HeadTracker
+from scheduler.chain.model import Head, HeadEvent
+from scheduler.chain.node import JsonRpcNode
+from scheduler.devchain.endpoint import Endpoint
+from scheduler.devchain.moc import MocDeployment, deploy_moc
+from scheduler.devchain.moc_contracts import call_data
+from scheduler.devchain.moc_market import Market
+from scheduler.devchain.nodes import Node
+from scheduler.jobs.board import Board
+from scheduler.jobs.declaration import Job
+from scheduler.jobs.family import JobFamily
+from scheduler.moc.jobs import GENERATIONS, TASKS, Contracts, Deployment, Task
+from scheduler.transactions.fees import FeePolicy
+from scheduler.transactions.flow import Flow
+from scheduler.transactions.journal import Account, Journal
+from scheduler.transactions.sender import Desk
+from scheduler.transactions.signers import NodeSigner
+from tests.alarm.rig import CountingTransport
+from tests.rskj.server import StandIn
+
+CONFIRMATIONS = 2
+
+
+class World:
+    """A chain with one deployment of Money on Chain, seeded."""
+
+    def __init__(self, node: Node, generation: str = "moc_base", proxied: bool = False) -> None:
+        self.node = node
+        self.endpoint = Endpoint(node.http)
+        self.request = self.endpoint.request
+        self.at = deploy_moc(self.endpoint, generation, proxied=proxied)
+        self.market = Market(self.endpoint, self.at)
+        self.market.seed()
+        self.us = str(self.request("eth_accounts")[0]).lower()
+        if node.kind == "anvil":
+            # The deployment filled blocks, and so made gas dear.
+            self.request("anvil_setNextBlockBaseFeePerGas", hex(10**9))
+            self.request("anvil_mine", "0x1")
+            self.request("evm_setAutomine", False)
+
+    @property
+    def head(self) -> int:
+        return self.endpoint.number("eth_blockNumber")
+
+    def mine(self, blocks: int = 1) -> None:
+        self.request("anvil_mine", hex(blocks))
+
+    @contextmanager
+    def instantly(self) -> Iterator[Market]:
+        """What the market is told within is mined at once, each in a block of its own."""
+        self.request("evm_setAutomine", True)
+        try:
+            yield self.market
+        finally:
+            self.request("evm_setAutomine", False)
+
+    @contextmanager
+    def undone(self) -> Iterator[None]:
+        """What is done to the chain within is undone at the end."""
+        snapshot = self.request("evm_snapshot")
+        try:
+            yield
+        finally:
+            self.request("anvil_dropAllTransactions")
+            assert self.request("evm_revert", snapshot)
+
+    def call_as_rival(self, name: str, signature: str, *values: Any) -> None:
+        """Somebody else does a job, in a block of its own."""
+        with self.instantly() as market:
+            market.wallet.transact(self.at[name], call_data(signature, *values))
+
+    def ours(self) -> list[dict[str, Any]]:
+        """Receipts of all transactions of the jobs' account that are mined, oldest first.
+
+        A block that the account's nonce changed in is found by halving.
+        """
+        found: list[dict[str, Any]] = []
+        number = self.head
+        while (count := self._mined(number)) > 0:
+            low, high = 0, number
+            while low < high:
+                middle = (low + high) // 2
+                low, high = (low, middle) if self._mined(middle) == count else (middle + 1, high)
+            block = self.request("eth_getBlockByNumber", hex(high), True)
+            found += [
+                self.request("eth_getTransactionReceipt", transaction["hash"])
+                for transaction in reversed(block["transactions"])
+                if transaction["from"] == self.us
+            ]
+            number = high - 1
+        return found[::-1]
+
+    def _mined(self, number: int) -> int:
+        """How many transactions of the jobs' account are in the blocks up to this one."""
+        return self.endpoint.number("eth_getTransactionCount", self.us, hex(number))
+
+    def close(self) -> None:
+        self.endpoint.close()
+
+
+def deployment_of(at: MocDeployment, tasks: dict[str, Task] | None = None) -> Deployment:
+    """The deployment as the jobs' program knows it."""
+    contracts = Contracts(
+        moc=at["MoC"],
+        state=at["MoCState"],
+        inrate=at["MoCInrate"],
+        settlement=at["MoCSettlement"],
+        medianizer=at["MoCMedianizer"],
+    )
+    return Deployment(contracts, GENERATIONS[at.generation], tasks or TASKS)
+
+
+class Program:
+    """What the supervised program is made of; `see` shows it the present head."""
+
+    def __init__(
+        self,
+        world: World,
+        transport: CountingTransport | None,
+        node: JsonRpcNode,
+        journal: Journal,
+        chain: str,
+        jobs: Sequence[Job],
+    ) -> None:
+        self.world = world
+        self.transport = transport
+        self.node = node
+        self.journal = journal
+        self.chain = chain
+        self.account = Account(chain, world.us)
+        self.jobs = jobs
+        self.chain_id = world.endpoint.number("eth_chainId")
+        self.restart()
+
+    def restart(self) -> None:
+        """Begins anew with nothing but the journal."""
+        board = Board(self.node, self.jobs)
+        self.families = [JobFamily(board, self.chain, job) for job in self.jobs]
+        signer = NodeSigner(self.node, self.world.us)
+        self.desk = Desk(
+            self.node, self.chain_id, self.account, signer, self.journal, FeePolicy(), self.families
+        )
+        self.flow = Flow(self.desk, CONFIRMATIONS)
+        self.tracker = HeadTracker()
+
+    async def event(self) -> HeadEvent | None:
+        """What the follower of heads would report now."""
+        head = await self.node.block()
+        assert head is not None
+        steps = self.tracker.track(head)
+        try:
+            wanted = next(steps)
+            while True:
+                wanted = steps.send([await self.node.block(which) for which in wanted])
+        except StopIteration as done:
+            event: HeadEvent | None = done.value
+        if event is not None:
+            self.tracker.accept(event)
+        return event
+
+    async def see(self) -> Head:
+        """Deals with the present head, and with all blocks since the last one that it saw."""
+        event = await self.event()
+        assert event is not None, "there is nothing new to see"
+        await self.flow.on(event)
+        return event.head
+
+    async def live(self, blocks: int) -> None:
+        """Sees the present head, and then so many more blocks, one after the other."""
+        for _ in range(blocks):
+            if await self._has_news():
+                await self.see()
+            self.world.mine()
+        await self.see()
+
+    async def _has_news(self) -> bool:
+        return self.tracker.tip is None or self.tracker.tip.number != self.world.head
+
+    def outcomes(self) -> dict[str, int]:
+        """What the journal says became of what was sent, by kind."""
+        return self.journal.outcome_counts(self.chain)
+
+
+@asynccontextmanager
+async def program(
+    world: World, directory: Path, jobs: Sequence[Job], rskj: StandIn | None = None
+) -> AsyncIterator[Program]:
+    """The jobs with a new journal in `directory`; their node is rskj where one is given."""
+    transport = None
+    if rskj is None:
+        transport = CountingTransport(Target.parse(str(world.node.ipc)), timeout=10.0)
+    node = JsonRpcNode(Connection(transport) if transport else connect(rskj.ws))  # type: ignore[union-attr]
+    node.speak(RSKJ if rskj else GETH)
+    journal = Journal.open(directory / "journal.db")
+    try:
+        chain = await fingerprint(node, development=True)
+        yield Program(world, transport, node, journal, chain, jobs)
+    finally:
+        journal.close()
+        await node.close()
