@@ -41,7 +41,9 @@ def call_data(signature: str, arguments: Sequence[Argument]) -> bytes:
         raise ValueError(f"{signature} takes {len(types)} arguments, not {len(arguments)}")
     values = [_fitting(type_, value) for type_, value in zip(types, arguments, strict=True)]
     try:
-        return selector(signature) + encode([f"{each.base}{each.sub}" for each in types], values)
+        return selector(signature) + encode(
+            [f"{each.base}{each.sub or ''}" for each in types], values
+        )
     except (EncodingError, ValueError) as error:
         raise ValueError(f"{signature} does not take {list(arguments)}: {error}") from error
 

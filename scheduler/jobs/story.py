@@ -101,7 +101,7 @@ class Story:
             self._log.info("Successfully %s %s", self._function, where)
         else:
             self._log.error(
-                "%s ended as %s %s: %s",
+                "%s was called in vain, as %s, %s: %s",
                 self._function,
                 verdict.kind.value,
                 where,

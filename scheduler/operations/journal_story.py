@@ -109,7 +109,7 @@ def outlook(history: History) -> str:
         )
     if state is IntentState.PLANNED:
         return (
-            f"It is in no slot: it is sent when it is due ({_window(intent)}), if it is still "
+            f"It is in no slot: it is sent when it is due{_until(intent)}, if it is still "
             "wanted then."
         )
     if state is IntentState.SUSPENDED:
@@ -159,6 +159,10 @@ def _waiting(history: History) -> str:
         "It waits for its block; at a higher price if it waits too long, and it is cancelled when "
         "it can do no good any more."
     )
+
+
+def _until(intent: IntentRecord) -> str:
+    return "" if intent.last_block == NO_LAST_BLOCK else f", up to block {intent.last_block}"
 
 
 def _window(intent: IntentRecord) -> str:

@@ -1,4 +1,4 @@
-"""One anvil in the rules of Rootstock per module and generation, as each test finds it new."""
+"""One anvil per module, and for each test Money on Chain anew."""
 
 import logging
 from collections.abc import Iterator
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from scheduler.devchain.moc_contracts import GENERATIONS
+from scheduler.devchain.nodes import Node
 from tests import nodes
 from tests.alarm.said import Said
 from tests.moc.rig import World
@@ -14,19 +15,30 @@ VARIANTS = [f"{name}-{how}" for name in GENERATIONS for how in ("direct", "proxi
 
 
 @pytest.fixture(scope="module")
-def world_of_module(request: pytest.FixtureRequest) -> Iterator[World]:
-    generation, _, how = getattr(request, "param", "moc_base-direct").partition("-")
-    with nodes.anvil(gas_limit=6_800_000, chain_id=31) as node:
-        world = World(node, generation, proxied=how == "proxied")
-        yield world
-        world.close()
+def node() -> Iterator[Node]:
+    # Settlements are 1,800 blocks apart, and the states of all of them take ten seconds to write.
+    options = {"gas_limit": 6_800_000, "chain_id": 31, "hardfork": "cancun", "history": 100}
+    with nodes.anvil(**options) as node:
+        yield node
 
 
 @pytest.fixture
-def world(world_of_module: World) -> Iterator[World]:
-    """The chain, as all tests of a module find it."""
-    with world_of_module.undone():
-        yield world_of_module
+def variant() -> str:
+    """Tests that are about all of VARIANTS have it as a parameter."""
+    return VARIANTS[0]
+
+
+@pytest.fixture
+def world(node: Node, variant: str) -> Iterator[World]:
+    """A new deployment on a chain that has nothing else; making it takes less than a node."""
+    generation, _, how = variant.partition("-")
+    snapshot = node.rpc("evm_snapshot")
+    node.rpc("evm_setAutomine", True)
+    world = World(node, generation, proxied=how == "proxied")
+    yield world
+    world.close()
+    node.rpc("anvil_dropAllTransactions")
+    assert node.rpc("evm_revert", snapshot)
 
 
 @pytest.fixture

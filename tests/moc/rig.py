@@ -65,45 +65,25 @@ class World:
         finally:
             self.request("evm_setAutomine", False)
 
-    @contextmanager
-    def undone(self) -> Iterator[None]:
-        """What is done to the chain within is undone at the end."""
-        snapshot = self.request("evm_snapshot")
-        try:
-            yield
-        finally:
-            self.request("anvil_dropAllTransactions")
-            assert self.request("evm_revert", snapshot)
-
     def call_as_rival(self, name: str, signature: str, *values: Any) -> None:
         """Somebody else does a job, in a block of its own."""
         with self.instantly() as market:
             market.wallet.transact(self.at[name], call_data(signature, *values))
 
     def ours(self) -> list[dict[str, Any]]:
-        """Receipts of all transactions of the jobs' account that are mined, oldest first.
-
-        A block that the account's nonce changed in is found by halving.
-        """
+        """Receipts of all transactions of the jobs' account that are mined, oldest first."""
         found: list[dict[str, Any]] = []
         number = self.head
-        while (count := self._mined(number)) > 0:
-            low, high = 0, number
-            while low < high:
-                middle = (low + high) // 2
-                low, high = (low, middle) if self._mined(middle) == count else (middle + 1, high)
-            block = self.request("eth_getBlockByNumber", hex(high), True)
+        missing = self.endpoint.number("eth_getTransactionCount", self.us, "latest")
+        while len(found) < missing:
+            block = self.request("eth_getBlockByNumber", hex(number), True)
             found += [
                 self.request("eth_getTransactionReceipt", transaction["hash"])
                 for transaction in reversed(block["transactions"])
                 if transaction["from"] == self.us
             ]
-            number = high - 1
+            number -= 1
         return found[::-1]
-
-    def _mined(self, number: int) -> int:
-        """How many transactions of the jobs' account are in the blocks up to this one."""
-        return self.endpoint.number("eth_getTransactionCount", self.us, hex(number))
 
     def close(self) -> None:
         self.endpoint.close()

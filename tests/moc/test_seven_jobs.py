@@ -13,7 +13,7 @@ from scheduler.moc.jobs import TASKS
 from tests.moc.conftest import VARIANTS
 from tests.moc.rig import World, deployment_of, program
 
-pytestmark = pytest.mark.parametrize("world_of_module", VARIANTS, indirect=True)
+pytestmark = pytest.mark.parametrize("variant", VARIANTS)
 
 
 def a_price_that_liquidates_the_bucket(world: World) -> None:
