@@ -1,7 +1,7 @@
 """A job as a family: reads its condition, says when its action is due."""
 
 from scheduler.chain.model import Address, Head, HeadEvent
-from scheduler.jobs.board import Board
+from scheduler.jobs.board import Board, Standing
 from scheduler.jobs.conditions import necessary_views
 from scheduler.jobs.declaration import Job
 from scheduler.jobs.outcomes import judge
@@ -18,6 +18,7 @@ from scheduler.transactions.intents import (
     Told,
     Verdict,
 )
+from scheduler.transactions.states import OutcomeKind
 
 NAME = "jobs"
 
@@ -31,6 +32,8 @@ class JobFamily:
         self._fingerprint = fingerprint
         self.job = job
         self._story = Story(job)
+        # As it was read last.
+        self._standing: Standing | None = None
 
     @property
     def name(self) -> str:
@@ -44,9 +47,9 @@ class JobFamily:
     async def observe(self, event: HeadEvent) -> None:
         """Reads the conditions of all jobs of the board, unless another of them has; see Family."""
         await self._board.read(event.head)
-        standing = self._board.standing(self.job, event.head)
-        if standing is not None:
-            self._story.stands(standing, event.head)
+        self._standing = self._board.standing(self.job, event.head)
+        if self._standing is not None:
+            self._story.stands(self._standing, event.head)
 
     def due(self, head: Head) -> list[Intent]:
         """The action, where the condition is true at `head`."""
@@ -63,6 +66,11 @@ class JobFamily:
         """While the condition is true, and while nobody knows whether it is."""
         standing = self._board.standing(self.job, head)
         return standing is None or standing.wanted or standing.trouble is not None
+
+    def retries(self, kind: str, outcome: OutcomeKind) -> bool:
+        """While the condition is true all the same. Else what it was about is over, and when it
+        becomes true again that is another time."""
+        return self._standing is None or self._standing.wanted
 
     def told(self, intent: Told, progress: Progress) -> None:
         """Says it in the words of the seed."""

@@ -33,9 +33,10 @@ class Urgency(Enum):
 class Order(Enum):
     """How the intents of one series follow each other: those of a chain, contract, family and kind.
 
-    ANYHOW: any number at a time. IN_TURN: none is given a slot while another one's transaction
-    waits to be mined. COUNTED: in turn, and the journal ends the key with how many of the series
-    have succeeded, for what has no number of its own on the chain.
+    ANYHOW: any number at a time. Of the others none is given a slot while another one's transaction
+    waits to be mined, and the journal ends the key with a count, so that what ended can be followed
+    by another. IN_TURN: how many of the series ended in vain, where the chain itself has a number
+    for each that does not. COUNTED: how many ended at all, where it has none.
     """
 
     ANYHOW = "anyhow"

@@ -1,4 +1,4 @@
-"""Intents of a series come in turn, and are numbered by how many of them succeeded."""
+"""Intents of a series come in turn, and are numbered by how many of them ended."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -32,6 +32,11 @@ def payment(epoch: int) -> Intent:
     return intent(f"tests:touch:payment:{epoch}", order=Order.IN_TURN)
 
 
+def keys(journal: Journal, *wishes: Intent) -> list[str]:
+    """Of those that may be given a slot."""
+    return [each.key for each in journal.admissible(wishes)]
+
+
 def given_a_slot(journal: Journal, wish: Intent, nonce: int) -> Attempt:
     [admitted] = journal.admissible([wish])
     [attempt] = journal.reserve(ACCOUNT, [prepared(nonce, admitted)])
@@ -46,20 +51,50 @@ def test_the_journal_counts_what_succeeded(journal: Journal) -> None:
     assert second.intent.key == "tests:touch:step:1"
 
 
-def test_what_had_no_effect_does_not_count(journal: Journal) -> None:
-    first = given_a_slot(journal, step(), 0)
+@pytest.mark.parametrize("wish", [step(), payment(80)], ids=["counted", "numbered"])
+def test_what_was_in_vain_is_followed_by_another_when_that_is_final(
+    journal: Journal, wish: Intent
+) -> None:
+    """Else a job that lost a race once, or was cancelled, would never be done again."""
+    first = given_a_slot(journal, wish, 0)
     journal.mined(first, receipt(first), VAIN)
-    [again] = journal.admissible([step()])
+    [same] = journal.admissible([wish])
+    assert same.key == first.intent.key
+    journal.final(ACCOUNT, first)
+    [another] = journal.admissible([wish])
+    assert (first.intent.key, another.key) == (f"{wish.key}:0", f"{wish.key}:1")
+
+
+@pytest.mark.parametrize("wish", [step(), payment(80)], ids=["counted", "numbered"])
+def test_what_is_tried_again_keeps_its_number(journal: Journal, wish: Intent) -> None:
+    first = given_a_slot(journal, wish, 0)
+    journal.mined(first, receipt(first), VAIN)
+    journal.final(ACCOUNT, first, lambda outcome: True)
+    [again] = journal.admissible([wish])
     assert again.key == first.intent.key
+    [second] = journal.reserve(ACCOUNT, [prepared(1, again)])
+    journal.mined(second, receipt(second, block=9), VAIN)
+    [still] = journal.admissible([wish])
+    assert still.key == first.intent.key
+
+
+def test_what_the_chain_has_a_number_for_is_not_done_twice_under_it(journal: Journal) -> None:
+    first = given_a_slot(journal, payment(80), 0)
+    journal.mined(first, receipt(first), DONE)
+    [again] = journal.admissible([payment(80)])
+    assert journal.intent_states([again.key]) == {again.key: IntentState.SUCCEEDED}
 
 
 def test_while_one_waits_to_be_mined_no_other_of_its_series_is_admitted(journal: Journal) -> None:
     waiting = given_a_slot(journal, payment(80), 0)
     other_kind = intent("tests:look:1", kind="look", order=Order.IN_TURN)
     independent = intent("tests:touch:7")
-    assert journal.admissible([payment(100), other_kind, independent]) == [other_kind, independent]
+    assert keys(journal, payment(100), other_kind, independent) == [
+        "tests:look:1:0",
+        "tests:touch:7",
+    ]
     journal.mined(waiting, receipt(waiting), DONE)
-    assert journal.admissible([payment(100)]) == [payment(100)]
+    assert keys(journal, payment(100)) == ["tests:touch:payment:100:0"]
 
 
 def test_a_turn_that_was_taken_since_is_noticed_when_it_is_written(journal: Journal) -> None:
@@ -96,7 +131,7 @@ def test_two_that_a_reorg_put_back_in_their_slots_keep_a_third_out(journal: Jour
 def test_another_transaction_in_its_slot_ends_the_turn(journal: Journal) -> None:
     lost = given_a_slot(journal, payment(80), 0)
     journal.displaced(ACCOUNT, lost, "0x" + "ab" * 32)
-    assert journal.admissible([payment(100)]) == [payment(100)]
+    assert keys(journal, payment(100)) == ["tests:touch:payment:100:0"]
 
 
 def test_the_database_itself_has_one_turn_for_a_series(journal: Journal, tmp_path: Path) -> None:

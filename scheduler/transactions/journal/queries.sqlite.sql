@@ -56,10 +56,15 @@ ON CONFLICT (key) DO UPDATE SET
     urgency = excluded.urgency, max_cost = excluded.max_cost,
     worth_sending = excluded.worth_sending, expects = excluded.expects, state = excluded.state;
 
--- name: succeeded_in_series
-SELECT count(*) FROM intents
+-- name: ended_in_series
+-- A mined failure has ended when it is final: only then is it known not to be tried again.
+SELECT count(*) FROM intents i
 WHERE chain = :chain AND contract = :contract AND family = :family AND kind = :kind
-  AND state = 'succeeded';
+  AND (state IN ('expired', 'abandoned')
+       OR state = 'succeeded' AND :successes
+       OR state IN ('target_failed', 'no_effect', 'reverted')
+          AND EXISTS (SELECT 1 FROM outcomes o WHERE o.intent = i.key AND o.is_final = 1)
+          AND NOT EXISTS (SELECT 1 FROM outcomes o WHERE o.intent = i.key AND o.is_final = 0));
 
 -- name: has_turn
 SELECT key FROM intents

@@ -22,23 +22,21 @@ def admissible(run: Run, intents: Sequence[Intent]) -> list[Intent]:
     """
     found = []
     for intent in intents:
-        if intent.order is Order.COUNTED:
-            intent = replace(intent, key=f"{intent.key}:{_succeeded(run, intent)}")
-        if intent.order is Order.ANYHOW or not run("has_turn", **_series(intent)):
+        if intent.order is Order.ANYHOW:
             found.append(intent)
+        elif not run("has_turn", **_series(intent)):
+            found.append(replace(intent, key=f"{intent.key}:{_count(run, intent)}"))
     return found
 
 
 def take_turn(run: Run, intent: Intent) -> None:
     """Within the transaction that writes its slot. `intent` is one that was admissible.
 
-    Raises IntentTaken where another of its series has the turn, or has succeeded since.
+    Raises IntentTaken where another of its series has the turn, or has ended since.
     """
     if intent.order is Order.ANYHOW:
         return
-    if run("has_turn", **_series(intent)):
-        raise IntentTaken(intent.key)
-    if intent.order is Order.COUNTED and not intent.key.endswith(f":{_succeeded(run, intent)}"):
+    if run("has_turn", **_series(intent)) or not intent.key.endswith(f":{_count(run, intent)}"):
         raise IntentTaken(intent.key)
     run("set_turn", key=intent.key, has_turn=1)
 
@@ -48,8 +46,9 @@ def end_turn(run: Run, key: str) -> None:
     run("set_turn", key=key, has_turn=0)
 
 
-def _succeeded(run: Run, intent: Intent) -> int:
-    [(count,)] = run("succeeded_in_series", **_series(intent))
+def _count(run: Run, intent: Intent) -> int:
+    successes = int(intent.order is Order.COUNTED)
+    [(count,)] = run("ended_in_series", **_series(intent), successes=successes)
     return int(count)
 
 
