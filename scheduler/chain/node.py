@@ -134,6 +134,16 @@ class JsonRpcNode:
         )
         return self._connection.understand(_each(codec.octets), answers)
 
+    async def storage(self, slots: Sequence[tuple[Address, int]], at: Hash) -> list[bytes]:
+        answers = await self._connection.read(
+            [
+                # Padded: geth takes a slot as a hash of 32 bytes, too, rskj as a number.
+                Request("eth_getStorageAt", (contract, f"0x{slot:064x}", self._state_of(at)))
+                for contract, slot in slots
+            ]
+        )
+        return self._connection.understand(_each(codec.octets), answers)
+
     async def simulate(
         self, calls: Sequence[Call], on: Head, number: int, timestamp: int, base_fee: int | None
     ) -> list[CallResult]:

@@ -67,6 +67,10 @@ class Chain(Protocol):
         """Contract code on the state of block `at`; empty for plain accounts."""
         ...
 
+    async def storage(self, slots: Sequence[tuple[Address, int]], at: Hash) -> list[bytes]:
+        """The words in these contracts' slots on the state of block `at`."""
+        ...
+
     async def simulate(
         self, calls: Sequence[Call], on: Head, number: int, timestamp: int, base_fee: int | None
     ) -> list[CallResult]:

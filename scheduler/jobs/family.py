@@ -1,8 +1,12 @@
 """A job as a family: reads its condition, says when its action is due."""
 
+from collections.abc import Sequence
+
 from scheduler.chain.model import Address, Head, HeadEvent
+from scheduler.chain.protocol import Chain
 from scheduler.jobs.board import Board, Standing
 from scheduler.jobs.conditions import necessary_views
+from scheduler.jobs.contracts import functions_found
 from scheduler.jobs.declaration import Job
 from scheduler.jobs.outcomes import judge
 from scheduler.jobs.story import Story
@@ -18,16 +22,22 @@ from scheduler.transactions.intents import (
     Told,
     Verdict,
 )
+from scheduler.transactions.rules import Rule
 from scheduler.transactions.states import OutcomeKind
 
 NAME = "jobs"
+
+# Wei per gas that a job's transaction may cost at most where it says nothing of its costs: far
+# above what any network has asked, and far below what a mistake of a unit would make of it.
+HIGHEST_PRICE = 2_000 * 10**9
 
 
 class JobFamily:
     """One job. Those of a process share a board, and with it one round trip for each head."""
 
-    def __init__(self, board: Board, fingerprint: str, job: Job) -> None:
+    def __init__(self, chain: Chain, board: Board, fingerprint: str, job: Job) -> None:
         """`fingerprint` names the chain in intents; `board` is one that the job is on."""
+        self._chain = chain
         self._board = board
         self._fingerprint = fingerprint
         self.job = job
@@ -57,6 +67,22 @@ class JobFamily:
         if standing is None or not standing.wanted:
             return []
         return [self._intent(standing.epoch, head)]
+
+    @property
+    def rule(self) -> Rule:
+        """What may be signed for it: this function of this contract, with no ether."""
+        action = self.job.action
+        cost = self.job.gas * HIGHEST_PRICE if self.job.max_cost is None else self.job.max_cost
+        return Rule(self.name, action.data[:4], 0, cost, frozenset({action.contract}))
+
+    async def recognises(self, intents: Sequence[Intent], head: Head) -> list[str | None]:
+        """The operator named the contract; that it has the function, its code must say."""
+        action = self.job.action
+        [found] = await functions_found(self._chain, [action], at=head.hash)
+        return [
+            found if (intent.to, intent.data) == (action.contract, action.data) else None
+            for intent in intents
+        ]
 
     def judge(self, kind: str, params: Params, effects: Effects) -> Verdict:
         """From the events that prove it."""

@@ -15,8 +15,10 @@ from scheduler.transactions.intents import (
     Progress,
     Recorded,
     Refused,
+    Replanned,
     Settled,
     Unmined,
+    Unsigned,
 )
 from scheduler.transactions.states import OutcomeKind
 
@@ -67,6 +69,10 @@ class Story:
                 f"{name} is not called, though its condition is true: simulated, it ends as "
                 f"{verdict.kind.value}: {verdict.detail}"
             )
+        elif isinstance(progress, Unsigned):
+            self._held.raised(f"{name} is not called: {progress.reason}")
+        elif isinstance(progress, Replanned):
+            self._log.info("%s is wanted again by %s", name, progress.by)
         elif isinstance(progress, Recorded):
             self._held.raised(
                 f"{name} is not called, though its condition is true: its last call ended as "

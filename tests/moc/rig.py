@@ -23,7 +23,9 @@ from scheduler.jobs.family import JobFamily
 from scheduler.moc.jobs import GENERATIONS, TASKS, Contracts, Deployment, Task
 from scheduler.transactions.fees import FeePolicy
 from scheduler.transactions.flow import Flow
+from scheduler.transactions.guard import Guard
 from scheduler.transactions.journal import Account, Journal
+from scheduler.transactions.rules import RuleBook
 from scheduler.transactions.sender import Desk
 from scheduler.transactions.signers import NodeSigner
 from tests.alarm.rig import CountingTransport
@@ -126,10 +128,17 @@ class Program:
     def restart(self) -> None:
         """Begins anew with nothing but the journal."""
         board = Board(self.node, self.jobs)
-        self.families = [JobFamily(board, self.chain, job) for job in self.jobs]
+        self.families = [JobFamily(self.node, board, self.chain, job) for job in self.jobs]
+        rules = RuleBook({family.name: [family.rule] for family in self.families})
         signer = NodeSigner(self.node, self.world.us)
         self.desk = Desk(
-            self.node, self.chain_id, self.account, signer, self.journal, FeePolicy(), self.families
+            self.node,
+            self.chain_id,
+            self.account,
+            Guard(signer, self.node, rules, self.journal),
+            self.journal,
+            FeePolicy(),
+            self.families,
         )
         self.flow = Flow(self.desk, CONFIRMATIONS)
         self.tracker = HeadTracker()
