@@ -20,6 +20,7 @@ from scheduler.errors import Misconfigured, exit_status
 from scheduler.launch import launch
 from scheduler.plan import ETH_ALARM, SCHEDULER, Plan
 from scheduler.processes import supervised
+from scheduler.transactions.environment import key_for
 from scheduler.transactions.secrets import private_file
 
 _config_option = click.option(
@@ -53,6 +54,7 @@ class _Commands(click.Group):
 @click.group(
     cls=_Commands,
     elsewhere={
+        "account": "scheduler.operations.account_commands:account",
         "dev": "scheduler.devchain.commands:dev",
         "drain": "scheduler.operations.hold_commands:drain",
         "journal": "scheduler.operations.journal_commands:journal",
@@ -80,6 +82,7 @@ def check(config_file: Path | None) -> None:
     if settings.signer == "keystore" and settings.keystore is not None:
         private_file(settings.keystore.file, "the key file")
         private_file(settings.keystore.password_file, "the password file")
+    _key_in_environment(settings)
     click.echo("the configuration is fine")
 
 
@@ -192,8 +195,16 @@ def _launch(program: str, settings: config.Settings, patient: bool) -> None:
             max_value=settings.signing.max_value,
             max_gas_cost=settings.signing.max_gas_cost,
             recipients=settings.signing.recipients,
+            key=_key_in_environment(settings),
         )
     )
+
+
+def _key_in_environment(settings: config.Settings) -> str | None:
+    """The key that signs, in hexadecimal, where it is in the environment. Raises Misconfigured."""
+    if settings.signer != "environment":
+        return None
+    return key_for(settings.account, os.environ).to_bytes().hex()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -155,7 +155,7 @@ class Settings(_Section):
     network: Annotated[str, AfterValidator(_network)] | None = None
     rpc_url: Annotated[str, AfterValidator(_rpc_url)] = DEFAULT_ENDPOINT
     account: AddressField | None = None
-    signer: Literal["node", "keystore"] = "node"
+    signer: Literal["node", "keystore", "environment"] = "node"
     journal: PathField | None = None
     keystore: Keystore | None = None
     fees: Fees = Fees()

@@ -26,9 +26,11 @@ _ENDING = (signal.SIGTERM, signal.SIGINT)
 def launch(plan: Plan) -> None:
     """Turns this process into the program. Does not return.
 
-    The plan goes through a pipe, since an endpoint may hold a secret, and arguments and
-    environment can be read by others.
+    The plan goes through a pipe, since it may hold secrets, and arguments and environment can be
+    read by others; so keys in the environment go no further than this.
     """
+    from scheduler.transactions.environment import VARIABLES
+
     content = json.dumps(asdict(plan)).encode()
     if len(content) >= _PIPE_CAPACITY:
         raise Misconfigured("the configuration's values are too long")
@@ -36,6 +38,8 @@ def launch(plan: Plan) -> None:
     os.write(writing, content)
     os.close(writing)
     os.set_inheritable(reading, True)
+    for variable in VARIABLES:
+        os.environ.pop(variable, None)
     # Without it, a file in the working directory could stand in for a module (Python 3.11+).
     os.environ["PYTHONSAFEPATH"] = "1"
     sys.stdout.flush()
@@ -57,7 +61,7 @@ def main() -> None:
 
     if by_supervisord():
         die_with_parent()
-    secrets = logs.secrets_in(plan.endpoint)
+    secrets = logs.secrets_in(plan.endpoint) + ([plan.key] if plan.key else [])
     logs.configure(secrets)
     try:
         asyncio.run(_run(plan))

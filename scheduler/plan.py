@@ -1,7 +1,7 @@
 """What a program is to be: what a command hands to the program that it starts."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from scheduler.chain.model import Address
 
@@ -18,8 +18,9 @@ class Plan:
     `endpoint` is the node's (and may hold a secret), `network` is None and `contracts` are empty
     for what goes with the node's chain id, `account` is None for the node's first. `key_file` is
     None where the node signs. Prices in wei per gas. `budget` is what the section of that name
-    sets, by its keys. `patient` programs wait for whatever can change outside. The last three are
-    what the operator allows less than the rules, in wei.
+    sets, by its keys. `patient` programs wait for whatever can change outside. The next three are
+    what the operator allows less than the rules, in wei. `key` is the private key in hexadecimal
+    where it came from the environment.
     """
 
     program: str
@@ -37,3 +38,4 @@ class Plan:
     max_value: int | None = None
     max_gas_cost: int | None = None
     recipients: tuple[Address, ...] | None = None
+    key: str | None = field(default=None, repr=False)

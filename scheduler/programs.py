@@ -110,7 +110,7 @@ class Program:
         except ValueError as error:
             raise Misconfigured(f"rpc-url: {error}") from error
         self._journal = Path(plan.journal)
-        self._key: PrivateKey | None = None
+        self._key = None if plan.key is None else PrivateKey(bytes.fromhex(plan.key))
         self.pulse = Pulse.beside(self._journal, plan.program)
 
     async def assemble(self) -> Work:

@@ -50,6 +50,7 @@ from scheduler.transactions.journal import (
 )
 from scheduler.transactions.ladder import fee_of, without_echo
 from scheduler.transactions.proofs import Proof
+from scheduler.transactions.proving import Prover
 from scheduler.transactions.purse import BY_URGENCY, NO_BUDGET, Allowance, Budget, Funds, Want
 from scheduler.transactions.quarantine import SYNCING, Gate
 from scheduler.transactions.simulation import Aim, Trial, simulated
@@ -105,8 +106,7 @@ class Sender:
         self._allowance: Allowance | None = None
         self._unanswered = Notice(log)
         self._refusals: dict[int, str] = {}
-        # Of intents that are due and not in the journal: proved once, however long they wait.
-        self._proofs: dict[str, Proof] = {}
+        self._prover = Prover(desk.journal, desk.families)
         # The attempts, by id, that this process has handed to the node, whatever came of it.
         self.tried: set[int] = set()
 
@@ -126,7 +126,7 @@ class Sender:
             return []
         self.gate.check(head)
         proofs, fee, syncing, nonces, [balance] = await asyncio.gather(
-            self._proven(fresh, head),
+            self._prover.proofs(fresh, head),
             self.market(head),
             desk.node.syncing(),
             desk.node.nonces(desk.account.address),
@@ -365,33 +365,6 @@ class Sender:
                 f"it would cost {effects.gas_used * price} wei and pay {verdict.earned} wei",
             )
         return verdict
-
-    async def _proven(self, intents: Sequence[Intent], head: Head) -> dict[str, Proof]:
-        """The proofs of those of these intents that have one, by key; made where there was none.
-
-        One request for each family with intents that it was not asked about before.
-        """
-        on_file = self._desk.journal.mandates([intent.key for intent in intents])
-        proofs: dict[str, Proof] = {}
-        unknown: dict[int, list[Intent]] = {}
-        for intent in intents:
-            proof = on_file[intent.key].proof if intent.key in on_file else None
-            proof = proof or self._proofs.get(intent.key)
-            if proof is not None and proof.is_about(intent):
-                proofs[intent.key] = proof
-                continue
-            for number, family in enumerate(self._desk.families):
-                if (family.name, family.contract) == (intent.family, intent.contract):
-                    unknown.setdefault(number, []).append(intent)
-        answers = await asyncio.gather(
-            *(self._desk.families[n].recognises(asked, head) for n, asked in unknown.items())
-        )
-        for asked, found in zip(unknown.values(), answers, strict=True):
-            for intent, says in zip(asked, found, strict=True):
-                if says is not None:
-                    proofs[intent.key] = Proof.of(intent, says, head)
-        self._proofs = proofs
-        return proofs
 
     def _allowed(self, trials: Sequence[Trial], proofs: Mapping[str, Proof]) -> list[Trial]:
         """Those that may be signed at their price; families are told of the others."""
