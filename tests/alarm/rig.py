@@ -14,6 +14,7 @@ from eth_utils.crypto import keccak
 from scheduler.alarm.family import NAME, AlarmClock
 from scheduler.alarm.rules import RULES
 from scheduler.alarm.v07 import V07
+from scheduler.alarm.version import Version
 from scheduler.chain.connection import Connection, connect
 from scheduler.chain.dialect import GETH, RSKJ
 from scheduler.chain.endpoint import Endpoint
@@ -181,6 +182,9 @@ class World:
 class Program:
     """What the supervised scheduler is made of; `see` shows it the present head."""
 
+    slot_time = 1
+    policy = FeePolicy()
+
     def __init__(
         self, world: World, transport: CountingTransport, node: FailingNode, journal: Journal,
         chain: str,
@@ -192,20 +196,24 @@ class Program:
         self.us = world.chain.account
         self.chain = chain
         self.account = Account(chain, self.us)
+        self.versions: Sequence[Version] = [V07(node, world.chain.deployment.scheduler)]
         self.restart()
 
     def restart(self) -> None:
         """Begins anew with nothing but the journal."""
-        contract = self.world.chain.deployment.scheduler
-        version = V07(self.node, contract)
-        self.family = AlarmClock(self.node, version, self.chain, self.us)
+        families = [
+            AlarmClock(self.node, version, self.chain, self.us, self.slot_time)
+            for version in self.versions
+        ]
+        self.family = families[0]
         chain_id = self.world.chain.deployment.chain_id
         guard = Guard(
             NodeSigner(self.node, self.us), self.node, RuleBook({NAME: RULES}), self.journal
         )
         self.desk = Desk(
-            self.node, chain_id, self.account, guard, self.journal, FeePolicy(), [self.family]
-        )
+            self.node, chain_id, self.account, guard, self.journal, self.policy, families,
+            slot_time=self.slot_time,
+        )  # fmt: skip
         self.flow = Flow(self.desk, CONFIRMATIONS)
         self.tracker = HeadTracker()
 
@@ -241,6 +249,11 @@ class Program:
         """Mines until `block` is the head, and sees them all at once."""
         self.world.mine_to(block)
         await self.see()
+
+    def serve(self, *versions: Version) -> None:
+        """Begins anew with these contracts."""
+        self.versions = versions
+        self.restart()
 
     def due(self, head: Head) -> list[str]:
         """The calls that are due in the block after `head`."""
