@@ -87,6 +87,7 @@ def transactions(block: Fields | None) -> dict[tuple[Address, int], Sent]:
             value=quantity(entry["value"]),
             data=octets(entry["input"]),
             cap=quantity(entry.get("maxFeePerGas") or entry["gasPrice"]),
+            tip=quantity(entry.get("maxPriorityFeePerGas") or entry["gasPrice"]),
         )
         for entry in entries
         # Nobody signed the last transaction of each of rskj's blocks.

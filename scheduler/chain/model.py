@@ -107,7 +107,8 @@ class CallResult:
 class Sent:
     """A transaction that the node has: its hash, and what it does.
 
-    `value` in wei, `cap` the most that it pays for a unit of gas, in wei.
+    `value` in wei; `cap` the most that it pays for a unit of gas, and `tip` the most of that which
+    goes to the block's producer, both in wei.
     """
 
     hash: Hash
@@ -115,6 +116,7 @@ class Sent:
     value: int
     data: bytes
     cap: int
+    tip: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ is raised, and a transaction that can do no good any more makes room for a cance
 from dataclasses import dataclass
 from enum import Enum
 
+from scheduler.transactions.answers import Answer
 from scheduler.transactions.intents import Urgency
 from scheduler.transactions.journal import Attempt
 from scheduler.transactions.journal.orders import What
@@ -15,6 +16,10 @@ from scheduler.transactions.states import AttemptState, Purpose
 
 # Blocks that a transaction may miss before its price is raised: an urgent one has few to live.
 PATIENCE = {Urgency.REPAIR: 1, Urgency.URGENT: 1, Urgency.NORMAL: 3}
+
+
+# Answers that no higher price changes.
+NO_ROOM = (Answer.NONCE_TOO_HIGH, Answer.POOL_FULL)
 
 
 class Step(Enum):
@@ -59,7 +64,8 @@ class OpenSlot:
 class Situation:
     """How things stand for an unmined slot.
 
-    `tried`: this process has sent its last bid. `missed`: blocks that came while that was waiting.
+    `tried`: this process has sent its last bid. `refusal`: why the node did not take that then, if
+    so. `missed`: blocks that came while that was waiting.
     `useful`: being mined could still have the effect. `known`: the node has one of its standing
     bids. `front`: it is the account's lowest unmined nonce, so nothing but its price keeps it out
     of blocks. `patience`: blocks that it, or what waits behind it, may miss. `order`: what the
@@ -75,6 +81,7 @@ class Situation:
     front: bool
     patience: int
     order: What | None = None
+    refusal: Answer | None = None
 
 
 def step_for(slot: OpenSlot, now: Situation) -> Step:
@@ -89,6 +96,10 @@ def step_for(slot: OpenSlot, now: Situation) -> Step:
         return Step.WAIT
     if not now.useful and not slot.cancelling:
         return Step.CANCEL
+    if now.refusal in NO_ROOM:
+        return Step.RESEND
+    if now.refusal is Answer.REPLACEMENT_UNDERPRICED:
+        return Step.BUMP
     priced_out = now.base_fee is not None and fee_of(slot.bid.fields).cap < now.base_fee
     # Behind others it waits for them, whatever it pays.
     if now.missed >= now.patience and (now.front or priced_out):

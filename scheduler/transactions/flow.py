@@ -29,7 +29,7 @@ class Flow:
         """Sends what is due after `event`'s head, then looks after what was sent.
 
         In this order, since what is due has until the next block, and receipts have not. Raises
-        NotYet where something due could not be sent, NodeUnavailable, RpcError,
+        NotYet where something could not be sent, NodeUnavailable, RpcError,
         JournalUnavailable: whatever prevents sending, what was sent is looked after.
         """
         trouble: Exception | None = None
@@ -41,6 +41,7 @@ class Flow:
         await self._look_after(event)
         if trouble is not None:
             raise trouble
+        _raise_first(self._sender.broadcaster.unfunded)
 
     async def _look_after(self, event: HeadEvent) -> None:
         there = self._open_slots()
@@ -52,7 +53,11 @@ class Flow:
                 slots = self._own(self._open_slots())
                 tended = [*orphans, *slots]
                 ordered = self._instructions.for_slots(tended)
-                await self._keeper.tend(tended, event.head, nonces.latest, ordered)
+                if await self._keeper.tend(tended, event.head, nonces.latest, ordered):
+                    # Since the receipts were read: no need to wait for the next head.
+                    nonces = await self._desk.node.nonces(self._desk.account.address)
+                    await self._receipts.follow(event, nonces.latest, slots)
+                    slots = self._own(self._open_slots())
             self._sender.gate.account_for_strangers(event.head, nonces.latest)
         self.in_flight = len(slots)
 
@@ -78,6 +83,10 @@ class Flow:
         attempts = await self._sender.commit(prepared, event.head)
         if attempts:
             await self._sender.broadcast(attempts)
-        for trouble in (self._sender.held, self._sender.withheld):
-            if trouble is not None:
-                raise NotYet(trouble)
+        _raise_first(self._sender.held, self._sender.withheld)
+
+
+def _raise_first(*troubles: str | None) -> None:
+    for trouble in troubles:
+        if trouble is not None:
+            raise NotYet(trouble)

@@ -8,13 +8,14 @@ from dataclasses import replace
 from scheduler.chain.model import Head
 from scheduler.errors import NotYet
 from scheduler.notices import Notice
+from scheduler.transactions.answers import Answer
 from scheduler.transactions.care import PATIENCE, OpenSlot, Situation, Step, step_for
 from scheduler.transactions.encoding import Fee, Transaction
 from scheduler.transactions.guard import Draft
 from scheduler.transactions.instructions import Ordered
 from scheduler.transactions.intents import Intent, Verdict
 from scheduler.transactions.journal import Attempt, Replacement
-from scheduler.transactions.ladder import RISE, fee_of, next_bid, too_far
+from scheduler.transactions.ladder import RISE, fee_of, higher, next_bid, too_far
 from scheduler.transactions.purse import Allowance, Funds
 from scheduler.transactions.sender import Desk, Sender
 from scheduler.transactions.states import OutcomeKind, Purpose
@@ -44,8 +45,9 @@ class Keeper:
 
     async def tend(
         self, slots: Sequence[OpenSlot], head: Head, latest: int, ordered: Ordered
-    ) -> None:
-        """Does for each of these slots what it needs at `head`, and what the operator `ordered`.
+    ) -> bool:
+        """Does for each of these slots what it needs at `head`, and what the operator `ordered`;
+        whether one turns out to be mined.
 
         `latest` is how many transactions of the account are mined. Raises NodeUnavailable,
         RpcError, JournalUnavailable, NotYet.
@@ -59,19 +61,17 @@ class Keeper:
         self._waits_since = {
             slot.bid.id: self._waits_since.get(slot.bid.id, head.number) for slot in waiting
         }
-        self._sender.tried &= self._waits_since.keys()
+        self._sender.broadcaster.forget_all_but(self._waits_since)
         nonces = {slot.nonce for slot in waiting}
         self._objections = {n: said for n, said in self._objections.items() if n in nonces}
         if not waiting:
             self._nothing_waits()
-            return
-        hashes = [bid.hash for slot in waiting for bid in slot.standing if bid.hash is not None]
-        there = dict(zip(hashes, await self._desk.node.known(hashes), strict=True))
-        known = {
-            slot.nonce
-            for slot in waiting
-            if any(there.get(bid.hash or "") for bid in slot.standing)
-        }
+            return False
+        bids = [bid for slot in waiting for bid in slot.standing if bid.hash is not None]
+        found = await self._desk.node.known([bid.hash or "" for bid in bids])
+        there = [bid for bid, is_there in zip(bids, found, strict=True) if is_there]
+        self._sender.broadcaster.seen(there)
+        known = {bid.nonce for bid in there}
         steps = self._steps(waiting, known, head, latest, ordered)
         replaced = await self._replaced(
             [(slot, step) for slot, step in steps if step in (Step.BUMP, Step.CANCEL)],
@@ -87,10 +87,11 @@ class Keeper:
             if step is not Step.WAIT and slot.nonce not in known | bidding
             for bid in slot.standing
         ]
-        if lost or replaced:
-            await self._sender.broadcast(
-                sorted([*lost, *replaced], key=lambda attempt: attempt.nonce)
-            )
+        if not lost and not replaced:
+            return False
+        return await self._sender.broadcast(
+            sorted([*lost, *replaced], key=lambda attempt: attempt.nonce)
+        )
 
     def _steps(
         self,
@@ -108,7 +109,8 @@ class Keeper:
             patience = min(patience, PATIENCE[bid.limits.urgency])
             situation = Situation(
                 head_number=head.number,
-                tried=bid.id in self._sender.tried,
+                tried=bid.id in self._sender.broadcaster.tried,
+                refusal=self._sender.broadcaster.refusal(bid),
                 missed=head.number - self._waits_since[bid.id],
                 base_fee=head.base_fee,
                 useful=self._useful(bid, head),
@@ -143,7 +145,7 @@ class Keeper:
             for slot, _ in wanted:
                 ordered.refused(slot.nonce, str(too_high))
             return []
-        bids = {slot.nonce: self._bid(slot, market) for slot, _ in wanted}
+        bids = {slot.nonce: await self._bid(slot, market, head) for slot, _ in wanted}
         self._tell_stuck([slot.nonce for slot, _ in wanted if bids[slot.nonce] is None])
         for slot, _ in wanted:
             if bids[slot.nonce] is None:
@@ -190,14 +192,23 @@ class Keeper:
             )
         return attempts
 
-    def _bid(self, slot: OpenSlot, market: Fee) -> Fee | None:
+    async def _bid(self, slot: OpenSlot, market: Fee, head: Head) -> Fee | None:
         """What to bid next for the slot; None where that would be too much."""
         policy = self._desk.policy
-        last, first = fee_of(slot.bid.fields), fee_of(slot.attempts[0].fields)
+        last, first = await self._to_outbid(slot, head), fee_of(slot.attempts[0].fields)
         bid = next_bid(last, market, policy.bump_percent, policy.max_gas_price)
         if bid is not None and policy.max_gas_price is None and too_far(bid, first, market):
             return None
         return bid
+
+    async def _to_outbid(self, slot: OpenSlot, head: Head) -> Fee:
+        """Our last bid; or what the node really has in the slot, where that was not enough."""
+        last = fee_of(slot.bid.fields)
+        if self._sender.broadcaster.refusal(slot.bid) is not Answer.REPLACEMENT_UNDERPRICED:
+            return last
+        account = self._desk.account.address
+        rival = await self._desk.node.sent_by(account, slot.nonce, since=head.number)
+        return last if rival is None else higher(last, rival.cap, rival.tip)
 
     async def _transactions(
         self,

@@ -72,6 +72,13 @@ def _offered(fee: Fee) -> int:
     return fee.gas_price if isinstance(fee, LegacyFee) else fee.tip
 
 
+def higher(fee: Fee, cap: int, tip: int) -> Fee:
+    """`fee`, with each of its prices at least that of a transaction which pays so much, in wei."""
+    if isinstance(fee, LegacyFee):
+        return LegacyFee(max(fee.gas_price, cap))
+    return DynamicFee(max(fee.max_fee, cap), max(fee.tip, tip))
+
+
 def fee_of(fields: Mapping[str, str]) -> Fee:
     """The fee of a transaction as eth_sendTransaction takes it."""
     if "gasPrice" in fields:

@@ -6,16 +6,13 @@ and committing may happen at different heads.
 """
 
 import asyncio
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from scheduler.chain.errors import NodeUnavailable, RpcError
-from scheduler.chain.model import Hash, Head, Sent
+from scheduler.chain.model import Head
 from scheduler.chain.protocol import Node
 from scheduler.errors import NotYet
-from scheduler.notices import Notice
-from scheduler.transactions.answers import Answer, classify
+from scheduler.transactions.broadcast import Broadcaster
 from scheduler.transactions.encoding import Fee, Transaction
 from scheduler.transactions.fees import (
     FeePolicy,
@@ -25,7 +22,6 @@ from scheduler.transactions.fees import (
 )
 from scheduler.transactions.guard import Draft, Guard
 from scheduler.transactions.intents import (
-    Accepted,
     Attempting,
     Effects,
     Family,
@@ -54,9 +50,7 @@ from scheduler.transactions.proving import Prover
 from scheduler.transactions.purse import BY_URGENCY, NO_BUDGET, Allowance, Budget, Funds, Want
 from scheduler.transactions.quarantine import SYNCING, Gate
 from scheduler.transactions.simulation import Aim, Trial, simulated
-from scheduler.transactions.states import IntentState, OutcomeKind, Purpose
-
-log = logging.getLogger("SENDER")
+from scheduler.transactions.states import IntentState, OutcomeKind
 
 SUSPENDED = (
     "what is due failed too often and is suspended; see why: scheduler journal show {key}; "
@@ -104,11 +98,10 @@ class Sender:
         self.held: str | None = None
         # As it was when something was prepared last.
         self._allowance: Allowance | None = None
-        self._unanswered = Notice(log)
-        self._refusals: dict[int, str] = {}
         self._prover = Prover(desk.journal, desk.families)
-        # The attempts, by id, that this process has handed to the node, whatever came of it.
-        self.tried: set[int] = set()
+        self.broadcaster = Broadcaster(
+            desk.node, desk.account, desk.signer, desk.journal, self._tell
+        )
 
     async def prepare(
         self, intents: Sequence[Intent], head: Head, blocks_ahead: int = 1
@@ -240,79 +233,9 @@ class Sender:
         self.held = str(hold) if hold else None
         return [each for each in intents if not hold or each.urgency is Urgency.REPAIR]
 
-    async def broadcast(self, attempts: Sequence[Attempt]) -> None:
-        """Hands committed attempts to the node, in the order of their nonces.
-
-        Whatever goes wrong here means "maybe sent": the attempt stays in its slot and is sent
-        again, the same bytes, with a later head.
-        """
-        self.tried |= {attempt.id for attempt in attempts}
-        attempts = [each for each in attempts if each.raw is not None or self._may_leave(each)]
-        try:
-            answers = await self._send(attempts)
-        except NodeUnavailable as error:
-            self._unanswered.raised(
-                f"sending was not answered ({error}); the transactions may be at the node, and are "
-                "sent again, unchanged, until they are seen"
-            )
-            return
-        self._unanswered.cleared("Sending is answered again")
-        taken: list[tuple[Attempt, Hash]] = []
-        for attempt, answer in zip(attempts, answers, strict=True):
-            if not isinstance(answer, RpcError):
-                # A node that answers another hash does not change what the bytes' hash is.
-                known = attempt.hash if attempt.raw is not None else None
-                taken.append((attempt, known or answer))
-            elif attempt.hash is not None and classify(answer.message) is Answer.KNOWN:
-                taken.append((attempt, attempt.hash))
-            else:
-                self._refused(attempt, answer)
-        self._desk.journal.broadcast(taken)
-        for attempt, hash_ in taken:
-            self._refusals.pop(attempt.id, None)
-            if attempt.purpose is Purpose.ACT:
-                self._tell(attempt.intent, Accepted(hash_))
-
-    def _may_leave(self, attempt: Attempt) -> bool:
-        """Whether the node may be asked to sign it; says why not, once."""
-        objection = self._desk.signer.objection_to_sending(attempt)
-        if objection is not None and self._refusals.get(attempt.id) != objection:
-            self._refusals[attempt.id] = objection
-            log.warning("nonce %d: the node is not asked to sign it: %s", attempt.nonce, objection)
-        return objection is None
-
-    def _refused(self, attempt: Attempt, answer: RpcError) -> None:
-        """Says why the node did not take it, once for each reason, however often it is sent."""
-        if self._refusals.get(attempt.id) != answer.message:
-            self._refusals[attempt.id] = answer.message
-            log.warning(
-                "nonce %d: the node answered %r; the transaction stays in its slot and is "
-                "sent again, unchanged",
-                attempt.nonce,
-                answer.message,
-            )
-
-    async def _send(self, attempts: Sequence[Attempt]) -> list[Hash | RpcError]:
-        if all(attempt.raw is not None for attempt in attempts):
-            return await self._desk.node.send_raw([attempt.raw or b"" for attempt in attempts])
-        return [await self._send_one(attempt) for attempt in attempts]
-
-    async def _send_one(self, attempt: Attempt) -> Hash | RpcError:
-        """For nodes that sign only what they send: the identical request, as often as needed."""
-        node = self._desk.node
-        if attempt.raw is not None:
-            return (await node.send_raw([attempt.raw]))[0]
-        account = self._desk.account
-        found = await node.sent_by(account.address, attempt.nonce, since=attempt.head_number)
-        bids = [
-            bid for bid in self._desk.journal.open_attempts(account) if bid.nonce == attempt.nonce
-        ]
-        if found is not None and _bid_of(found, bids) == attempt.id:
-            return found.hash
-        try:
-            return await self._desk.signer.send(attempt)
-        except RpcError as error:
-            return error
+    async def broadcast(self, attempts: Sequence[Attempt]) -> bool:
+        """Hands committed attempts to the node; see `Broadcaster.broadcast`."""
+        return await self.broadcaster.broadcast(attempts)
 
     async def market(self, head: Head) -> Fee:
         """The price with which a transaction built on `head` starts. Raises NotYet where it is
@@ -418,16 +341,3 @@ def _without_family(effects: Effects) -> Verdict:
     if effects.unmet is not None:
         return Verdict(OutcomeKind.NO_EFFECT, effects.unmet)
     return Verdict(OutcomeKind.SUCCEEDED, "it has its effect, as far as its views tell")
-
-
-def _bid_of(sent: Sent, bids: Sequence[Attempt]) -> int | None:
-    """The id of the one of a slot's bids that this transaction is, where only a node knows.
-
-    None for one whose hash is known already, and for what somebody else sent. A node may have
-    changed the price: where no bid has this one, it is the last.
-    """
-    if sent.hash in [bid.hash for bid in bids]:
-        return None
-    nameless = [bid for bid in bids if bid.hash is None and bid.is_like(sent)]
-    exact = [bid for bid in nameless if fee_of(bid.fields).cap == sent.cap]
-    return max((bid.id for bid in exact or nameless), default=None)

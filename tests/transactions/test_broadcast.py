@@ -1,10 +1,14 @@
 """Whatever goes wrong while sending means "maybe sent": the same bytes again, and one effect."""
 
 import logging
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from scheduler.chain.errors import RpcError
+from scheduler.chain.model import Nonces
+from scheduler.errors import NotYet
 from scheduler.transactions.states import AttemptState
 from tests.transactions.rig import Office, later
 
@@ -12,8 +16,7 @@ from tests.transactions.rig import Office, later
 REFUSALS = [
     "nonce too low: next nonce 5, tx nonce 0",
     "txpool is full",
-    "replacement transaction underpriced",
-    "insufficient funds for gas * price + value",
+    "intrinsic gas too low",
     "something that nobody has heard of",
 ]
 
@@ -139,3 +142,56 @@ async def test_one_that_waits_in_the_pool_is_left_in_peace(on_anvil: Office) -> 
     assert len(on_anvil.node.sent) == 1
     on_anvil.bench.mine()
     assert on_anvil.hits == 1
+
+
+async def test_an_account_that_cannot_pay_is_trouble_as_long_as_the_node_says_so(
+    on_anvil: Office,
+) -> None:
+    on_anvil.node.refusal = RpcError(-32000, "insufficient funds for gas * price + value")
+    on_anvil.want(on_anvil.wish())
+    for _ in range(2):
+        with pytest.raises(NotYet, match=r"cannot pay for nonce 0.*send ether to it"):
+            await on_anvil.mine_and_turn()
+    on_anvil.node.refusal = None
+    await on_anvil.until_mined()
+    assert on_anvil.hits == 1
+
+
+async def test_what_the_node_has_after_all_was_not_refused(on_anvil: Office) -> None:
+    """An error was answered to bytes that had arrived."""
+    on_anvil.want(on_anvil.wish())
+    on_anvil.node.refusal = RpcError(-32000, "insufficient funds for gas * price + value")
+    with pytest.raises(NotYet):
+        await on_anvil.turn()
+    on_anvil.node.refusal = None
+    [attempt] = on_anvil.open_attempts()
+    assert attempt.raw is not None
+    on_anvil.bench.endpoint.request("eth_sendRawTransaction", "0x" + attempt.raw.hex())
+    await on_anvil.turn()
+    assert on_anvil.node.sent == [attempt.hash]
+
+
+async def test_a_nonce_that_is_used_sends_the_program_to_the_receipts_at_once(
+    on_anvil: Office,
+) -> None:
+    """A node that is a block behind answered first, then one that is not."""
+    on_anvil.want(on_anvil.wish())
+    await on_anvil.turn()
+    on_anvil.bench.mine()
+    behind(on_anvil, "nonces", lambda _: Nonces(0, 0))
+    behind(on_anvil, "receipts", lambda hashes: [None for _ in hashes])
+    behind(on_anvil, "known", lambda hashes: [False for _ in hashes])
+    await on_anvil.turn()
+    assert on_anvil.family.story("one") == ["Attempting", "Accepted", "succeeded"]
+    assert on_anvil.hits == 1
+
+
+def behind(office: Office, method: str, answer: Callable[[Any], Any]) -> None:
+    """The first time, this method answers so."""
+    real = getattr(office.node, method)
+    answers = [answer]
+
+    async def asked(argument: Any) -> Any:
+        return answers.pop()(argument) if answers else await real(argument)
+
+    setattr(office.node, method, asked)

@@ -307,6 +307,51 @@ async def test_an_outsider_who_takes_the_nonce_costs_no_effect(at: Office) -> No
     assert at.bench.nonce(at.address) == 2
 
 
+async def test_a_bid_that_the_node_finds_too_low_is_raised_with_the_next_block(
+    at: Office,
+) -> None:
+    at.node.refusal = RpcError(-32000, "replacement transaction underpriced")
+    at.want(at.wish())
+    await at.turn()
+    await mine_at(at, GWEI)
+    first, second = at.open_attempts()
+    assert fee_of(second.fields).cap >= outbid(fee_of(first.fields), 10).cap
+    at.node.refusal = None
+    await at.until_mined()
+    assert at.hits == 1
+
+
+async def test_what_somebody_else_has_in_the_slot_is_outbid_in_one_step(at: Office) -> None:
+    at.want(at.wish())
+    await at.turn()
+    [ours] = at.open_attempts()
+    assert at.key is not None
+    at.bench.endpoint.request("anvil_dropTransaction", ours.hash)
+    theirs = DynamicFee(300 * GWEI, 30 * GWEI)
+    outsiders = sign(at.desk_transaction(to=at.address, nonce=ours.nonce, fee=theirs), at.key)
+    for _ in range(2):  # ours is refused, then raised; the other is not mined meanwhile
+        at.bench.mine()
+        at.bench.endpoint.request("eth_sendRawTransaction", "0x" + outsiders.raw.hex())
+        await at.turn()
+        at.bench.endpoint.request("anvil_dropTransaction", outsiders.hash)
+    *_, bid = at.open_attempts()
+    assert fee_of(bid.fields) == outbid(theirs, 10)
+    await at.until_mined()
+    assert at.hits == 1
+    assert at.bench.nonce(at.address) == 1
+
+
+async def test_where_there_is_no_room_a_higher_price_makes_none(at: Office) -> None:
+    at.node.refusal = RpcError(-32000, "txpool is full")
+    at.want(at.wish())
+    await at.turn()
+    await stuck(at, 5, GWEI)
+    assert len(at.open_attempts()) == 1
+    at.node.refusal = None
+    await at.until_mined()
+    assert at.hits == 1
+
+
 async def test_a_restart_goes_on_with_the_bids_that_are_there(at: Office) -> None:
     at.want(at.wish())
     await at.turn()
