@@ -9,6 +9,7 @@ from scheduler.transactions.intents import (
     Attempting,
     Displaced,
     Ended,
+    GaveWay,
     Mined,
     Progress,
     Refused,
@@ -85,6 +86,12 @@ class Story:
             self._log.error(
                 "Transaction %s, which is not ours, took its nonce: somebody else "
                 "sends from the account",
+                progress.hash,
+            )
+        elif isinstance(progress, GaveWay):
+            self._log.info(
+                "Its nonce was used for something more urgent, transaction %s; it is tried again "
+                "if it is still due",
                 progress.hash,
             )
         elif isinstance(progress, Replanned):

@@ -11,6 +11,7 @@ from scheduler.transactions.intents import (
     Attempting,
     Displaced,
     Ended,
+    GaveWay,
     Mined,
     Progress,
     Recorded,
@@ -84,6 +85,13 @@ class Story:
             )
         elif isinstance(progress, Ended):
             self._log.info("%s was cancelled: %s", name, progress.verdict.detail)
+        elif isinstance(progress, GaveWay):
+            self._log.info(
+                "%s gave its nonce to something more urgent, transaction %s; it is tried again "
+                "if it is still due",
+                name,
+                progress.hash,
+            )
         elif isinstance(progress, Displaced):
             self._log.error(
                 "Transaction %s, which is not ours, took its nonce: somebody else "

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from scheduler.transactions.answers import Answer
-from scheduler.transactions.intents import Urgency
+from scheduler.transactions.intents import Told, Urgency
 from scheduler.transactions.journal import Attempt
 from scheduler.transactions.journal.orders import What
 from scheduler.transactions.ladder import fee_of
@@ -56,8 +56,28 @@ class OpenSlot:
 
     @property
     def standing(self) -> tuple[Attempt, ...]:
-        """The bids that the node should have one of: once cancelled, no more of the intent's."""
-        return tuple(each for each in self.attempts if each.purpose is self.bid.purpose)
+        """The bids that the node should have one of: once cancelled, no more of the intent's; once
+        taken over, no more of the one that gave way."""
+        return tuple(
+            each
+            for each in self.attempts
+            if each.purpose is self.bid.purpose and each.intent.key == self.bid.intent.key
+        )
+
+    @property
+    def began_with(self) -> Attempt:
+        """The first bid for what it is for now."""
+        return next(each for each in self.attempts if each.intent.key == self.bid.intent.key)
+
+    @property
+    def worst_cost(self) -> int:
+        """The most that whichever of its transactions is mined takes from the account, wei."""
+        return max(_worst_cost(each) for each in self.attempts)
+
+    def others(self, attempt: Attempt) -> list[Told]:
+        """The intents, but for the attempt's own, that it is open for."""
+        told = {each.intent.key: each.intent for each in self.attempts}
+        return [each for key, each in told.items() if key != attempt.intent.key]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,3 +133,8 @@ def slots_of(attempts: list[Attempt]) -> list[OpenSlot]:
     for attempt in attempts:
         by_nonce.setdefault(attempt.nonce, []).append(attempt)
     return [OpenSlot(tuple(by_nonce[nonce])) for nonce in sorted(by_nonce)]
+
+
+def _worst_cost(attempt: Attempt) -> int:
+    fields = attempt.fields
+    return int(fields["value"], 16) + int(fields["gas"], 16) * fee_of(fields).cap

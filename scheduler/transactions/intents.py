@@ -265,6 +265,16 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
+class GaveWay:
+    """Its slot was consumed, finally, by another intent's transaction: one of them was urgent.
+
+    It is planned again, and sent if it is still due.
+    """
+
+    hash: Hash
+
+
+@dataclass(frozen=True, slots=True)
 class Displaced:
     """Its slot was consumed, finally, by a transaction that the journal does not know.
 
@@ -292,5 +302,6 @@ Progress: TypeAlias = (
     | Settled
     | Ended
     | Displaced
+    | GaveWay
     | Replanned
 )

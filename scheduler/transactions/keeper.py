@@ -195,7 +195,7 @@ class Keeper:
     async def _bid(self, slot: OpenSlot, market: Fee, head: Head) -> Fee | None:
         """What to bid next for the slot; None where that would be too much."""
         policy = self._desk.policy
-        last, first = await self._to_outbid(slot, head), fee_of(slot.attempts[0].fields)
+        last, first = await self._to_outbid(slot, head), fee_of(slot.began_with.fields)
         bid = next_bid(last, market, policy.bump_percent, policy.max_gas_price)
         if bid is not None and policy.max_gas_price is None and too_far(bid, first, market):
             return None

@@ -10,6 +10,7 @@ from scheduler.transactions.intents import (
     Effects,
     Ended,
     Family,
+    GaveWay,
     Mined,
     Progress,
     Settled,
@@ -55,15 +56,18 @@ class Receipts:
         ]
         receipts = await self._desk.node.receipts([attempt.hash or "" for attempt in asked])
         answers = {attempt.id: receipt for attempt, receipt in zip(asked, receipts, strict=True)}
+        by_nonce = {slot.nonce: slot for slot in slots}
         strangers = await self._strangers(slots, answers, event.head, latest)
         news: list[tuple[Told, Progress]] = []
         with self._desk.journal.together():
             # What was mined and is not any more makes room first: a reorg may have swapped bids.
             for attempt in sorted(asked, key=lambda each: each.state is not AttemptState.MINED):
-                news += self._judged(attempt, answers[attempt.id], event.head)
+                others = by_nonce[attempt.nonce].others(attempt)
+                news += self._judged(attempt, answers[attempt.id], event.head, others)
             for slot, hash_ in strangers:
                 self._desk.journal.displaced(self._desk.account, slot.bid, hash_)
-                news.append((slot.bid.intent, Displaced(hash_)))
+                mine = [slot.bid.intent, *slot.others(slot.bid)]
+                news += [(told, Displaced(hash_)) for told in mine]
         self._doubtful = False
         for told, progress in news:
             self._family(told).told(told, progress)
@@ -85,9 +89,12 @@ class Receipts:
         return head.number - attempt.block_number >= self._confirmations
 
     def _judged(
-        self, attempt: Attempt, receipt: Receipt | None, head: Head
+        self, attempt: Attempt, receipt: Receipt | None, head: Head, others: Sequence[Told]
     ) -> list[tuple[Told, Progress]]:
-        """Writes what a receipt, or its absence, says of an attempt; what there is to tell."""
+        """Writes what a receipt, or its absence, says of an attempt; what there is to tell.
+
+        `others` are the further intents of its slot: once it is final, nothing of theirs is mined.
+        """
         assert attempt.hash is not None
         if attempt.state is not AttemptState.MINED:
             return [] if receipt is None else self._mined(attempt, receipt)
@@ -97,9 +104,11 @@ class Receipts:
             told = attempt.intent
             retries = partial(self._family(told).retries, told.kind)
             self._desk.journal.final(self._desk.account, attempt, retries)
+            end: Progress = Settled(attempt.hash)
             if attempt.purpose is Purpose.CANCEL:
-                return [(attempt.intent, Ended(self._cancelled(attempt)))]
-            return [(attempt.intent, Settled(attempt.hash))]
+                end = Ended(self._cancelled(attempt))
+            gave_way = [(other, GaveWay(attempt.hash)) for other in others]
+            return [(attempt.intent, end), *gave_way]
         self._desk.journal.unmined(attempt)
         again = [] if receipt is None else self._mined(attempt, receipt)
         if attempt.purpose is Purpose.CANCEL:

@@ -13,6 +13,7 @@ from scheduler.chain.model import Head
 from scheduler.chain.protocol import Node
 from scheduler.errors import NotYet
 from scheduler.transactions.broadcast import Broadcaster
+from scheduler.transactions.care import OpenSlot, slots_of
 from scheduler.transactions.encoding import Fee, Transaction
 from scheduler.transactions.fees import (
     FeePolicy,
@@ -42,6 +43,7 @@ from scheduler.transactions.journal import (
     Journal,
     NonceTaken,
     Prepared,
+    SlotClosed,
     Withheld,
 )
 from scheduler.transactions.ladder import fee_of, without_echo
@@ -51,6 +53,7 @@ from scheduler.transactions.purse import BY_URGENCY, NO_BUDGET, Allowance, Budge
 from scheduler.transactions.quarantine import SYNCING, Gate
 from scheduler.transactions.simulation import Aim, Trial, simulated
 from scheduler.transactions.states import IntentState, OutcomeKind
+from scheduler.transactions.takeover import giving_way, outbidding
 
 SUSPENDED = (
     "what is due failed too often and is suspended; see why: scheduler journal show {key}; "
@@ -131,28 +134,62 @@ class Sender:
         self._allowance = Allowance(desk.budget, Funds(balance, nonces.latest, head.number))
         purse = desk.journal.purse(desk.account, self._allowance)
         # No node simulates what the account could not pay for, even if nothing else were sent.
+        priced, places = self._taking_over(self._priced(fresh, fee, head), nonces.latest, head)
         payable = [
             trial
-            for trial in self._allowed(self._priced(fresh, fee, head), proofs)
+            for trial in self._allowed(priced, proofs)
             if purse.could_hold(self.transaction(trial.intent, 0, trial.fee).worst_cost)
         ]
         verdicts = await self._verdicts(payable, aim)
         # The node's pool may hold transactions that the journal does not know: never replace one.
         nonce = max(desk.journal.next_nonce(desk.account), nonces.pending)
-        transactions: list[tuple[Intent, Transaction]] = []
+        items: list[Prepared] = []
         for trial, verdict in zip(payable, verdicts, strict=True):
             intent = trial.intent
-            transaction = self.transaction(intent, nonce, trial.fee)
-            want = Want(intent.urgency, intent.contract, transaction.worst_cost, nonce)
+            proof = proofs.get(intent.key)
             if verdict.kind not in intent.worth_sending:
                 self._tell(intent.told, Refused(verdict))
-            elif purse.takes(want):
-                transactions.append((intent, transaction))
-                nonce += 1
+            elif places and intent.urgency is Urgency.URGENT:
+                place = places[0]
+                transaction = self.transaction(intent, place.nonce, trial.fee)
+                more = max(0, transaction.worst_cost - place.worst_cost)
+                if purse.takes(Want(intent.urgency, intent.contract, more)):
+                    places = places[1:]
+                    items.append(Prepared(intent, transaction, None, head.number, proof, place.bid))
+            else:
+                transaction = self.transaction(intent, nonce, trial.fee)
+                cost = transaction.worst_cost
+                if purse.takes(Want(intent.urgency, intent.contract, cost, nonce)):
+                    items.append(Prepared(intent, transaction, None, head.number, proof))
+                    nonce += 1
         self._withhold(purse.shortage)
-        return await self._signed(
-            [Prepared(*item, None, head.number, proofs.get(item[0].key)) for item in transactions]
+        return await self._signed(items)
+
+    def _taking_over(
+        self, trials: Sequence[Trial], latest: int, head: Head
+    ) -> tuple[list[Trial], list[OpenSlot]]:
+        """The trials, the urgent ones at a price at which they can take over slots; and these."""
+        urgent = [trial for trial in trials if trial.intent.urgency is Urgency.URGENT]
+        if not urgent:
+            return list(trials), []
+        desk = self._desk
+        # Only this program's: what becomes of all in a slot is followed by one.
+        own = [
+            slot
+            for slot in slots_of(desk.journal.open_attempts(desk.account))
+            if all(desk.family(each.intent) is not None for each in slot.attempts)
+        ]
+        places, price = outbidding(
+            giving_way(own, latest, head.number)[: len(urgent)],
+            max((trial.fee for trial in urgent), key=lambda fee: fee.cap),
+            desk.policy,
         )
+        if not places:
+            return list(trials), []
+        return [
+            replace(trial, fee=price) if trial.intent.urgency is Urgency.URGENT else trial
+            for trial in trials
+        ], places
 
     def _fresh(self, intents: Sequence[Intent], block: int) -> list[Intent]:
         """Those that may be sent for `block`, the most urgent first; families hear of the others.
@@ -203,7 +240,7 @@ class Sender:
         desk = self._desk
         aimed = head.number + 1
         # Below it are nonces that the node, and not only the journal, knows to be taken.
-        lowest = min((item.transaction.nonce for item in prepared), default=0)
+        lowest = min((item.transaction.nonce for item in prepared if not item.takes), default=0)
         rest = [
             item for item in prepared if item.intent.first_block <= aimed <= item.intent.last_block
         ]
@@ -219,6 +256,13 @@ class Sender:
                 # Another process was promised what was there.
                 rest = [item for item in rest if item.intent.key not in withheld.keys]
                 self._withhold(withheld.shortage)
+            except SlotClosed as closed:
+                rest = [
+                    replace(item, takes=None)
+                    if item.takes and item.takes.nonce == closed.nonce
+                    else item
+                    for item in rest
+                ]
             except NonceTaken:
                 continue
             else:
@@ -318,15 +362,20 @@ class Sender:
         ]
 
     async def _numbered(self, items: Sequence[Prepared], first: int) -> list[Prepared]:
-        """The same transactions with the nonces from `first` on, signed again where they differ."""
-        if [item.transaction.nonce for item in items] == list(range(first, first + len(items))):
-            return list(items)
-        return await self._signed(
-            [
-                replace(item, transaction=item.transaction.with_nonce(nonce))
-                for nonce, item in enumerate(items, first)
-            ]
-        )
+        """The same transactions with the nonces from `first` on, signed again where they differ.
+
+        Those that take over a slot keep its nonce. All come in the order of their nonces.
+        """
+        taking = [item for item in items if item.takes]
+        new = [item for item in items if not item.takes]
+        if [item.transaction.nonce for item in new] != list(range(first, first + len(new))):
+            new = await self._signed(
+                [
+                    replace(item, transaction=item.transaction.with_nonce(nonce))
+                    for nonce, item in enumerate(new, first)
+                ]
+            )
+        return taking + new
 
     def _tell(self, told: Told, progress: Progress) -> None:
         family = self._desk.family(told)

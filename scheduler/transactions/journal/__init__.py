@@ -6,6 +6,7 @@ from scheduler.transactions.journal.errors import (
     JournalUnavailable,
     NonceTaken,
     Quarantined,
+    SlotClosed,
     Withheld,
 )
 from scheduler.transactions.journal.holds import HeldBack
@@ -30,6 +31,7 @@ __all__ = [
     "Prepared",
     "Quarantined",
     "Replacement",
+    "SlotClosed",
     "Standing",
     "Withheld",
 ]

@@ -29,6 +29,14 @@ class NonceTaken(Exception):
     """Another transaction was given this nonce meanwhile: sign again with the next."""
 
 
+class SlotClosed(Exception):
+    """The slot `nonce` is not to be taken over any more: mined, consumed, or bid for since."""
+
+    def __init__(self, nonce: int) -> None:
+        super().__init__(f"nonce {nonce} has moved on")
+        self.nonce = nonce
+
+
 class IntentTaken(Exception):
     """The intent is in a slot already, or has its outcome. `key` says which."""
 

@@ -178,6 +178,14 @@ WHERE s.chain = :chain AND s.account = :account AND s.nonce = :nonce AND s.state
 SELECT o.kind, count(*) FROM outcomes o JOIN intents i ON i.key = o.intent
 WHERE i.chain = :chain GROUP BY o.kind;
 
+-- name: set_purse
+UPDATE slots SET purse = :purse
+WHERE chain = :chain AND account = :account AND nonce = :nonce;
+
+-- name: placed_in
+SELECT intent FROM placements
+WHERE chain = :chain AND account = :account AND nonce = :nonce AND is_open = 1;
+
 -- name: set_reserved
 UPDATE slots SET reserved = :reserved
 WHERE chain = :chain AND account = :account AND nonce = :nonce;

@@ -10,7 +10,7 @@ from scheduler.transactions.encoding import Signed, Transaction
 from scheduler.transactions.intents import Intent, Limits, Told, Urgency
 from scheduler.transactions.journal import series
 from scheduler.transactions.journal.accounts import Accounts
-from scheduler.transactions.journal.errors import IntentTaken, NonceTaken, Withheld
+from scheduler.transactions.journal.errors import IntentTaken, NonceTaken, SlotClosed, Withheld
 from scheduler.transactions.journal.holds import HeldBack, Holds
 from scheduler.transactions.journal.orders import Orders, OrderState
 from scheduler.transactions.journal.values import Account, Attempt, Prepared, Replacement, Row
@@ -57,7 +57,7 @@ class Reservations(Accounts):
 
         `program` is the name of the one that they are for. The worst case of each is promised to
         its slot out of `allowance`; None bounds nothing. Raises Quarantined, HeldBack, NonceTaken,
-        IntentTaken or Withheld, and then has written nothing.
+        IntentTaken, SlotClosed or Withheld, and then has written nothing.
         """
         with self.together():
             # What gets the account itself going again is not kept back: others may wait for it.
@@ -67,8 +67,13 @@ class Reservations(Accounts):
                 if hold:
                     raise HeldBack(hold)
             self._place(prepared)
-            if allowance is not None:
-                _promise(prepared, self.purse(account, allowance))
+            purse = None if allowance is None else self.purse(account, allowance)
+            for item in prepared:
+                if item.takes is not None:
+                    self._take_over(account, item, item.takes, purse)
+            new = [item for item in prepared if item.takes is None]
+            if purse is not None:
+                _promise(new, purse)
             slots = [
                 {
                     **self._slot(account, item),
@@ -76,16 +81,13 @@ class Reservations(Accounts):
                     "purse": item.intent.urgency.value,
                     "reserved": str(item.transaction.worst_cost),
                 }
-                for item in prepared
+                for item in new
             ]
             if self._run_each("insert_slot", slots) != len(slots):
                 raise NonceTaken(str([slot["nonce"] for slot in slots]))
             self._run_each(
                 "insert_placement",
-                [
-                    {**slot, "key": item.intent.key}
-                    for slot, item in zip(slots, prepared, strict=True)
-                ],
+                [{**self._slot(account, item), "key": item.intent.key} for item in prepared],
             )
             return self._insert_attempts(
                 account,
@@ -146,6 +148,26 @@ class Reservations(Accounts):
             expenses = self._read("expenses", **account.columns, since=now - now % DAY)
         books = Books(tuple(map(_promise_of, promises)), tuple(map(_expense_of, expenses)))
         return Purse(account.address, allowance, books)
+
+    def _take_over(
+        self, account: Account, item: Prepared, takes: Attempt, purse: Purse | None
+    ) -> None:
+        """Makes room for the intent in the slot of a less urgent one, which stays in it, too.
+
+        Raises SlotClosed where its last bid is another by now, or was mined; Withheld.
+        """
+        slot = {**account.columns, "nonce": takes.nonce}
+        found = self._run("free_slot", **slot)
+        newest = self._run("newest_attempts", **account.columns, nonces=json.dumps([takes.nonce]))
+        if not found or newest != [(takes.nonce, takes.id)]:
+            raise SlotClosed(takes.nonce)
+        [(_, reserved)] = found
+        more = max(0, item.transaction.worst_cost - int(reserved))
+        want = Want(item.intent.urgency, item.intent.contract, more)
+        if purse is not None and not purse.takes(want):
+            raise Withheld([item.intent.key], purse.shortage or "")
+        self._run("set_reserved", **slot, reserved=str(int(reserved) + more))
+        self._run("set_purse", **slot, purse=item.intent.urgency.value)
 
     def _promise_more(self, account: Account, item: Replacement, purse: Purse | None) -> bool:
         """Promises its slot what this bid may cost more than all before: one alone can be mined.

@@ -124,8 +124,9 @@ class Journal(Reservations):
         """Notes that the attempt's block is final: it consumed the slot, all else in it is void.
 
         Only now is an intent that was cancelled expired, or abandoned; and only now may one that
-        failed have another slot. It is planned again, or after too many failures suspended, where
-        `retries` says that its family's rules allow another try after such an outcome.
+        failed, or that gave way to another in the slot, have another slot. The latter is planned
+        again; so is the former, or after too many failures suspended, where `retries` says that
+        its family's rules allow another try after such an outcome.
         """
         slot = {**account.columns, "nonce": attempt.nonce}
         key = attempt.intent.key
@@ -138,6 +139,7 @@ class Journal(Reservations):
                 self._step_intent(key, kind.intent_state)
             elif kind in MINED_FAILURES and retries(kind):
                 self._step_intent(key, self.failures([key])[key].next_state)
+            self._release(slot, but=key)
             self._consume(slot, attempt.hash)
 
     def failures(self, keys: Sequence[str]) -> dict[str, Failures]:
@@ -152,16 +154,23 @@ class Journal(Reservations):
     def displaced(self, account: Account, attempt: Attempt, hash_: Hash) -> None:
         """Notes that another's transaction, `hash_`, consumed the attempt's slot, finally.
 
-        Nothing in the slot can be mined any more, so its intent may be given another.
+        Nothing in the slot can be mined any more, so its intents may be given others.
         """
+        slot = {**account.columns, "nonce": attempt.nonce}
         with self.together():
-            self._step_intent(attempt.intent.key, IntentState.PLANNED)
-            series.end_turn(self._run, attempt.intent.key)
-            self._consume({**account.columns, "nonce": attempt.nonce}, hash_)
+            self._release(slot)
+            self._consume(slot, hash_)
 
     def outcome_counts(self, chain: str) -> dict[str, int]:
         """How many outcomes of each kind the journal has for this chain."""
         return dict(self._read("outcome_counts", chain=chain))
+
+    def _release(self, slot: dict[str, object], but: str | None = None) -> None:
+        """Plans the slot's intents again, but for the one whose transaction consumed it."""
+        for (key,) in self._run("placed_in", **slot):
+            if key != but:
+                self._step_intent(key, IntentState.PLANNED)
+                series.end_turn(self._run, key)
 
     def _consume(self, slot: dict[str, object], hash_: Hash | None) -> None:
         words = f"its nonce was consumed by {hash_} before"

@@ -45,11 +45,12 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A slot and its first attempt, to be written for an intent.
+    """A slot and its first attempt, to be written for an intent; or one in a slot of another's.
 
     `signed` is None where the node is to sign and send by itself (eth_sendTransaction).
     `head_number` is the head at which it was decided: what is sent is mined after it. `proof` is
-    None for a transfer of nothing to oneself, which needs none.
+    None for a transfer of nothing to oneself, which needs none. `takes` is the last bid of the slot
+    that it takes over from a less urgent intent; None where it gets a new one.
     """
 
     intent: Intent
@@ -57,6 +58,7 @@ class Prepared:
     signed: Signed | None
     head_number: int
     proof: Proof | None = None
+    takes: "Attempt | None" = None
 
 
 @dataclass(frozen=True, slots=True)
