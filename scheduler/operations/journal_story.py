@@ -76,8 +76,15 @@ def wish(intent: IntentRecord) -> list[tuple[str, str]]:
         ("window", _window(intent)),
         ("urgency", _URGENCIES[intent.urgency]),
         ("may cost", _may_cost(intent)),
+        ("proof", _proof(intent)),
         ("sent if", "simulated as " + " or ".join(kind.value for kind in intent.worth_sending)),
     ]
+
+
+def _proof(intent: IntentRecord) -> str:
+    if intent.proof is None:
+        return "none; without one, only a transfer of nothing to oneself is signed"
+    return f"at block {intent.proof.block}, {printable(intent.proof.says)}"
 
 
 def steps(history: History) -> list[Step]:

@@ -75,7 +75,7 @@ class Guard:
         return found
 
     async def sign(self, drafts: Sequence[Draft]) -> list[Signed | None]:
-        """The transactions signed, in draft; None where only the node can sign, by sending.
+        """The transactions signed, in order; None where only the node can sign, by sending.
 
         Raises NotAllowed where there is an objection to any of them, NotYet where the signer does
         not sign now or takes too long, NodeUnavailable.
@@ -92,9 +92,15 @@ class Guard:
 
     def objection_to_sending(self, attempt: Attempt) -> str | None:
         """Why the node may not be asked to sign and send what the journal has without bytes."""
-        transaction = _transaction(attempt.fields)
-        fields = transaction.rpc_fields(self.address)
-        if fields != attempt.fields or transaction.nonce != attempt.nonce:
+        try:
+            transaction = _transaction(attempt.fields)
+        except (KeyError, ValueError):
+            transaction = None
+        if (
+            transaction is None
+            or transaction.rpc_fields(self.address) != attempt.fields
+            or transaction.nonce != attempt.nonce
+        ):
             return "the journal has it with fields that no program wrote"
         return self.objections([Draft(attempt.intent, transaction)])[0]
 

@@ -50,6 +50,7 @@ class Proof:
 
 
 def _digest(told: Told, to: Address, value: int, data: bytes) -> str:
-    """Of all that decides what a transaction does and for whom; not of its price."""
-    what = (told.key, told.family, told.contract, told.kind, to, value, data.hex())
-    return sha256(json.dumps(what).encode()).hexdigest()
+    """Of all that decides what a transaction does, for whom, and how it is judged."""
+    intent = (told.key, told.family, told.contract, told.kind, dict(told.params))
+    what = (*intent, to, value, data.hex())
+    return sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()

@@ -14,7 +14,7 @@ import sys
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NoReturn, cast
@@ -169,7 +169,8 @@ def hitting(task: Task) -> Callable[[], Awaitable[Work]]:
         family = Hitting(task.contract)
         family.wishes = [_wish(task, account, *wish) for wish in task.wishes]
         policy = FeePolicy(bump_percent=RSKJ_PERCENT if network.node == "rskj" else GETH_PERCENT)
-        lock = Lock(actor(family.name, account, task.contract))
+        locks = ExitStack()
+        locks.callback(Lock(actor(family.name, account, task.contract)).release)
         journal = Journal.open(Path(task.journal))
         # What the quarantine would prevent is to be seen: the journal alone must be enough.
         nonces = await node.nonces(account.address)
@@ -179,7 +180,7 @@ def hitting(task: Task) -> Callable[[], Awaitable[Work]]:
         flow = Flow(desk, network.confirmations)
         heartbeat = Heartbeat(node.sage)
         return Running(
-            node, network, account.chain, flow, cast(Any, family), heartbeat, journal, lock
+            node, network, account.chain, flow, cast(Any, [family]), heartbeat, journal, locks
         )
 
     return assemble

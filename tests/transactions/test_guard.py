@@ -7,6 +7,7 @@ import logging
 import sqlite3
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from scheduler.transactions.journal import Attempt, Journal
 from scheduler.transactions.proofs import Proof
 from scheduler.transactions.rules import RuleBook, Tightening
 from scheduler.transactions.states import IntentState, Purpose
+from tests.chain.faults import Message, Relay
 from tests.transactions.rig import Bench, Office, later, office, rules_for
 
 GWEI = 10**9
@@ -136,6 +138,7 @@ CHANGES = {
     "the recipient": ("intents", "recipient", STRANGER),
     "the data": ("intents", "data", b"\xde\xad\xbe\xef"),
     "the value": ("intents", "value", "1"),
+    "the params": ("intents", "params", '{"name": "another"}'),
     "no proof": ("intents", "proof", None),
     "another proof": ("intents", "proof", Proof("so", 1, "0x", "5a" * 32).as_text()),
     "no proof at all": ("intents", "proof", '{"says": "trust me"}'),
@@ -205,6 +208,7 @@ async def test_the_journal_gives_each_intent_its_own_proof(at: Office) -> None:
         {"nonce": "0x63"},
         {"from": STRANGER},
         {"accessList": "[]"},
+        {"gas": "much"},
     ],
     ids=str,
 )
@@ -291,6 +295,63 @@ async def test_a_signer_that_takes_too_long_is_given_up_and_locks_nothing(
     await at.turn()
     await at.until_mined()
     assert at.hits == 1
+
+
+@pytest.fixture
+async def over_a_proxy(anvil_bench: Bench, tmp_path: Path) -> AsyncIterator[tuple[Relay, Office]]:
+    """The account is the node's, and something on the wire to it changes what the node says."""
+    async with Relay(anvil_bench.node.ws).running() as relay:
+        bench = copy(anvil_bench)
+        bench.way = relay.url
+        account = next(anvil_bench.unlocked)
+        async with office(bench, tmp_path / "journal.db", account) as opened:
+            yield relay, opened
+
+
+async def test_an_old_signature_in_the_place_of_a_new_one_is_caught(
+    over_a_proxy: tuple[Relay, Office],
+) -> None:
+    """It is the right account's, for the right contract: only its nonce is another."""
+    relay, at = over_a_proxy
+    before = at.hits
+    signatures: list[str] = []
+
+    def replays(message: Message) -> Message:
+        result = message.get("result")
+        if isinstance(result, str) and result.startswith("0x02f8"):
+            signatures.append(result)
+            return {**message, "result": signatures[0]}
+        return message
+
+    relay.edit = replays
+    at.want(at.wish("first"))
+    await at.turn()
+    at.want(at.wish("second"))
+    with pytest.raises(NotYet, match="the node does not sign what it is asked to"):
+        await at.turn()
+    assert len(signatures) == 2
+    assert [attempt.intent.key for attempt in at.open_attempts()] == ["first"]
+    relay.edit = lambda message: message
+    await at.until_mined("first")
+    await at.until_mined("second")
+    assert at.hits == before + 2
+
+
+async def test_a_signature_that_never_comes_holds_up_no_later_one(
+    over_a_proxy: tuple[Relay, Office], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    relay, at = over_a_proxy
+    before = at.hits
+    at.want(at.wish())
+    relay.withholds = {"eth_signTransaction"}
+    with monkeypatch.context() as patch:
+        patch.setattr(guard, "TIME_LIMIT", 0.5)
+        with pytest.raises(NotYet, match=r"nothing was signed within 0\.5 seconds"):
+            await at.turn()
+    assert at.open_attempts() == []
+    relay.withholds = set()
+    await at.until_mined()
+    assert at.hits == before + 1
 
 
 def test_no_path_leads_to_a_key_but_through_the_guard() -> None:

@@ -4,6 +4,7 @@ and the line holds no secret."""
 import json
 import os
 import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -199,6 +200,36 @@ def test_two_opened_at_once_are_opened_one_after_the_other(
     assert len(spans) == 3
     for (_, ended), (began, _) in pairwise(spans):
         assert ended <= began
+
+
+HOLDS = """
+import sys
+from scheduler.locks import hold_when_free
+with hold_when_free("keystore", 60):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_another_process_on_the_box_is_waited_for(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel holds the lock, for all processes, and frees it with the one that had it."""
+    program = files.directory / "opener"
+    program.write_text(HOLDS)
+    command = [sys.executable, str(program)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        try:
+            assert other.stdout is not None
+            assert other.stdout.readline() == b"held\n"
+            with monkeypatch.context() as patch:
+                patch.setattr(keystore, "TIME_LIMIT", 0.3)
+                text = refusal(files, NotYet)
+            assert f"process {other.pid}" in text
+            assert "has been opening a key file for 0.3 s, and one is opened at a time" in text
+        finally:
+            other.kill()
+    assert open_keystore(files.key, files.password).to_bytes() == KEY
 
 
 def _program(files: Files, body: str) -> str:

@@ -51,7 +51,7 @@ VALUES (
     :now)
 -- One that is planned again is what its family wants now.
 ON CONFLICT (key) DO UPDATE SET
-    recipient = excluded.recipient, data = excluded.data, value = excluded.value,
+    params = excluded.params, recipient = excluded.recipient, data = excluded.data, value = excluded.value,
     gas = excluded.gas, proof = excluded.proof, first_block = excluded.first_block, last_block = excluded.last_block,
     urgency = excluded.urgency, max_cost = excluded.max_cost,
     worth_sending = excluded.worth_sending, expects = excluded.expects, state = excluded.state;

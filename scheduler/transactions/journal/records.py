@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from scheduler.chain.model import Address, Hash
 from scheduler.transactions.intents import Urgency
 from scheduler.transactions.journal.orders import Order, order_of
+from scheduler.transactions.journal.values import proof_of
+from scheduler.transactions.proofs import Proof
 from scheduler.transactions.states import (
     AttemptState,
     IntentState,
@@ -58,6 +60,7 @@ class IntentRecord:
     urgency: Urgency
     max_cost: int
     worth_sending: tuple[OutcomeKind, ...]
+    proof: Proof | None
     state: IntentState
     pardoned: int
     created_at: float
@@ -146,6 +149,7 @@ def intent_of(row: sqlite3.Row) -> IntentRecord:
         urgency=Urgency(row["urgency"]),
         max_cost=int(row["max_cost"]),
         worth_sending=tuple(OutcomeKind(kind) for kind in json.loads(row["worth_sending"])),
+        proof=proof_of(row["proof"]),
         state=IntentState(row["state"]),
         pardoned=row["pardoned"],
         created_at=row["created_at"],

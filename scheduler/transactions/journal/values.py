@@ -121,12 +121,16 @@ class Replacement:
 
 
 def mandate_of(recipient: Address, value: str, data: bytes, proof: str | None) -> Mandate:
-    """From the columns of the query mandates; what is no proof, proves nothing."""
+    """From the columns of the query mandates."""
+    return Mandate(recipient, int(value), data, proof_of(proof))
+
+
+def proof_of(text: str | None) -> Proof | None:
+    """From the column; what is no proof, proves nothing."""
     try:
-        proved = None if proof is None else Proof.from_text(proof)
+        return None if text is None else Proof.from_text(text)
     except ValueError:
-        proved = None
-    return Mandate(recipient, int(value), data, proved)
+        return None
 
 
 def attempt_of(row: Row) -> Attempt:
