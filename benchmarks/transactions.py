@@ -111,6 +111,9 @@ class Hits:
     def still_useful(self, kind: str, params: Params, head: Head) -> bool:
         return True
 
+    def forgettable(self, kind: str, params: Params, head: Head) -> bool:
+        return False
+
     def retries(self, kind: str, outcome: OutcomeKind) -> bool:
         return False
 

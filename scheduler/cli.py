@@ -196,6 +196,7 @@ def _launch(program: str, settings: config.Settings, patient: bool) -> None:
             max_gas_cost=settings.signing.max_gas_cost,
             recipients=settings.signing.recipients,
             key=_key_in_environment(settings),
+            keep_days=settings.journal_keep_days,
         )
     )
 

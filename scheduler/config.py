@@ -157,6 +157,7 @@ class Settings(_Section):
     account: AddressField | None = None
     signer: Literal["node", "keystore", "environment"] = "node"
     journal: PathField | None = None
+    journal_keep_days: Annotated[int, Field(ge=7, strict=True)] = 90
     keystore: Keystore | None = None
     fees: Fees = Fees()
     budget: Budget = Budget()

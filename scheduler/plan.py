@@ -20,7 +20,7 @@ class Plan:
     None where the node signs. Prices in wei per gas. `budget` is what the section of that name
     sets, by its keys. `patient` programs wait for whatever can change outside. The next three are
     what the operator allows less than the rules, in wei. `key` is the private key in hexadecimal
-    where it came from the environment.
+    where it came from the environment. What is final is kept in the journal for `keep_days`.
     """
 
     program: str
@@ -39,3 +39,4 @@ class Plan:
     max_gas_cost: int | None = None
     recipients: tuple[Address, ...] | None = None
     key: str | None = field(default=None, repr=False)
+    keep_days: int = 90

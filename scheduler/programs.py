@@ -35,12 +35,16 @@ from scheduler.transactions.guard import Guard
 from scheduler.transactions.journal import Account, Journal
 from scheduler.transactions.keystore import open_keystore
 from scheduler.transactions.ladder import GETH_PERCENT, RSKJ_PERCENT
+from scheduler.transactions.pruning import Keeping
 from scheduler.transactions.purse import GETH_SLOTS, RSKJ_SLOTS, Budget
 from scheduler.transactions.rules import RuleBook, Tightening
 from scheduler.transactions.sender import Desk
 from scheduler.transactions.signers import KeySigner, NodeSigner, Signer
 
 ALARM_VERSION = "0.7"
+
+DAY_SECONDS = 86_400
+WEEK_SECONDS = 7 * DAY_SECONDS
 
 log = logging.getLogger("SCHEDULER")
 
@@ -169,12 +173,16 @@ class Program:
             node=node,
             network=network,
             chain=account.chain,
-            flow=Flow(desk, network.confirmations),
+            flow=Flow(desk, network.confirmations, self._keeping(network)),
             families=families,
             heartbeat=heartbeat,
             journal=journal,
             locks=locks,
         )
+
+    def _keeping(self, network: Network) -> Keeping:
+        """For how long outcomes are kept: as configured, and for a week of blocks at the least."""
+        return Keeping(self._plan.keep_days * DAY_SECONDS, int(WEEK_SECONDS / network.block_time))
 
     def _network(self, chain_id: int) -> Network:
         name = self._plan.network

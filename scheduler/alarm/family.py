@@ -162,6 +162,10 @@ class AlarmClock:
         """While the call's window is open for the block after `head`."""
         return self._after(head).of(Unit(params["unit"])) <= int(params["last"])
 
+    def forgettable(self, kind: str, params: Params, head: Head) -> bool:
+        """When the call's window had ended by `head`: nothing executes it any more."""
+        return not self.still_useful(kind, params, head)
+
     def retries(self, kind: str, outcome: OutcomeKind) -> bool:
         """Never: what aborts an execution, or fails its target, has used up the call or its gas."""
         return False

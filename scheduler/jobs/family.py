@@ -93,6 +93,13 @@ class JobFamily:
         standing = self._board.standing(self.job, head)
         return standing is None or standing.wanted or standing.trouble is not None
 
+    def forgettable(self, kind: str, params: Params, head: Head) -> bool:
+        """When the contract gives another number by now; where it gives none, keys count on."""
+        if "epoch" not in params:
+            return True
+        standing = self._standing
+        return standing is not None and standing.epoch not in (None, params["epoch"])
+
     def retries(self, kind: str, outcome: OutcomeKind) -> bool:
         """While the condition is true all the same. Else what it was about is over, and when it
         becomes true again that is another time."""

@@ -12,6 +12,7 @@ from scheduler.transactions.journal.records import (
     IntentRecord,
     OrderRecord,
     OutcomeRecord,
+    ReorgRecord,
     SlotRecord,
 )
 from scheduler.transactions.retries import Failures
@@ -101,6 +102,8 @@ def steps(history: History) -> list[Step]:
             found.append(_ended(attempt, attempt.outcome, history.intent))
     for ordered in history.orders:
         found += _ordered(ordered)
+    for reorg in history.reorgs:
+        found.append(_removed(reorg))
     # What one commit wrote has one time, and stays in this order.
     return sorted(found, key=lambda step: step.at)
 
@@ -222,6 +225,16 @@ def _ordered(ordered: OrderRecord) -> Iterator[Step]:
         how = "carried out" if order.state is OrderState.DONE else "refused"
         answer = f"The order to {order.what.value} it was {how}: {printable(order.result or '')}."
         yield Step(ordered.done_at, (answer,))
+
+
+def _removed(reorg: ReorgRecord) -> Step:
+    return Step(
+        reorg.removed_at,
+        (
+            f"A reorg removed block {reorg.block_number}, in which the transaction of slot "
+            f"{reorg.nonce} was: {reorg.outcome.value} does not hold any more.",
+        ),
+    )
 
 
 def _price(fields: Mapping[str, str]) -> str:

@@ -8,6 +8,7 @@ from scheduler.transactions.care import OpenSlot, slots_of
 from scheduler.transactions.custody import Custody
 from scheduler.transactions.instructions import Instructions
 from scheduler.transactions.keeper import Keeper
+from scheduler.transactions.pruning import Keeping, Pruning
 from scheduler.transactions.receipts import Receipts
 from scheduler.transactions.sender import Desk, Sender
 
@@ -15,13 +16,15 @@ from scheduler.transactions.sender import Desk, Sender
 class Flow:
     """What a program does with each head, for all its families."""
 
-    def __init__(self, desk: Desk, confirmations: int) -> None:
+    def __init__(self, desk: Desk, confirmations: int, keeping: Keeping | None = None) -> None:
+        """`confirmations` in blocks; without `keeping` nothing is ever forgotten."""
         self._desk = desk
         self._sender = Sender(desk)
         self._receipts = Receipts(desk, confirmations)
         self._keeper = Keeper(desk, self._sender)
         self._custody = Custody(desk)
         self._instructions = Instructions(desk)
+        self._pruning = None if keeping is None else Pruning(desk, keeping)
         self.due = 0
         self.in_flight = 0
 
@@ -42,6 +45,8 @@ class Flow:
         if trouble is not None:
             raise trouble
         _raise_first(self._sender.broadcaster.unfunded)
+        if self._pruning is not None and self.due == 0:
+            self._pruning.turn(event.head)
 
     async def _look_after(self, event: HeadEvent) -> None:
         there = self._open_slots()

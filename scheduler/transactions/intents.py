@@ -172,6 +172,14 @@ class Family(Protocol):
         """Whether being mined after `head` could still have the effect."""
         ...
 
+    def forgettable(self, kind: str, params: Params, head: Head) -> bool:
+        """Whether it will never want this again under the same key.
+
+        `head` is one below which no reorg reaches. What has its outcome and is forgettable is
+        removed from the journal after some time.
+        """
+        ...
+
     def retries(self, kind: str, outcome: OutcomeKind) -> bool:
         """Whether an intent of this kind may be tried again after a mined failure of this kind.
 

@@ -174,6 +174,8 @@ def test_export_has_every_row_of_every_table(home: Path) -> None:
         "outcomes": 2,
         "holds": 0,
         "orders": 0,
+        "reorgs": 0,
+        "forgotten": 0,
     }
     [wish, *_] = [row for row in rows if row["table"] == "intents"]
     assert wish["params"] == {"call": CALLS[0]}

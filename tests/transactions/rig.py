@@ -249,6 +249,9 @@ class Touches:
     def still_useful(self, kind: str, params: Params, head: Head) -> bool:
         return True
 
+    def forgettable(self, kind: str, params: Params, head: Head) -> bool:
+        return False
+
     def retries(self, kind: str, outcome: OutcomeKind) -> bool:
         return outcome in self.tries_again_after
 

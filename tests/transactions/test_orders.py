@@ -224,14 +224,16 @@ async def test_the_custodian_carries_out_what_is_ordered_for_a_program_that_is_g
 @pytest.mark.parametrize("what", list(What))
 @pytest.mark.parametrize("now", list(IntentState))
 @pytest.mark.parametrize("open_slot", [False, True])
+@pytest.mark.parametrize("in_series", [False, True])
 def test_nothing_that_happened_happens_again_by_an_order(
-    what: What, now: IntentState, open_slot: bool
+    what: What, now: IntentState, open_slot: bool, in_series: bool
 ) -> None:
     """Only what has no outcome, or was given up, goes on; and never while a slot is open."""
-    found = at_once(what, now, open_slot)
+    found = at_once(what, now, open_slot, in_series)
     then = found and found.then
     if then is IntentState.PLANNED:
         assert now in (IntentState.SUSPENDED, IntentState.ABANDONED)
+        assert not (in_series and now is IntentState.ABANDONED), "others are numbered after it"
     if then is IntentState.ABANDONED:
         assert now in (IntentState.PLANNED, IntentState.SUSPENDED)
     if then is not None:

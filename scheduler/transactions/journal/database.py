@@ -17,8 +17,11 @@ DIALECT = "sqlite"
 # takes on a slow disk, shorter than a block.
 BUSY_TIMEOUT_MS = 2_000
 
+# What the -wal file may keep of the disk, bytes; it is emptied at 4 MB (wal_autocheckpoint).
+WAL_BYTES = 16 * 1024 * 1024
+
 # The parts of the journal that have queries of their own, by the names of their files.
-PARTS = ("holds", "orders")
+PARTS = ("holds", "orders", "pruning")
 
 # A commit is on the disk when it returns: each costs an fsync of the WAL.
 DURABLE = "PRAGMA synchronous = FULL"
@@ -59,6 +62,8 @@ class Database:
                 )
             connection.execute(DURABLE)
             connection.execute("PRAGMA foreign_keys = ON")
+            # What a long read made the -wal file grow to is given back afterwards.
+            connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
             journal = cls(connection, clock)
             journal._migrate()
         except sqlite3.Error as error:

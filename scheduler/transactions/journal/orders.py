@@ -48,11 +48,14 @@ class Answer:
     words: str
 
 
-def at_once(what: What, state: IntentState, open_slot: bool) -> Answer | None:
+def at_once(
+    what: What, state: IntentState, open_slot: bool, in_series: bool = False
+) -> Answer | None:
     """What comes of an order for an intent in this state without any transaction. Pure.
 
     None where it takes one. `open_slot`: an attempt of it may be mined, or may be taken back by a
-    reorg. What has a mined outcome is never tried again by an order.
+    reorg. What has a mined outcome is never tried again by an order. `in_series`: others have
+    numbers that count it as ended, so that it stays so.
     """
     if state is IntentState.IN_SLOT:
         return Answer(None, "it is on its way already") if what is What.RETRY else None
@@ -62,6 +65,10 @@ def at_once(what: What, state: IntentState, open_slot: bool) -> Answer | None:
         return Answer(None, f"it is in no slot: it is {state.value}")
     if what is What.CANCEL and state in (IntentState.PLANNED, IntentState.SUSPENDED):
         return Answer(IntentState.ABANDONED, f"it was {state.value} and is given up")
+    if what is What.RETRY and state is IntentState.ABANDONED and in_series:
+        return Answer(
+            None, "it is one of a series: another follows it by itself while it is wanted"
+        )
     if what is What.RETRY and state in (IntentState.SUSPENDED, IntentState.ABANDONED):
         return Answer(IntentState.PLANNED, f"it was {state.value} and is planned again")
     if state is IntentState.PLANNED:
@@ -90,7 +97,8 @@ class Orders:
                 self.answer(order.id, OrderState.REFUSED, f"{who} ordered: {what.value}")
             [(state,)] = self._rows.run("intent_state", key=key)
             open_slot = self._rows.run("orders.has_open_slot", key=key) != []
-            answer = at_once(what, IntentState(state), open_slot)
+            [(in_series,)] = self._rows.run("orders.in_series", key=key)
+            answer = at_once(what, IntentState(state), open_slot, bool(in_series))
             if answer is not None and answer.then is not None:
                 then = step(IntentState(state), answer.then)
                 self._rows.run("set_intent_state", key=key, state=then.value)

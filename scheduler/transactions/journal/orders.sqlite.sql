@@ -29,6 +29,9 @@ WHERE state = 'open' AND intent IN (
 -- name: has_open_slot
 SELECT 1 FROM placements WHERE intent = :key AND is_open = 1;
 
+-- name: in_series
+SELECT in_series FROM intents WHERE key = :key;
+
 -- name: newest
 SELECT coalesce(max(id), 0) FROM orders;
 

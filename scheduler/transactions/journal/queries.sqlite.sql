@@ -57,14 +57,20 @@ ON CONFLICT (key) DO UPDATE SET
     worth_sending = excluded.worth_sending, expects = excluded.expects, state = excluded.state;
 
 -- name: ended_in_series
--- A mined failure has ended when it is final: only then is it known not to be tried again.
-SELECT count(*) FROM intents i
-WHERE chain = :chain AND contract = :contract AND family = :family AND kind = :kind
-  AND (state IN ('expired', 'abandoned')
-       OR state = 'succeeded' AND :successes
-       OR state IN ('target_failed', 'no_effect', 'reverted')
-          AND EXISTS (SELECT 1 FROM outcomes o WHERE o.intent = i.key AND o.is_final = 1)
-          AND NOT EXISTS (SELECT 1 FROM outcomes o WHERE o.intent = i.key AND o.is_final = 0));
+-- A mined failure has ended when it is final: only then is it known not to be tried again. Those
+-- that were forgotten since count, too.
+SELECT (
+    SELECT count(*) FROM intents i
+    WHERE chain = :chain AND contract = :contract AND family = :family AND kind = :kind
+      AND (state IN ('expired', 'abandoned')
+           OR state = 'succeeded' AND :successes
+           OR state IN ('target_failed', 'no_effect', 'reverted')
+              AND EXISTS (SELECT 1 FROM outcomes o WHERE o.intent = i.key AND o.is_final = 1)
+              AND NOT EXISTS (SELECT 1 FROM outcomes o WHERE o.intent = i.key AND o.is_final = 0))
+) + coalesce((
+    SELECT sum(number) FROM forgotten
+    WHERE chain = :chain AND contract = :contract AND family = :family AND kind = :kind
+      AND (state <> 'succeeded' OR :successes)), 0);
 
 -- name: has_turn
 SELECT key FROM intents
@@ -72,7 +78,7 @@ WHERE chain = :chain AND contract = :contract AND family = :family AND kind = :k
   AND has_turn = 1;
 
 -- name: set_turn
-UPDATE intents SET has_turn = :has_turn WHERE key = :key;
+UPDATE intents SET has_turn = :has_turn, in_series = max(in_series, :has_turn) WHERE key = :key;
 
 -- name: mandates
 SELECT key, recipient, value, data, proof FROM intents
@@ -132,6 +138,12 @@ WHERE id = :id;
 UPDATE attempts
 SET state = :state, hash = :hash, block_number = :block_number, block_hash = :block_hash
 WHERE id = :id;
+
+-- name: note_reorg
+INSERT INTO reorgs (attempt, block_number, block_hash, outcome, removed_at)
+SELECT a.id, a.block_number, a.block_hash, o.kind, :now
+FROM attempts a JOIN outcomes o ON o.attempt = a.id
+WHERE a.id = :id;
 
 -- name: set_unmined
 UPDATE attempts SET state = :state, block_number = NULL, block_hash = NULL WHERE id = :id;

@@ -21,12 +21,24 @@ from scheduler.transactions.journal.records import (
     attempt_of,
     intent_of,
     ordered_of,
+    reorg_of,
     slot_of,
     summary_of,
 )
 from scheduler.transactions.states import IntentState
 
-TABLES = ("accounts", "intents", "slots", "placements", "attempts", "outcomes", "holds", "orders")
+TABLES = (
+    "accounts",
+    "intents",
+    "slots",
+    "placements",
+    "attempts",
+    "outcomes",
+    "holds",
+    "orders",
+    "reorgs",
+    "forgotten",
+)
 
 
 class Reading:
@@ -83,6 +95,7 @@ class Reading:
             tuple(map(slot_of, self._run("slots", key=key))),
             tuple(map(attempt_of, self._run("attempts", key=key))),
             tuple(map(ordered_of, self._run("orders", key=key))),
+            tuple(map(reorg_of, self._run("reorgs", key=key))),
         )
 
     def rows(self, table: str) -> Iterator[dict[str, Any]]:

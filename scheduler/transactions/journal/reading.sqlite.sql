@@ -89,11 +89,22 @@ WHERE state = 'open' ORDER BY id;
 SELECT id, intent, what, given_by, given_at, state, result, done_at FROM orders
 WHERE intent = :key ORDER BY id;
 
+-- name: all_reorgs
+SELECT * FROM reorgs ORDER BY id;
+
+-- name: all_forgotten
+SELECT * FROM forgotten ORDER BY rowid;
+
+-- name: reorgs
+SELECT a.nonce, r.block_number, r.outcome, r.removed_at
+FROM reorgs r JOIN attempts a ON a.id = r.attempt
+WHERE a.intent = :key ORDER BY r.id;
+
 -- name: sheet
 -- One row for each attempt, and one for each intent that has none.
 SELECT i.key, i.family, i.kind, i.chain, i.contract, i.params, i.recipient, i.data, i.value, i.gas,
        i.first_block, i.last_block, i.urgency, i.max_cost, i.worth_sending, i.expects, i.proof,
-       i.state, i.has_turn, i.pardoned, i.created_at,
+       i.state, i.has_turn, i.in_series, i.pardoned, i.created_at,
        a.account, a.nonce, s.state AS slot_state, s.consumed_by, s.purse, s.reserved,
        a.id AS attempt, a.purpose, a.state AS attempt_state, a.hash, a.fields, a.raw,
        a.head_number, a.block_number, a.block_hash, a.created_at AS signed_at,

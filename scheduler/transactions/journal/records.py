@@ -125,6 +125,16 @@ class OrderRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class ReorgRecord:
+    """A block that a reorg removed, with one of the intent's attempts and this outcome in it."""
+
+    nonce: int
+    block_number: int
+    outcome: OutcomeKind
+    removed_at: float
+
+
+@dataclass(frozen=True, slots=True)
 class History:
     """All that the journal has of one intent, each part oldest first."""
 
@@ -132,6 +142,7 @@ class History:
     slots: tuple[SlotRecord, ...]
     attempts: tuple[AttemptRecord, ...]
     orders: tuple[OrderRecord, ...] = ()
+    reorgs: tuple[ReorgRecord, ...] = ()
 
 
 def intent_of(row: sqlite3.Row) -> IntentRecord:
@@ -216,3 +227,13 @@ def ordered_of(row: sqlite3.Row) -> OrderRecord:
     """From a row of the query `orders`."""
     *order, done_at = row
     return OrderRecord(order_of(order), done_at)
+
+
+def reorg_of(row: sqlite3.Row) -> ReorgRecord:
+    """From a row of the query `reorgs`."""
+    return ReorgRecord(
+        nonce=row["nonce"],
+        block_number=row["block_number"],
+        outcome=OutcomeKind(row["outcome"]),
+        removed_at=row["removed_at"],
+    )

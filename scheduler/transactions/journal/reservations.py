@@ -13,6 +13,7 @@ from scheduler.transactions.journal.accounts import Accounts
 from scheduler.transactions.journal.errors import IntentTaken, NonceTaken, SlotClosed, Withheld
 from scheduler.transactions.journal.holds import HeldBack, Holds
 from scheduler.transactions.journal.orders import Orders, OrderState
+from scheduler.transactions.journal.pruning import Prunings
 from scheduler.transactions.journal.values import Account, Attempt, Prepared, Replacement, Row
 from scheduler.transactions.purse import DAY, Allowance, Books, Expense, Promise, Purse, Want
 from scheduler.transactions.states import AttemptState, IntentState, OutcomeKind, Purpose, step
@@ -45,6 +46,7 @@ class Reservations(Accounts):
         super().__init__(connection, clock)
         self.holds = Holds(self._rows, clock)
         self.orders = Orders(self._rows, clock)
+        self.prunings = Prunings(self._rows)
 
     def reserve(
         self,

@@ -41,11 +41,14 @@ CREATE TABLE intents (
         'planned', 'in_slot', 'suspended', 'succeeded', 'target_failed',
         'no_effect', 'reverted', 'expired', 'abandoned')),
     has_turn    INTEGER NOT NULL DEFAULT 0 CHECK (has_turn IN (0, 1)),
+    -- Whether it ever had one: its key has a number, and others follow it.
+    in_series   INTEGER NOT NULL DEFAULT 0 CHECK (in_series IN (0, 1)),
     -- Of its mined failures so many do not count any more: the operator resumed it.
     pardoned    INTEGER NOT NULL DEFAULT 0,
     created_at  REAL NOT NULL
 ) STRICT;
 
+CREATE INDEX intents_by_age ON intents (created_at);
 CREATE INDEX intents_by_series ON intents (chain, contract, family, kind);
 
 -- Where the intents of a series come in turn: of which one the transaction waits to be mined.
@@ -83,6 +86,7 @@ CREATE TABLE placements (
     FOREIGN KEY (chain, account, nonce) REFERENCES slots (chain, account, nonce)
 ) STRICT;
 
+CREATE INDEX placements_by_slot ON placements (chain, account, nonce);
 CREATE UNIQUE INDEX one_open_slot_per_intent ON placements (intent) WHERE is_open = 1;
 
 -- One signed transaction in a slot: for the intent, or to free the slot of it. Without `raw` it is a request that the node is to sign and
@@ -110,6 +114,7 @@ CREATE TABLE attempts (
     CHECK ((block_hash IS NULL) = (block_number IS NULL))
 ) STRICT;
 
+CREATE INDEX attempts_by_intent ON attempts (intent);
 CREATE INDEX attempts_by_slot ON attempts (chain, account, nonce);
 CREATE UNIQUE INDEX one_mined_attempt_per_slot ON attempts (chain, account, nonce)
     WHERE state IN ('mined', 'final');
@@ -166,3 +171,26 @@ CREATE TABLE orders (
 CREATE INDEX orders_by_intent ON orders (intent);
 CREATE INDEX orders_by_attempt ON orders (attempt) WHERE attempt IS NOT NULL;
 CREATE UNIQUE INDEX one_open_order_per_intent ON orders (intent) WHERE state = 'open';
+
+-- Blocks with an attempt in them that a reorg removed, and what the attempt's outcome was there.
+CREATE TABLE reorgs (
+    id           INTEGER PRIMARY KEY,
+    attempt      INTEGER NOT NULL REFERENCES attempts (id),
+    block_number INTEGER NOT NULL,
+    block_hash   TEXT NOT NULL,
+    outcome      TEXT NOT NULL,
+    removed_at   REAL NOT NULL
+) STRICT;
+
+CREATE INDEX reorgs_by_attempt ON reorgs (attempt);
+
+-- Of a series how many intents with this outcome were removed, being old.
+CREATE TABLE forgotten (
+    chain    TEXT NOT NULL,
+    contract TEXT NOT NULL,
+    family   TEXT NOT NULL,
+    kind     TEXT NOT NULL,
+    state    TEXT NOT NULL,
+    number   INTEGER NOT NULL,
+    PRIMARY KEY (chain, contract, family, kind, state)
+) STRICT;

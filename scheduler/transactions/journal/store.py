@@ -110,6 +110,7 @@ class Journal(Reservations):
     def unmined(self, attempt: Attempt) -> None:
         """Takes back what `mined` noted: a reorg removed the block."""
         with self.together():
+            self._run("note_reorg", id=attempt.id, now=self._clock())
             self._step_attempt(attempt, AttemptState.BROADCAST, "set_unmined")
             self._run("delete_outcome", id=attempt.id)
             if attempt.purpose is Purpose.ACT:

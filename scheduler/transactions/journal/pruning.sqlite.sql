@@ -1,0 +1,65 @@
+-- name: candidates
+-- Of a chain, oldest first, from behind the one named on: with an outcome that is final, in slots
+-- that are consumed for good, and neither asked for nor mined since a while. What has the account's
+-- highest consumed nonce stays, since it says how far the account was.
+SELECT i.created_at, i.rowid, i.key, i.family, i.contract, i.kind, i.params
+FROM intents i
+WHERE i.created_at < :before AND (i.created_at, i.rowid) > (:at, :row)
+  AND i.chain = :chain
+  AND i.state IN (
+    'succeeded', 'target_failed', 'no_effect', 'reverted', 'expired', 'abandoned')
+  AND NOT EXISTS (
+    SELECT 1 FROM placements p JOIN slots s USING (chain, account, nonce)
+    WHERE p.intent = i.key
+      AND (s.state = 'open' OR s.nonce >= (
+        SELECT h.nonce FROM slots h
+        WHERE h.chain = s.chain AND h.account = s.account AND h.state = 'consumed'
+        ORDER BY h.nonce DESC LIMIT 1)))
+  AND NOT EXISTS (
+    SELECT 1 FROM outcomes o
+    WHERE o.intent = i.key AND (o.is_final = 0 OR o.judged_at >= :before))
+  AND NOT EXISTS (
+    SELECT 1 FROM attempts a WHERE a.intent = i.key AND a.block_number >= :block)
+  AND NOT EXISTS (
+    SELECT 1 FROM orders o
+    WHERE o.intent = i.key AND (o.state = 'open' OR o.given_at >= :before))
+ORDER BY i.created_at, i.rowid
+LIMIT :many;
+
+-- name: count_in
+INSERT INTO forgotten (chain, contract, family, kind, state, number)
+SELECT chain, contract, family, kind, state, count(*) FROM intents
+WHERE key IN (SELECT value FROM json_each(:keys))
+GROUP BY chain, contract, family, kind, state
+ON CONFLICT DO UPDATE SET number = number + excluded.number;
+
+-- name: delete_orders
+DELETE FROM orders WHERE intent IN (SELECT value FROM json_each(:keys));
+
+-- name: delete_outcomes
+DELETE FROM outcomes WHERE intent IN (SELECT value FROM json_each(:keys));
+
+-- name: delete_reorgs
+DELETE FROM reorgs WHERE attempt IN (
+    SELECT id FROM attempts WHERE intent IN (SELECT value FROM json_each(:keys)));
+
+-- name: delete_attempts
+DELETE FROM attempts WHERE intent IN (SELECT value FROM json_each(:keys));
+
+-- name: delete_placements
+DELETE FROM placements WHERE intent IN (SELECT value FROM json_each(:keys))
+RETURNING chain, account, nonce;
+
+-- name: delete_slot
+-- Unless it was another intent's, too.
+DELETE FROM slots
+WHERE chain = :chain AND account = :account AND nonce = :nonce
+  AND NOT EXISTS (
+    SELECT 1 FROM placements p
+    WHERE p.chain = slots.chain AND p.account = slots.account AND p.nonce = slots.nonce)
+  AND NOT EXISTS (
+    SELECT 1 FROM attempts a
+    WHERE a.chain = slots.chain AND a.account = slots.account AND a.nonce = slots.nonce);
+
+-- name: delete_intents
+DELETE FROM intents WHERE key IN (SELECT value FROM json_each(:keys));
