@@ -115,6 +115,27 @@ def test_an_outcome_has_its_gas_its_price_its_cost_and_what_it_earned(desk: Desk
     assert outlook(desk.history).startswith("Its block is not final yet")
 
 
+def test_a_reorg_is_told_with_what_it_took_back_also_when_it_is_mined_again(desk: Desk) -> None:
+    desk.mined()
+    desk.now += 15
+    desk.journal.unmined(desk.attempt)
+    desk.mined(Verdict(OutcomeKind.NO_EFFECT, "too late"))
+    told_of_it = desk.story.index(
+        "A reorg removed block 5, in which the transaction of slot 0 was: succeeded does not hold"
+    )
+    assert told_of_it < desk.story.index("Outcome in block 5: no_effect")
+
+
+def test_an_order_is_told_with_who_gave_it_and_its_answer(desk: Desk) -> None:
+    desk.now += 5
+    desk.journal.orders.give(KEY, What.BUMP, "ann")
+    assert "ann ordered: bump, a next bid for its slot at once." in desk.story
+    assert outlook(desk.history).startswith("The order to bump it is carried out next.")
+    desk.mined()
+    desk.final()
+    assert "The order to bump it was refused: its nonce was consumed by" in desk.story
+
+
 def test_when_its_block_is_final_nothing_is_open(desk: Desk) -> None:
     desk.mined()
     desk.final()
