@@ -66,9 +66,7 @@ def at_once(
     if what is What.CANCEL and state in (IntentState.PLANNED, IntentState.SUSPENDED):
         return Answer(IntentState.ABANDONED, f"it was {state.value} and is given up")
     if what is What.RETRY and state is IntentState.ABANDONED and in_series:
-        return Answer(
-            None, "it is one of a series: another follows it by itself while it is wanted"
-        )
+        return Answer(None, "it is one of a series: another follows it while that is wanted")
     if what is What.RETRY and state in (IntentState.SUSPENDED, IntentState.ABANDONED):
         return Answer(IntentState.PLANNED, f"it was {state.value} and is planned again")
     if state is IntentState.PLANNED:
