@@ -213,6 +213,7 @@ class Ours(Sending):
         family = Hits(ground.counter, ground.node)
         self._account = account
         self._journal = Journal.open(journal)
+        self._journal.admit(account)
         hit = Rule("hit", HIT, 0, ETHER, frozenset({ground.counter}))
         rules = RuleBook({family.name: [hit]})
         desk = Desk(
