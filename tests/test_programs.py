@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.devchain.accounts import Role, address_of
+from scheduler.devchain.accounts import Role, Wallet, address_of
 from scheduler.devchain.chain import DevelopmentChain
+from scheduler.devchain.chronologic import TransactionRequest, requested_by, send_request
 from scheduler.devchain.deployment import deploy
 from scheduler.devchain.endpoint import Endpoint
 from scheduler.devchain.evidence import Witness
@@ -225,6 +226,45 @@ def test_the_loser_of_the_lock_says_who_holds_it_and_takes_over_when_it_is_free(
             waiting.saw("Heartbeat")
             assert waiting.stop() == 0
     assert len(waiting.having("Waiting")) == 1
+
+
+def test_one_program_serves_several_contracts_and_shares_none_of_them(
+    chain: DevelopmentChain, tmp_path: Path
+) -> None:
+    """Of 1.0 by the name of a scheduler: its factory is what is served, and what is locked."""
+    deployed = chain.deployment
+    call = schedule_on(chain, ahead=30)
+    customer = Wallet(chain.endpoint, Role.CUSTOMER)
+    wish = TransactionRequest(deployed.counter, call.target_block + 1)
+    request = requested_by(customer, wish, send_request(customer, deployed.block_scheduler, wish))
+    with eth_alarm(
+        chain, tmp_path, "-a", deployed.block_scheduler, "-a", deployed.timestamp_scheduler,
+        "-p", str(chain.node.port),
+    ) as program:  # fmt: skip
+        program.saw(f"Serving {deployed.scheduler}, an Alarm Clock contract of v0.7")
+        program.saw(f"Serving {deployed.request_factory}, an Alarm Clock contract of 1.0")
+        program.saw(f"Tracking call: {request.address}")
+        until(lambda: head_of(tmp_path) > 0)
+        elsewhere = tmp_path / "another"
+        elsewhere.mkdir()
+        line = refusal(
+            elsewhere, "eth_alarm", "scheduler", "-a", deployed.timestamp_scheduler,
+            "-p", str(chain.node.port), status=1,
+        )  # fmt: skip
+        assert f"already serves {deployed.request_factory} with" in line
+        # What is sent makes no block of its own: the targets follow each other.
+        chain.endpoint.request("evm_setAutomine", False)
+        try:
+            walk_to(chain, call.target_block + 2, tmp_path)
+        finally:
+            chain.endpoint.request("evm_setAutomine", True)
+        program.saw("Outcome: succeeded", times=2)
+        assert program.stop() == 0
+    assert len(program.having("Serving")) == 2
+    assert sorted(line.split(" at block ")[1].split()[0] for line in program.having("Outcome")) == [
+        str(call.target_block),
+        str(call.target_block + 1),
+    ]
 
 
 def test_work_starts_by_itself_when_the_volume_is_mounted(box: Box) -> None:

@@ -227,7 +227,7 @@ class Sender:
                 allowed.append(Trial(intent, at_least(fee, intent.min_price, head.base_fee)))
             else:
                 why = f"it asks for {intent.min_price} wei per gas, above fees.max-gas-price"
-                self._tell(intent.told, Refused(Verdict(OutcomeKind.ABANDONED, why)))
+                self._tell(intent.told, Refused(Verdict(OutcomeKind.NO_EFFECT, why)))
         return allowed
 
     async def commit(self, prepared: Sequence[Prepared], head: Head) -> list[Attempt]:

@@ -4,12 +4,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from eth_abi.abi import encode
+from eth_utils.crypto import keccak
+
+from scheduler.alarm.calls import Unit
 from scheduler.alarm.v06 import V06
 from scheduler.alarm.v07 import V07
 from scheduler.alarm.v10 import V10
 from scheduler.alarm.version import Version
+from scheduler.devchain.accounts import receipt_of
 from scheduler.devchain.chronologic import TransactionRequest, requested_by, send_request
 from scheduler.devchain.scheduling import (
+    HIT,
     CallRequest,
     CallRequestV06,
     ScheduledCall,
@@ -17,6 +23,8 @@ from scheduler.devchain.scheduling import (
     send_schedule,
 )
 from tests.alarm.rig import Program, World
+
+_CREATE_REQUEST = keccak(text="createRequest(address[3],uint256[12],bytes)")[:4]
 
 
 @dataclass(frozen=True)
@@ -74,6 +82,24 @@ def request(
         requested_by(world.customer, wish, hash_) for wish, hash_ in zip(wishes, sent, strict=True)
     ]
     return [ScheduledCall(each.address, each.window_start, each.scheduled_in, 0) for each in made]
+
+
+def request_of_factory(
+    world: World, unit: Unit, start: int, *, freeze: int = 0, value: int
+) -> ScheduledCall:
+    """A request that nobody validated, in the next block: whoever calls the factory itself may
+    leave out the frozen time, and endow it with whatever `value` in wei."""
+    deployed = world.chain.deployment
+    number = {Unit.BLOCKS: 1, Unit.SECONDS: 2}[unit]
+    gas, bounty, price, deposit = 200_000, 10**16, 10**9, 10**16
+    numbers = [0, bounty, 255, freeze, 16, number, 255, start, gas, 0, price, deposit]
+    parties = [world.customer.address, world.customer.address, deployed.counter]
+    data = _CREATE_REQUEST + encode(["address[3]", "uint256[12]", "bytes"], [parties, numbers, HIT])
+    sent = world.customer.send(deployed.request_factory, data, value=value)
+    world.mine()
+    receipt = receipt_of(world.chain.endpoint, sent)
+    [log] = receipt["logs"]
+    return ScheduledCall("0x" + log["data"][26:66], start, int(receipt["blockNumber"], 16), 0)
 
 
 CUSTOMERS = (

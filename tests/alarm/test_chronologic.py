@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from eth_abi.abi import encode
-from eth_utils.crypto import keccak
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,10 +14,10 @@ from scheduler.alarm.calls import NEVER, Moment, Unit
 from scheduler.alarm.v10 import ABORT_REASONS, ABORTED, EXECUTED, V10, abort_reason, least_gas
 from scheduler.chain.model import Log
 from scheduler.devchain.accounts import receipt_of
-from scheduler.devchain.scheduling import HIT, ScheduledCall
+from scheduler.devchain.scheduling import ScheduledCall
 from scheduler.transactions.fees import FeePolicy
 from scheduler.transactions.states import Purpose
-from tests.alarm.customers import request
+from tests.alarm.customers import request, request_of_factory
 from tests.alarm.rig import EXECUTE, Program, World
 from tests.alarm.said import Said
 
@@ -208,7 +207,7 @@ async def test_a_call_that_asks_for_more_than_the_operator_allows_is_left_and_to
     assert world.executions(dear, serving.us) == []
     assert len(world.executions(other, serving.us)) == 1
     assert said.of(dear.address)[3:] == [
-        f"Scheduler cannot pay for the call: it asks for {30 * GWEI} wei per gas, above "
+        f"Not executing the call: no_effect: it asks for {30 * GWEI} wei per gas, above "
         "fees.max-gas-price"
     ]
 
@@ -216,19 +215,9 @@ async def test_a_call_that_asks_for_more_than_the_operator_allows_is_left_and_to
 async def test_a_call_that_cannot_pay_what_it_owes_is_not_executed(
     world: World, serving: Program, said: Said
 ) -> None:
-    """Whoever calls the factory itself may endow a request with nothing. It would log its bounty,
-    and pay nothing."""
-    deployed = world.chain.deployment
+    """It would log what it owes, and pay nothing."""
     start = world.head + 15
-    numbers = [0, 10**16, 255, 10, 16, 1, 255, start, 200_000, 0, GWEI, 10**16]
-    parties = [world.customer.address] * 2 + [deployed.counter]
-    data = keccak(text="createRequest(address[3],uint256[12],bytes)")[:4] + encode(
-        ["address[3]", "uint256[12]", "bytes"], [parties, numbers, HIT]
-    )
-    sent = world.customer.send(deployed.request_factory, data, value=10**12)
-    world.mine()
-    [log] = receipt_of(world.chain.endpoint, sent)["logs"]
-    poor = ScheduledCall("0x" + log["data"][26:66], start, world.head, 0)
+    poor = request_of_factory(world, Unit.BLOCKS, start, value=10**12)
     await serving.see()
     await serving.jump_to(start - 3)
     await serving.watch_to(start + 3)

@@ -107,12 +107,20 @@ def test_calls_are_scheduled_and_told_with_their_target(
     ("options", "code", "message"),
     [
         (["--in", "5"], 1, "TOO_SOON (the target must be at least 10 blocks after"),
-        (["--in", "50", "--grace", "31"], 1, "GRACE_TOO_SHORT (--grace is at least 32)"),
+        (
+            ["--in", "50", "--grace", "31"],
+            1,
+            "GRACE_TOO_SHORT (--grace is at least 32, in",
+        ),
         (["--in", "50", "--gas", "1"], 1, "REQUIRED_GAS_OUT_OF_RANGE (--gas is 200000 to"),
         (["--in", "50", "--to", "0x12"], 2, "--to 0x12: write an address"),
         (["--in", "50", "--function", "hit"], 2, "write a signature such as hit()"),
         ([], 2, "either --in BLOCKS or --at BLOCK"),
         (["--in", "50", "--at", "900"], 2, "either --in BLOCKS or --at BLOCK"),
+        (["--in", "300", "--version", "0.6"], 1, "in v0.6 305 blocks"),
+        (["--in", "50", "--grace", "256"], 2, "--grace is at most 255 in v0.7"),
+        (["--in", "50", "--seconds"], 2, "--seconds goes with --version 1.0"),
+        (["--in", "5", "--version", "1.0"], 1, "begins at least 10 blocks or 180 seconds ahead"),
     ],
 )
 def test_what_cannot_be_scheduled_is_told_in_one_line(
@@ -146,6 +154,20 @@ def test_another_chain_on_the_same_port_is_told(tmp_path: Path, deployment: Depl
     done = schedule(tmp_path, "--in", "20")
     assert done.returncode == 1
     assert f"another chain answers at {deployment.endpoint}" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "unit"),
+    [
+        (["--version", "0.6", "--in", "320"], "block"),
+        (["--version", "1.0", "--in", "20"], "block"),
+        (["--version", "1.0", "--in", "400", "--seconds"], "second"),
+    ],
+)
+def test_each_version_is_scheduled_with(state: Path, options: list[str], unit: str) -> None:
+    done = schedule(state, *options, "--count", "2")
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(rf"(0x[0-9a-f]{{40}} target {unit} \d+\n){{2}}", done.stdout)
 
 
 @pytest.mark.parametrize(("supervised", "code"), [(False, 2), (True, 1)])

@@ -10,6 +10,7 @@ from scheduler.transactions.fees import (
     STEPS_AHEAD,
     FeePolicy,
     FeeTooHigh,
+    at_least,
     base_fee_after,
     first_price,
     price_at,
@@ -27,6 +28,33 @@ def eip1559_base_fee(base_fee: int, gas_limit: int, gas_used: int) -> int:
     """The next block's base fee where more than the target was used, by the EIP's own text."""
     target = gas_limit // 2
     return base_fee + max(base_fee * (gas_used - target) // target // 8, 1)
+
+
+@given(
+    st.integers(0, 200 * GWEI),
+    st.integers(0, 5 * GWEI),
+    st.integers(0, 400 * GWEI),
+    st.lists(st.integers(-8, 8), min_size=1, max_size=STEPS_AHEAD),
+)
+def test_a_fee_with_a_floor_pays_no_less_and_enters_the_next_block(
+    base_fee: int, tip: int, floor: int, changes: list[int]
+) -> None:
+    """Whatever the base fee does until then: it changes by an eighth at most."""
+    fee = at_least(first_price(head(base_fee), tip, FeePolicy()), floor, base_fee)
+    assert isinstance(fee, DynamicFee)
+    assert fee.max_fee >= base_fee_after(base_fee, 1)
+    later = base_fee
+    for change in changes:
+        later += later * change // 64
+    assert price_at(fee, later) >= floor
+    assert price_at(fee, base_fee) <= max(floor, base_fee_after(base_fee, 1) + tip)
+
+
+@pytest.mark.parametrize(("price", "floor", "paid"), [(5, 3, 5), (3, 5, 5), (5, 5, 5)])
+def test_a_legacy_price_with_a_floor_is_the_higher_of_them(
+    price: int, floor: int, paid: int
+) -> None:
+    assert at_least(LegacyFee(price), floor, None) == LegacyFee(paid)
 
 
 @pytest.mark.parametrize(
