@@ -1,144 +1,159 @@
-"""The long fault campaign: every crash point on every node with every signer, and any moment."""
+"""The long fault campaign, in parts that can be played one by one."""
 
 import json
+import multiprocessing
+import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from dataclasses import asdict
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 import click
 
-from tests import nodes
 from tests.faults import platter
-from tests.faults.campaign import Site, Tally, every_point, random_moments
-from tests.faults.nursery import Nursery
-from tests.faults.stages import SIGNERS, Calls, DearHits, Hits, Stage
-from tests.transactions.rig import Bench
+from tests.faults.parts import Part, Share, moments_of, parts, played
 
-RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / "faults.json"
-NODES = ("anvil", "anvil istanbul", "geth")
-HARMS = ("kill", "power cut")
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "benchmarks" / "results" / "faults.json"
+
+# What was played of this very code so far.
+UNFINISHED = RESULTS.with_suffix(".unfinished.json")
+
 MOMENTS = 500
+FULL = Share(moments=moments_of(MOMENTS))
 
 
-# Intents to hit a counter, by the parts that every program is made of; the same while blocks
-# become dear, so that prices rise; and calls that the real program executes.
-WORKS = ("hits", "dear hits", "calls")
+class Notebook:
+    """The counts of parts that were played in full, kept from one run to the next."""
+
+    def __init__(self) -> None:
+        self._code = _code()
+        self.counts: dict[str, Any] = {}
+        if UNFINISHED.exists():
+            before = json.loads(UNFINISHED.read_text())
+            if before["code"] == self._code:
+                self.counts = before["parts"]
+
+    def missing(self, wanted: Sequence[Part]) -> list[Part]:
+        """Those that were not played, or went wrong."""
+        return [p for p in wanted if self.counts.get(p.name, {"wrong": True})["wrong"]]
+
+    def add(self, name: str, counts: Mapping[str, Any]) -> None:
+        self.counts[name] = counts
+        UNFINISHED.parent.mkdir(exist_ok=True)
+        UNFINISHED.write_text(json.dumps({"code": self._code, "parts": self.counts}, indent=2))
+
+    def finish(self) -> bool:
+        """Writes the results if every part was played."""
+        names = [part.name for part in parts()]
+        if not all(name in self.counts for name in names):
+            return False
+        results = [_short(self.counts[name]) for name in names]
+        RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+        UNFINISHED.unlink()
+        return True
 
 
-@dataclass(frozen=True)
-class Kind:
-    """Of what kind a campaign is: who does what where, and what happens to it."""
-
-    work: str
-    node: str
-    signer: str
-    harm: str
-
-
-KINDS = [
-    Kind(work, node, signer, harm)
-    for work in WORKS
-    for node in NODES
-    for signer in SIGNERS
-    for harm in HARMS
-    if work == "hits" or (node == "anvil" and (work == "dear hits" or signer == "keystore"))
-]
-
-
-@contextmanager
-def stage(kind: Kind) -> Iterator[Stage]:
-    """A node of its own, which makes blocks when it is told to; anvil with an unlocked account for
-    each case."""
-    if kind.work == "calls":
-        with nodes.alarm_on_anvil() as chain:
-            yield Calls(chain)
-        return
-    hardfork = "istanbul" if kind.node == "anvil istanbul" else None
-    many = ("--accounts", "1000")
-    start = (
-        nodes.geth(period=0)
-        if kind.node == "geth"
-        else nodes.anvil(automine=False, hardfork=hardfork, options=many)
+def _code() -> str:
+    """What names the code as it is here."""
+    tree = subprocess.run(["git", "stash", "create"], cwd=ROOT, capture_output=True, text=True)
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True)
+    changes = subprocess.run(
+        ["git", "rev-parse", f"{tree.stdout.strip() or 'HEAD'}^{{tree}}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
     )
-    with start as node:
-        bench = Bench(node)
-        yield (Hits if kind.work == "hits" else DearHits)(bench, kind.signer)
-        bench.endpoint.close()
+    return (changes.stdout or head.stdout).strip()
 
 
-@contextmanager
-def site(kind: Kind) -> Iterator[Site]:
-    """A place for cases."""
-    with ExitStack() as stack:
-        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="faults-")))
-        cut = kind.harm == "power cut"
-        nursery = stack.enter_context(Nursery([platter.built(directory)] if cut else []))
-        yield Site(stack.enter_context(stage(kind)), nursery, directory, power_cut=cut)
+def _short(counts: Mapping[str, Any]) -> dict[str, Any]:
+    """The names of crash points are counted."""
+    names = counts.get("names of them")
+    return {**counts, **({"names of them": len(names)} if names is not None else {})}
 
 
-def told(kind: Kind, campaign: str, tally: Tally, seconds: float) -> dict[str, Any]:
-    """Prints a campaign's counts; the same as data."""
-    what = {**asdict(kind), "campaign": campaign}
-    click.echo(f"{', '.join(what.values())}: {tally}")
-    for line in tally.wrong:
-        click.echo(f"  {line}")
-    return {
-        **what,
-        "crash points": len(tally.points),
-        "names of them": len(tally.names),
-        "cases": tally.cases,
-        "killed": tally.killed,
-        "transactions on the wire": tally.transactions,
-        "wrong": tally.wrong,
-        "seconds": round(seconds, 1),
-    }
+def line(counts: Mapping[str, Any]) -> str:
+    what = [f"{counts['cases']} cases", f"{len(counts['wrong'])} wrong"]
+    if counts.get("crash points"):
+        what.insert(0, f"{counts['crash points']} crash points")
+    if counts["killed"]:
+        what.insert(-1, f"{counts['killed']} killed")
+    return f"{', '.join(what)}; {counts['seconds']:g} s"
 
 
-def played(kind: Kind, moments: int, every: int) -> list[dict[str, Any]]:
-    """Both campaigns of this kind."""
-    with site(kind) as place:
-        began = time.monotonic()
-        tally = every_point(place, of=every)
-        found = [told(kind, "every point", tally, time.monotonic() - began)]
-        if moments:
-            began = time.monotonic()
-            tally = random_moments(place, moments, seed=1)
-            found.append(told(kind, "any moment", tally, time.monotonic() - began))
-    return found
+def coverage(found: Sequence[Mapping[str, Any]]) -> str:
+    """What of the crash points was hit, over all parts that kill at each."""
+    aimed = [counts for counts in found if "at every point" in counts["harm"]]
+    names = {name for counts in aimed for name in counts["names of them"]}
+    points = sum(counts["crash points"] for counts in aimed)
+    killed = sum(counts["killed"] for counts in aimed)
+    return f"{points} crash points with {len(names)} names, killed at {killed}"
+
+
+def _result(part: Part, future: "Future[dict[str, Any]]") -> dict[str, Any]:
+    """A part's counts; one that broke off is wrong, and keeps no other from being played."""
+    try:
+        return future.result()
+    except Exception as error:
+        nothing = {"crash points": 0, "names of them": [], "cases": 0, "killed": 0, "seconds": 0.0}
+        return {**asdict(part), **nothing, "wrong": [f"it broke off: {error!r}"]}
 
 
 @click.command()
-@click.option("--work", type=click.Choice(WORKS), help="Only this work.")
-@click.option("--node", type=click.Choice(NODES), help="Only on this node.")
-@click.option("--signer", type=click.Choice(SIGNERS), help="Only with this signer.")
-@click.option("--harm", type=click.Choice(HARMS), help="Only this harm.")
-@click.option("--moments", default=MOMENTS, show_default=True, help="Random kills, in all.")
-@click.option("--every", default=1, show_default=True, help="Only every so many-th crash point.")
-def main(moments: int, every: int, **only: str | None) -> None:
-    """Play the campaigns, print their counts, write benchmarks/results/faults.json.
+@click.option(
+    "--only", metavar="PATTERN", default="*", help="Only parts like this, such as '*geth*'."
+)
+@click.option("--list", "lists", is_flag=True, help="List the parts, and which are missing.")
+@click.option("--again", is_flag=True, help="Play parts that were played before, too.")
+@click.option("--jobs", default=2, show_default=True, help="Parts at a time.")
+@click.option("--every", default=1, show_default=True, help="Only every so many-th case.")
+@click.option("--moments", default=FULL.moments, show_default=True, help="Random kills of a part.")
+@click.option(
+    "--intents", default=FULL.intents, show_default=True, help="Of each of four programs."
+)
+def main(
+    only: str, lists: bool, again: bool, jobs: int, every: int, moments: int, intents: int
+) -> None:
+    """Play the campaign's parts and print their counts.
 
-    The file is written where all were played, with every point and at least 500 moments.
+    What was played in full is kept: another run goes on with what is missing. When nothing is,
+    benchmarks/results/faults.json is written.
     """
-    kinds = [kind for kind in KINDS if all(only[k] in (None, v) for k, v in asdict(kind).items())]
-    if not kinds:
-        raise click.UsageError(
-            "there is no such campaign: beyond hits there are campaigns on anvil alone"
-        )
-    if platter.compiler() is None and any(kind.harm == "power cut" for kind in kinds):
+    notebook, share = Notebook(), Share(every, moments, intents)
+    wanted = [part for part in parts() if fnmatch(part.name, only)]
+    if not wanted:
+        raise click.UsageError(f"no part is like {only}; see --list")
+    missing = wanted if again or share != FULL else notebook.missing(wanted)
+    if lists:
+        for part in wanted:
+            click.echo(f"{'missing' if part in missing else 'played ':7} {part.name}")
+        return
+    if platter.compiler() is None and any("power cut" in part.harm for part in missing):
         raise click.ClickException("power cuts need a C compiler: apt-get install gcc libc6-dev")
-    share = -(-moments // len(kinds))
-    results = [result for kind in kinds for result in played(kind, share, every)]
-    if kinds == KINDS and every == 1 and moments >= MOMENTS:
-        RESULTS.parent.mkdir(exist_ok=True)
-        RESULTS.write_text(json.dumps(results, indent=2) + "\n")
-    cases = sum(result["cases"] for result in results)
-    wrong = sum(len(result["wrong"]) for result in results)
+    found = []
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=spawn) as pool:
+        playing = {pool.submit(played, part, share): part for part in missing}
+        for future in as_completed(playing):
+            name, counts = playing[future].name, _result(playing[future], future)
+            found.append(counts)
+            click.echo(f"{name}: {line(counts)}")
+            for what in counts["wrong"]:
+                click.echo(f"  {what}")
+            if share == FULL:
+                notebook.add(name, counts)
+    click.echo(coverage(found))
+    cases, wrong = (
+        sum(counts["cases"] for counts in found),
+        sum(len(counts["wrong"]) for counts in found),
+    )
     click.echo(f"{cases} cases, {wrong} wrong")
+    if share == FULL and notebook.finish():
+        click.echo(f"written: {RESULTS.relative_to(ROOT)}")
     sys.exit(1 if wrong else 0)
 
 

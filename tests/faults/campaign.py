@@ -134,7 +134,7 @@ class Site:
                 status, _ = self._nursery.run(task)
         wrong = [f"{name} left unjournaled" for name in recorder.violations]
         if status != DONE:
-            wrong.append(f"stuck: exit status {status}, see {task.report}.log")
+            wrong.append(f"stuck: exit status {status}: {_last_words(Path(task.report))}")
         if trouble and not fault.struck:
             wrong.append("it never came to that")
         wrong += scene.wrong()
@@ -185,6 +185,11 @@ def tallied(site: Site, points: Sequence[Point], kills: Iterable[Kill]) -> Tally
     for kill in kills:
         tally.add(site.play(kill))
     return tally
+
+
+def _last_words(report: Path) -> str:
+    said = report.with_name(f"{report.name}.log").read_text().splitlines()
+    return said[-1] if said else "it said nothing"
 
 
 def _outcomes(journal: Path) -> list[tuple[str, int]]:
