@@ -86,6 +86,7 @@ def transactions(block: Fields | None) -> dict[tuple[Address, int], Sent]:
             to=entry["to"].lower() if entry["to"] else None,
             value=quantity(entry["value"]),
             data=octets(entry["input"]),
+            gas=quantity(entry["gas"]),
             cap=quantity(entry.get("maxFeePerGas") or entry["gasPrice"]),
             tip=quantity(entry.get("maxPriorityFeePerGas") or entry["gasPrice"]),
         )

@@ -107,14 +107,15 @@ class CallResult:
 class Sent:
     """A transaction that the node has: its hash, and what it does.
 
-    `value` in wei; `cap` the most that it pays for a unit of gas, and `tip` the most of that which
-    goes to the block's producer, both in wei.
+    `value` in wei, `gas` its limit; `cap` the most that it pays for a unit of gas, and `tip` the
+    most of that which goes to the block's producer, both in wei.
     """
 
     hash: Hash
     to: Address | None
     value: int
     data: bytes
+    gas: int
     cap: int
     tip: int
 

@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from scheduler.chain.model import Address
 from scheduler.locks import Held, Lock
 from scheduler.transactions.care import OpenSlot
+from scheduler.transactions.intents import Told
 from scheduler.transactions.journal import Account
 from scheduler.transactions.sender import Desk
 
@@ -45,6 +46,14 @@ class Custody:
                 yield [slot for slot in others if self._actor(slot) in gone]
             else:
                 yield []
+
+    def minds(self, intent: Told) -> bool:
+        """Whether this program looks after the intent: its own, or one that nobody does."""
+        if self._desk.family(intent) is not None:
+            return True
+        with ExitStack() as held:
+            name = actor(intent.family, self._desk.account, intent.contract)
+            return self._is_custodian() and _takes(name, held)
 
     def release(self) -> None:
         """Lets another program be the custodian."""

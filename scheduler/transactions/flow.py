@@ -2,15 +2,20 @@
 
 from collections.abc import Sequence
 
-from scheduler.chain.model import HeadEvent
+from scheduler.chain.model import Head, HeadEvent
 from scheduler.errors import NotYet
 from scheduler.transactions.care import OpenSlot, slots_of
 from scheduler.transactions.custody import Custody
 from scheduler.transactions.instructions import Instructions
+from scheduler.transactions.intents import Ended, Verdict
 from scheduler.transactions.keeper import Keeper
 from scheduler.transactions.pruning import Keeping, Pruning
 from scheduler.transactions.receipts import Receipts
+from scheduler.transactions.reorgs import Reorgs
 from scheduler.transactions.sender import Desk, Sender
+from scheduler.transactions.states import OutcomeKind
+
+PASSED = Verdict(OutcomeKind.EXPIRED, "it was in no slot when it could do no good any more")
 
 
 class Flow:
@@ -20,7 +25,8 @@ class Flow:
         """`confirmations` in blocks; without `keeping` nothing is ever forgotten."""
         self._desk = desk
         self._sender = Sender(desk)
-        self._receipts = Receipts(desk, confirmations)
+        self._reorgs = Reorgs(desk, self._sender.gate, confirmations)
+        self._receipts = Receipts(desk, self._sender.gate, confirmations)
         self._keeper = Keeper(desk, self._sender)
         self._custody = Custody(desk)
         self._instructions = Instructions(desk)
@@ -49,9 +55,10 @@ class Flow:
             self._pruning.turn(event.head)
 
     async def _look_after(self, event: HeadEvent) -> None:
+        nonces = await self._desk.node.nonces(self._desk.account.address)
+        await self._reorgs.look(event, nonces.latest, self._custody.minds)
         there = self._open_slots()
         with self._custody.orphans(there) as orphans:
-            nonces = await self._desk.node.nonces(self._desk.account.address)
             slots = self._own(there)
             if slots or orphans:
                 await self._receipts.follow(event, nonces.latest, slots)
@@ -65,6 +72,19 @@ class Flow:
                     slots = self._own(self._open_slots())
             self._sender.gate.account_for_strangers(event.head, nonces.latest)
         self.in_flight = len(slots)
+
+    def _end_plans(self, head: Head) -> None:
+        """Ends the intents in no slot that can do no good any more: nothing else would."""
+        if self._sender.gate.lags(head):
+            return
+        for intent, last_block in self._desk.journal.planned(self._desk.account):
+            family = self._desk.family(intent)
+            if family is None:
+                continue
+            if head.number < last_block and family.still_useful(intent.kind, intent.params, head):
+                continue
+            if self._desk.journal.expire(intent.key):
+                family.told(intent, Ended(PASSED))
 
     def _open_slots(self) -> list[OpenSlot]:
         """All that nothing has consumed finally, whoever's they are, by nonce."""
@@ -84,6 +104,7 @@ class Flow:
             await family.observe(event)
         intents = [intent for family in self._desk.families for intent in family.due(event.head)]
         self.due = len(intents)
+        self._end_plans(event.head)
         prepared = await self._sender.prepare(intents, event.head)
         attempts = await self._sender.commit(prepared, event.head)
         if attempts:

@@ -86,6 +86,7 @@ class Keeper:
             for slot, step in steps
             if step is not Step.WAIT and slot.nonce not in known | bidding
             for bid in slot.standing
+            if not bid.is_found
         ]
         if not lost and not replaced:
             return False
@@ -123,7 +124,7 @@ class Keeper:
         return steps[::-1]
 
     def _useful(self, bid: Attempt, head: Head) -> bool:
-        if head.number >= bid.limits.last_block:
+        if head.number >= bid.limits.last_block or not bid.is_placed:
             return False
         family = self._desk.family(bid.intent)
         return family is None or family.still_useful(bid.intent.kind, bid.intent.params, head)

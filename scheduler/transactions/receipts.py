@@ -19,6 +19,7 @@ from scheduler.transactions.intents import (
     Verdict,
 )
 from scheduler.transactions.journal import Attempt
+from scheduler.transactions.quarantine import Gate
 from scheduler.transactions.sender import Desk
 from scheduler.transactions.states import AttemptState, OutcomeKind, Purpose
 
@@ -30,9 +31,10 @@ CANCELLED = Verdict(
 class Receipts:
     """Follows the open slots of the families of one desk from block to block."""
 
-    def __init__(self, desk: Desk, confirmations: int) -> None:
+    def __init__(self, desk: Desk, gate: Gate, confirmations: int) -> None:
         """`confirmations` is how many blocks on top of its own make an attempt's outcome final."""
         self._desk = desk
+        self._gate = gate
         self._confirmations = confirmations
         # Blocks were removed, or may have been, since everything mined was asked for.
         self._doubtful = True
@@ -44,8 +46,9 @@ class Receipts:
 
         `slots` are all of this desk's families that nothing has consumed finally. `latest` is how
         many transactions of the account are mined. Asks for the receipts of what is pending, of
-        what became final, and, where blocks were removed, of everything that was mined. Families
-        are told when it is written. Raises NodeUnavailable, JournalUnavailable.
+        what became final, and, where blocks were removed, of everything that was mined. That a
+        node which lacks blocks has no receipt says nothing. Families are told when it is written.
+        Raises NodeUnavailable, JournalUnavailable.
         """
         self._doubtful = self._doubtful or event.rebased or bool(event.removed)
         asked = [
@@ -54,21 +57,30 @@ class Receipts:
             for attempt in slot.attempts
             if self._to_ask(attempt, event.head)
         ]
+        lags = self._gate.lags(event.head)
         receipts = await self._desk.node.receipts([attempt.hash or "" for attempt in asked])
         answers = {attempt.id: receipt for attempt, receipt in zip(asked, receipts, strict=True)}
         by_nonce = {slot.nonce: slot for slot in slots}
-        strangers = await self._strangers(slots, answers, event.head, latest)
+        strangers = [] if lags else await self._strangers(slots, answers, event.head, latest)
         news: list[tuple[Told, Progress]] = []
         with self._desk.journal.together():
             # What was mined and is not any more makes room first: a reorg may have swapped bids.
             for attempt in sorted(asked, key=lambda each: each.state is not AttemptState.MINED):
-                others = by_nonce[attempt.nonce].others(attempt)
-                news += self._judged(attempt, answers[attempt.id], event.head, others)
-            for slot, hash_ in strangers:
-                self._desk.journal.displaced(self._desk.account, slot.bid, hash_)
+                receipt = answers[attempt.id]
+                if receipt is not None or not lags:
+                    others = by_nonce[attempt.nonce].others(attempt)
+                    news += self._judged(attempt, receipt, event.head, others)
+            for slot, receipt in strangers:
+                self._desk.journal.displaced(
+                    self._desk.account,
+                    slot.bid,
+                    receipt.transaction_hash,
+                    receipt.block_number,
+                    receipt.block_hash,
+                )
                 mine = [slot.bid.intent, *slot.others(slot.bid)]
-                news += [(told, Displaced(hash_)) for told in mine]
-        self._doubtful = False
+                news += [(told, Displaced(receipt.transaction_hash)) for told in mine]
+        self._doubtful = lags
         for told, progress in news:
             self._family(told).told(told, progress)
 
@@ -82,11 +94,10 @@ class Receipts:
             return False
         if attempt.block_number is None:
             return True
-        return self._doubtful or self._deep_enough(attempt, head)
+        return self._doubtful or self._is_final(attempt.block_number, head)
 
-    def _deep_enough(self, attempt: Attempt, head: Head) -> bool:
-        assert attempt.block_number is not None
-        return head.number - attempt.block_number >= self._confirmations
+    def _is_final(self, block_number: int, head: Head) -> bool:
+        return head.number - block_number >= self._confirmations
 
     def _judged(
         self, attempt: Attempt, receipt: Receipt | None, head: Head, others: Sequence[Told]
@@ -99,7 +110,7 @@ class Receipts:
         if attempt.state is not AttemptState.MINED:
             return [] if receipt is None else self._mined(attempt, receipt)
         if receipt is not None and receipt.block_hash == attempt.block_hash:
-            if not self._deep_enough(attempt, head):
+            if not self._is_final(receipt.block_number, head):
                 return []
             told = attempt.intent
             retries = partial(self._family(told).retries, told.kind)
@@ -138,11 +149,13 @@ class Receipts:
         answers: dict[int, Receipt | None],
         head: Head,
         latest: int,
-    ) -> list[tuple[OpenSlot, str]]:
-        """Slots that a transaction which is not ours consumed, with its hash.
+    ) -> list[tuple[OpenSlot, Receipt]]:
+        """Slots that a transaction which is not in the journal consumed, finally.
 
         A nonce below `latest` without a receipt of ours may be one that the node will find later:
-        it counts only after the confirmations, and when the other transaction is seen.
+        it counts only after the confirmations, and when the other transaction is seen to have them.
+        One that does what a bid of the slot does is a bid of it, which the journal lost: an older
+        copy was put in its place. It is followed from now on as if it had been there all the time.
         """
         gone = {
             slot.nonce: slot
@@ -160,8 +173,14 @@ class Receipts:
                 continue
             since = min(attempt.head_number for attempt in slot.attempts)
             sent = await self._desk.node.sent_by(self._desk.account.address, nonce, since)
-            if sent is not None and not any(_is(attempt, sent) for attempt in slot.attempts):
-                found.append((slot, sent.hash))
+            if sent is None or any(_is(attempt, sent) for attempt in slot.attempts):
+                continue
+            if any(bid.purpose is Purpose.ACT and bid.is_like(sent) for bid in slot.attempts):
+                self._desk.journal.adopt(self._desk.account, slot.bid, sent, head.number)
+                continue
+            [receipt] = await self._desk.node.receipts([sent.hash])
+            if receipt is not None and self._is_final(receipt.block_number, head):
+                found.append((slot, receipt))
         return found
 
 

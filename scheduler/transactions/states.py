@@ -6,7 +6,7 @@ in a table here raises, so a wrong idea of the world stops before it is written.
 
 from collections.abc import Mapping
 from enum import Enum
-from typing import TypeVar
+from typing import TypeVar, cast
 
 
 class AttemptState(Enum):
@@ -131,6 +131,15 @@ _STEPS: Mapping[Enum, frozenset[Enum]] = {
     IntentState.ABANDONED: frozenset({IntentState.PLANNED}),
 }
 
+# Where a reorg deeper than the confirmations leads back to: everything that was ever signed for the
+# slot may be mined, and nothing that was concluded holds.
+_REOPENED: Mapping[Enum, Enum] = {
+    AttemptState.FINAL: AttemptState.BROADCAST,
+    AttemptState.REPLACED: AttemptState.SIGNED,
+    SlotState.CONSUMED: SlotState.OPEN,
+    **{state: IntentState.IN_SLOT for state in IntentState if state is not IntentState.IN_SLOT},
+}
+
 State = TypeVar("State", AttemptState, SlotState, IntentState)
 
 
@@ -146,3 +155,10 @@ def step(now: State, then: State) -> State:
     if then is not now and then not in _STEPS[now]:
         raise IllegalTransition(f"{type(now).__name__}: {now.value} cannot become {then.value}")
     return then
+
+
+def reopened(now: State) -> State:
+    """The state again when a slot's end is not final after all. Raises IllegalTransition."""
+    if now not in _REOPENED:
+        raise IllegalTransition(f"{type(now).__name__}: {now.value} is not the end of anything")
+    return cast(State, _REOPENED[now])

@@ -39,7 +39,8 @@ async def work(
         signer = KeySigner(PrivateKey(bytes.fromhex(who)))
     account = Account(await fingerprint(node, development=True), signer.address)
     journal = Journal.open(path)
-    journal.admit(account)
+    nonces = await node.nonces(account.address)
+    journal.admit(account, accounted=nonces.pending)
     family = Touches(contract)
     wishes = [
         Intent(

@@ -386,7 +386,7 @@ async def office(
     account = Account(await fingerprint(real, development=True), signer.address)
     journal = Journal.open(path)
     if admitted:
-        journal.admit(account, accounted=bench.nonce(account.address))
+        journal.admit(account, accounted=bench.nonce(account.address, "pending"))
     family = Touches(bench.counter)
     desk = Desk(
         cast(NodeProtocol, node),

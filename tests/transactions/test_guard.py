@@ -113,7 +113,8 @@ async def test_the_proof_is_in_the_journal_and_serves_after_a_restart(at: Office
     [lost] = at.open_attempts()
     at.bench.endpoint.request("anvil_dropTransaction", lost.hash)
     at.bench.endpoint.request("anvil_setNonce", at.address, "0x1")
-    at.journal.displaced(at.desk.account, lost, "0x" + "5a" * 32)
+    head = await at.head()
+    at.journal.displaced(at.desk.account, lost, "0x" + "5a" * 32, head.number, head.hash)
     back = later(at)
     await back.turn()
     assert back.family.asked == []

@@ -190,7 +190,7 @@ def test_a_cancellation_ends_when_its_block_is_final(desk: Desk) -> None:
 
 
 def test_a_slot_that_somebody_else_used_is_told(desk: Desk) -> None:
-    desk.journal.displaced(ACCOUNT, desk.attempt, "0x" + "e" * 64)
+    desk.journal.displaced(ACCOUNT, desk.attempt, "0x" + "e" * 64, 5, "0x" + "b" * 64)
     assert f"It was consumed by 0x{'e' * 64}, finally." in desk.story
     assert outlook(desk.history).startswith("It is in no slot: it is sent when it is due, up to")
 

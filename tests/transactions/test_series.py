@@ -130,7 +130,7 @@ def test_two_that_a_reorg_put_back_in_their_slots_keep_a_third_out(journal: Jour
 
 def test_another_transaction_in_its_slot_ends_the_turn(journal: Journal) -> None:
     lost = given_a_slot(journal, payment(80), 0)
-    journal.displaced(ACCOUNT, lost, "0x" + "ab" * 32)
+    journal.displaced(ACCOUNT, lost, "0x" + "ab" * 32, 5, "0x" + "b" * 64)
     assert keys(journal, payment(100)) == ["tests:touch:payment:100:0"]
 
 

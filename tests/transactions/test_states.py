@@ -14,6 +14,7 @@ from scheduler.transactions.states import (
     IntentState,
     OutcomeKind,
     SlotState,
+    reopened,
     step,
 )
 
@@ -89,6 +90,23 @@ def test_what_is_final_stays(end: Enum) -> None:
         if then is not end:
             with pytest.raises(IllegalTransition):
                 step(end, then)  # type: ignore[type-var]
+
+
+@given(st.sampled_from(STATES))
+def test_a_deep_reorg_leads_every_end_back_to_where_all_its_bytes_may_be_mined(now: Enum) -> None:
+    """And nothing else anywhere: what never ended is not touched by it."""
+    where = {
+        AttemptState.FINAL: AttemptState.BROADCAST,
+        AttemptState.REPLACED: AttemptState.SIGNED,
+        SlotState.CONSUMED: SlotState.OPEN,
+    }
+    if isinstance(now, IntentState) and now is not IntentState.IN_SLOT:
+        assert reopened(now) is IntentState.IN_SLOT
+    elif now in where:
+        assert reopened(now) is where[now]  # type: ignore[type-var,index]
+    else:
+        with pytest.raises(IllegalTransition):
+            reopened(now)  # type: ignore[type-var]
 
 
 def test_every_outcome_is_a_state_of_the_intent_and_four_come_from_receipts() -> None:

@@ -35,6 +35,10 @@ RETURNING account;
 UPDATE accounts SET highest_head = max(highest_head, :head)
 WHERE chain = :chain AND account = :account;
 
+-- name: saw_block
+UPDATE accounts SET highest_head = max(highest_head, :head)
+WHERE (chain, account) = (SELECT chain, account FROM attempts WHERE id = :id);
+
 -- name: highest_nonce
 SELECT max(nonce) FROM slots WHERE chain = :chain AND account = :account;
 
@@ -103,6 +107,13 @@ VALUES (
     :chain, :account, :nonce, :key, :purpose, :fields, :raw, :hash, 'signed', :head_number,
     :now);
 
+-- name: insert_found
+INSERT INTO attempts (
+    chain, account, nonce, intent, purpose, fields, hash, is_found, state, head_number, created_at)
+VALUES (
+    :chain, :account, :nonce, :key, 'act', :fields, :hash, 1, 'broadcast', :head_number, :now)
+ON CONFLICT DO NOTHING;
+
 -- name: newest_attempts
 SELECT nonce, max(id) FROM attempts
 WHERE chain = :chain AND account = :account
@@ -111,11 +122,13 @@ GROUP BY nonce;
 
 -- name: open_attempts
 SELECT a.id, a.nonce, a.purpose, a.fields, a.raw, a.hash, a.state, a.head_number, a.block_number,
-       a.block_hash, i.key, i.family, i.contract, i.kind, i.params,
+       a.block_hash, a.is_found, coalesce(p.is_open, 0), i.key, i.family, i.contract, i.kind, i.params,
        i.last_block, i.urgency, i.max_cost, i.worth_sending, i.expects
 FROM slots s
 JOIN attempts a USING (chain, account, nonce)
 JOIN intents i ON i.key = a.intent
+LEFT JOIN placements p ON p.intent = a.intent AND p.chain = a.chain AND p.account = a.account
+    AND p.nonce = a.nonce
 WHERE s.chain = :chain AND s.account = :account AND s.state = 'open'
 ORDER BY a.nonce, a.id;
 
@@ -165,8 +178,55 @@ SELECT kind FROM outcomes WHERE attempt = :id;
 -- name: finish_outcome
 UPDATE outcomes SET is_final = 1 WHERE attempt = :id;
 
+-- name: mined_in
+SELECT hash, block_number, block_hash FROM attempts WHERE id = :id;
+
+-- name: is_placed
+-- Whether the slot of the attempt is where its intent is now.
+SELECT 1 FROM attempts a JOIN placements p USING (intent, chain, account, nonce)
+WHERE a.id = :id AND p.is_open = 1;
+
+-- name: leave_other_slots
+UPDATE placements SET is_open = 0 WHERE intent = :key AND is_open = 1;
+
+-- name: place_where_it_is_mined
+UPDATE placements SET is_open = 1
+WHERE intent = :key
+  AND (chain, account, nonce) = (SELECT chain, account, nonce FROM attempts WHERE id = :id);
+
+-- name: consumed_slots
+SELECT nonce, consumed_by, block_number, block_hash FROM slots
+WHERE chain = :chain AND account = :account AND state = 'consumed'
+  AND (:below IS NULL OR nonce < :below)
+ORDER BY nonce DESC LIMIT :limit;
+
+-- name: ever_placed_in
+SELECT i.key, i.family, i.contract, i.kind, i.params FROM placements p
+JOIN intents i ON i.key = p.intent
+WHERE p.chain = :chain AND p.account = :account AND p.nonce = :nonce;
+
+-- name: attempts_in
+SELECT id, state FROM attempts WHERE chain = :chain AND account = :account AND nonce = :nonce;
+
+-- name: reopen_slot
+UPDATE slots SET state = 'open', consumed_by = NULL, block_number = NULL, block_hash = NULL
+WHERE chain = :chain AND account = :account AND nonce = :nonce AND state = 'consumed'
+RETURNING nonce;
+
+-- name: reopen_placement
+-- An intent that is in another slot by now stays there.
+UPDATE placements SET is_open = 1
+WHERE intent = :key AND chain = :chain AND account = :account AND nonce = :nonce
+  AND NOT EXISTS (SELECT 1 FROM placements o WHERE o.intent = :key AND o.is_open = 1)
+RETURNING nonce;
+
+-- name: planned
+SELECT key, family, contract, kind, params, last_block FROM intents
+WHERE state = 'planned' AND chain = :chain;
+
 -- name: consume_slot
-UPDATE slots SET state = 'consumed', consumed_by = :hash
+UPDATE slots SET state = 'consumed', consumed_by = :hash, block_number = :block_number,
+    block_hash = :block_hash
 WHERE chain = :chain AND account = :account AND nonce = :nonce AND state = 'open';
 
 -- name: close_placements

@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from scheduler.chain.model import Hash
+from scheduler.chain.model import Hash, Sent
 from scheduler.transactions.encoding import Signed, Transaction
 from scheduler.transactions.intents import Intent, Limits, Told, Urgency
 from scheduler.transactions.journal import series
@@ -14,7 +14,14 @@ from scheduler.transactions.journal.errors import IntentTaken, NonceTaken, SlotC
 from scheduler.transactions.journal.holds import HeldBack, Holds
 from scheduler.transactions.journal.orders import Orders, OrderState
 from scheduler.transactions.journal.pruning import Prunings
-from scheduler.transactions.journal.values import Account, Attempt, Prepared, Replacement, Row
+from scheduler.transactions.journal.values import (
+    Account,
+    Attempt,
+    Prepared,
+    Replacement,
+    Row,
+    found_fields,
+)
 from scheduler.transactions.purse import DAY, Allowance, Books, Expense, Promise, Purse, Want
 from scheduler.transactions.states import AttemptState, IntentState, OutcomeKind, Purpose, step
 
@@ -139,6 +146,21 @@ class Reservations(Accounts):
                 if item.order is not None:
                     self.orders.answer(item.order, OrderState.DONE, _told(item), attempt)
         return written, None if purse is None else purse.shortage
+
+    def adopt(self, account: Account, bid: Attempt, sent: Sent, head_number: int) -> None:
+        """Notes that `sent`, which the node has, is another bid for the slot of `bid`."""
+        fields = found_fields(sent, account, bid.nonce, int(bid.fields["chainId"], 16))
+        with self.together():
+            self._run(
+                "insert_found",
+                **account.columns,
+                nonce=bid.nonce,
+                key=bid.intent.key,
+                fields=json.dumps(fields),
+                hash=sent.hash,
+                head_number=head_number,
+                now=self._clock(),
+            )
 
     def purse(self, account: Account, allowance: Allowance) -> Purse:
         """What of `allowance` is left beside what the journal has promised and spent."""

@@ -55,6 +55,8 @@ CREATE INDEX intents_by_series ON intents (chain, contract, family, kind);
 CREATE UNIQUE INDEX one_turn_per_series ON intents (chain, contract, family, kind)
     WHERE has_turn = 1;
 
+CREATE INDEX planned_intents ON intents (chain) WHERE state = 'planned';
+
 -- A nonce of an account: given out once, to a program, and consumed by exactly one hash. Until
 -- something is mined in it, `reserved` wei are promised to it, the worst case of its dearest
 -- attempt, from a purse.
@@ -64,13 +66,17 @@ CREATE TABLE slots (
     nonce       INTEGER NOT NULL CHECK (nonce >= 0),
     state       TEXT NOT NULL CHECK (state IN ('open', 'consumed')),
     consumed_by TEXT,
+    block_number INTEGER,
+    block_hash  TEXT,
     program     TEXT NOT NULL,
     purse       TEXT NOT NULL CHECK (purse IN ('normal', 'urgent', 'repair')),
     reserved    TEXT NOT NULL,
     created_at  REAL NOT NULL,
     PRIMARY KEY (chain, account, nonce),
     FOREIGN KEY (chain, account) REFERENCES accounts (chain, account),
-    CHECK ((state = 'consumed') = (consumed_by IS NOT NULL))
+    CHECK ((state = 'consumed') = (consumed_by IS NOT NULL)),
+    CHECK ((consumed_by IS NULL) = (block_number IS NULL)),
+    CHECK ((consumed_by IS NULL) = (block_hash IS NULL))
 ) STRICT;
 
 CREATE INDEX open_slots ON slots (chain, account) WHERE state = 'open';
@@ -101,6 +107,7 @@ CREATE TABLE attempts (
     fields       TEXT NOT NULL CHECK (json_valid(fields)),
     raw          BLOB,
     hash         TEXT,
+    is_found     INTEGER NOT NULL DEFAULT 0 CHECK (is_found IN (0, 1)),
     state        TEXT NOT NULL CHECK (state IN (
         'signed', 'broadcast', 'mined', 'final', 'replaced')),
     head_number  INTEGER NOT NULL,

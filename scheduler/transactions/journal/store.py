@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from scheduler.chain.model import Hash, Receipt
-from scheduler.transactions.intents import Intent, Verdict
+from scheduler.transactions.intents import Intent, Told, Verdict
 from scheduler.transactions.journal import series
-from scheduler.transactions.journal.reservations import Reservations
+from scheduler.transactions.journal.reopening import Reopening
 from scheduler.transactions.journal.values import (
     Account,
     Attempt,
@@ -29,7 +29,7 @@ from scheduler.transactions.states import (
 Fields: TypeAlias = dict[str, str]
 
 
-class Journal(Reservations):
+class Journal(Reopening):
     """Intents, slots, attempts and outcomes of all accounts of this box, in one SQLite file."""
 
     def next_nonce(self, account: Account) -> int:
@@ -92,8 +92,9 @@ class Journal(Reservations):
                 block_number=receipt.block_number,
                 block_hash=receipt.block_hash,
             )
+            self._run("saw_block", id=attempt.id, head=receipt.block_number)
             series.end_turn(self._run, attempt.intent.key)
-            if attempt.purpose is Purpose.ACT:
+            if attempt.purpose is Purpose.ACT and self._is_where_it_is_mined(attempt):
                 self._step_intent(attempt.intent.key, verdict.kind.intent_state)
             self._run(
                 "insert_outcome",
@@ -113,7 +114,7 @@ class Journal(Reservations):
             self._run("note_reorg", id=attempt.id, now=self._clock())
             self._step_attempt(attempt, AttemptState.BROADCAST, "set_unmined")
             self._run("delete_outcome", id=attempt.id)
-            if attempt.purpose is Purpose.ACT:
+            if attempt.purpose is Purpose.ACT and self._run("is_placed", id=attempt.id):
                 self._step_intent(attempt.intent.key, IntentState.IN_SLOT)
 
     def final(
@@ -136,12 +137,13 @@ class Journal(Reservations):
             self._run("finish_outcome", id=attempt.id)
             [(name,)] = self._run("outcome_kind", id=attempt.id)
             kind = OutcomeKind(name)
-            if attempt.purpose is Purpose.CANCEL:
-                self._step_intent(key, kind.intent_state)
-            elif kind in MINED_FAILURES and retries(kind):
-                self._step_intent(key, self.failures([key])[key].next_state)
+            if self._run("is_placed", id=attempt.id):
+                if attempt.purpose is Purpose.CANCEL:
+                    self._step_intent(key, kind.intent_state)
+                elif kind in MINED_FAILURES and retries(kind):
+                    self._step_intent(key, self.failures([key])[key].next_state)
             self._release(slot, but=key)
-            self._consume(slot, attempt.hash)
+            self._consume(slot, *self._run("mined_in", id=attempt.id)[0])
 
     def failures(self, keys: Sequence[str]) -> dict[str, Failures]:
         """The final failures of those of these intents that have any, since they were resumed."""
@@ -152,15 +154,35 @@ class Journal(Reservations):
             if count > pardoned
         }
 
-    def displaced(self, account: Account, attempt: Attempt, hash_: Hash) -> None:
+    def displaced(
+        self, account: Account, attempt: Attempt, hash_: Hash, number: int, block: Hash
+    ) -> None:
         """Notes that another's transaction, `hash_`, consumed the attempt's slot, finally.
 
-        Nothing in the slot can be mined any more, so its intents may be given others.
+        It did so in the block `block` with this number. Nothing in the slot can be mined any more,
+        so its intents may be given others.
         """
         slot = {**account.columns, "nonce": attempt.nonce}
         with self.together():
             self._release(slot)
-            self._consume(slot, hash_)
+            self._consume(slot, hash_, number, block)
+
+    def planned(self, account: Account) -> list[tuple[Told, int]]:
+        """The intents on the account's chain that are in no slot, with their last blocks."""
+        return [
+            (Told(key, family, contract, kind, json.loads(params)), last_block)
+            for key, family, contract, kind, params, last_block in self._read(
+                "planned", chain=account.chain
+            )
+        ]
+
+    def expire(self, key: str) -> bool:
+        """Notes that a planned intent is not sent any more; False where it is in a slot by now."""
+        with self.together():
+            if self._intent_state(key) is not IntentState.PLANNED:
+                return False
+            self._step_intent(key, IntentState.EXPIRED)
+            return True
 
     def outcome_counts(self, chain: str) -> dict[str, int]:
         """How many outcomes of each kind the journal has for this chain."""
@@ -173,11 +195,22 @@ class Journal(Reservations):
                 self._step_intent(key, IntentState.PLANNED)
                 series.end_turn(self._run, key)
 
-    def _consume(self, slot: dict[str, object], hash_: Hash | None) -> None:
+    def _is_where_it_is_mined(self, attempt: Attempt) -> bool:
+        """Whether the intent is in the slot of its mined attempt; puts it there if it waits in
+        another, which it may after a deep reorg: the first that is mined is its own."""
+        if self._run("is_placed", id=attempt.id):
+            return True
+        if self._intent_state(attempt.intent.key) is not IntentState.IN_SLOT:
+            return False
+        self._run("leave_other_slots", key=attempt.intent.key)
+        self._run("place_where_it_is_mined", key=attempt.intent.key, id=attempt.id)
+        return True
+
+    def _consume(self, slot: dict[str, object], hash_: Hash, number: int, block: Hash) -> None:
         words = f"its nonce was consumed by {hash_} before"
         self._run("orders.overtaken", **slot, result=words, now=self._clock())
         self._run("replace_others", **slot)
-        self._run("consume_slot", **slot, hash=hash_)
+        self._run("consume_slot", **slot, hash=hash_, block_number=number, block_hash=block)
         self._run("close_placements", **slot)
 
     def _step_attempt(

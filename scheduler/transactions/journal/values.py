@@ -81,6 +81,8 @@ class Attempt:
     """An attempt as the journal has it, with as much of its intent as is needed to look after it.
 
     `intent` is whose slot it is in; with the purpose CANCEL it is there to free the slot of it.
+    `is_found`: nobody signed it for this journal, it was seen at the node, and is only watched.
+    `is_placed`: the intent is in this slot still, and not in another by now.
     """
 
     id: int
@@ -95,6 +97,8 @@ class Attempt:
     head_number: int
     block_number: int | None
     block_hash: Hash | None
+    is_found: bool = False
+    is_placed: bool = True
 
     def is_like(self, sent: Sent) -> bool:
         """Whether `sent`, which has its nonce, does what it does; the price may be another."""
@@ -120,6 +124,22 @@ class Replacement:
     order: int | None = None
 
 
+def found_fields(sent: Sent, account: Account, nonce: int, chain_id: int) -> dict[str, str]:
+    """A transaction that was seen at the node, as eth_sendTransaction would take it."""
+    fields = {
+        "from": account.address,
+        "to": sent.to or "",
+        "value": hex(sent.value),
+        "gas": hex(sent.gas),
+        "nonce": hex(nonce),
+        "data": "0x" + sent.data.hex(),
+        "chainId": hex(chain_id),
+    }
+    if sent.tip == sent.cap:
+        return {**fields, "gasPrice": hex(sent.cap)}
+    return {**fields, "maxFeePerGas": hex(sent.cap), "maxPriorityFeePerGas": hex(sent.tip)}
+
+
 def mandate_of(recipient: Address, value: str, data: bytes, proof: str | None) -> Mandate:
     """From the columns of the query mandates."""
     return Mandate(recipient, int(value), data, proof_of(proof))
@@ -135,8 +155,9 @@ def proof_of(text: str | None) -> Proof | None:
 
 def attempt_of(row: Row) -> Attempt:
     """The attempt in a row of the query open_attempts."""
-    (id_, nonce, purpose, fields, raw, hash_, state, head, block_number, block_hash, key, family,
-     contract, kind, params, last_block, urgency, max_cost, worth, expects) = row  # fmt: skip
+    (id_, nonce, purpose, fields, raw, hash_, state, head, block_number, block_hash, is_found,
+     is_placed, key, family, contract, kind, params, last_block, urgency, max_cost, worth,
+     expects) = row  # fmt: skip
     return Attempt(
         id=id_,
         nonce=nonce,
@@ -156,4 +177,6 @@ def attempt_of(row: Row) -> Attempt:
         head_number=head,
         block_number=block_number,
         block_hash=block_hash,
+        is_found=bool(is_found),
+        is_placed=bool(is_placed),
     )
