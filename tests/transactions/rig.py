@@ -223,6 +223,7 @@ class Touches:
     asked: list[list[str]] = field(default_factory=list)
     heard: list[tuple[str, Progress]] = field(default_factory=list)
     tries_again_after: frozenset[OutcomeKind] = frozenset()
+    useless: set[str] = field(default_factory=set)
 
     async def observe(self, event: HeadEvent) -> None:
         pass
@@ -247,7 +248,7 @@ class Touches:
         return Verdict(OutcomeKind.NO_EFFECT, "nothing was hit")
 
     def still_useful(self, kind: str, params: Params, head: Head) -> bool:
-        return True
+        return params["name"] not in self.useless
 
     def forgettable(self, kind: str, params: Params, head: Head) -> bool:
         return False
