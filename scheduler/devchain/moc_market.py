@@ -22,29 +22,31 @@ LIQUIDATION_PRICE = PRICE * 117 // 1_000
 
 
 class Market:
-    """Acts from the deployer's account, which feeds the prices, and waits for each transaction.
+    """Acts from one account, by default the one that feeds the prices; waits for each transaction.
 
     Each method raises TransactionFailed where the contracts refuse.
     """
 
-    def __init__(self, endpoint: Endpoint, deployment: MocDeployment) -> None:
+    def __init__(
+        self, endpoint: Endpoint, deployment: MocDeployment, role: Role = Role.DEPLOYER
+    ) -> None:
         self.endpoint = endpoint
         self.at = deployment
-        self.wallet = Wallet(endpoint, Role.DEPLOYER)
+        self.wallet = Wallet(endpoint, role)
 
     def seed(self) -> None:
         """Ten of the risk token, two coins' worth of the stable one, and one of the leveraged."""
-        if self.at.on_token:
-            self._send("ReserveToken", "claim(uint256)", 100 * ETHER)
-            self._send("ReserveToken", "approve(address,uint256)", self.at["MoC"], 100 * ETHER)
-            self._send("MoC", "mintRiskPro(uint256)", 10 * ETHER)
-            self._send("MoC", "mintStableToken(uint256)", 2 * ETHER)
-            self._send("MoC", "mintRiskProx(bytes32,uint256)", X2, ETHER)
-            return
-        # A fifth more for commissions and interest; what is too much comes back.
-        self._send("MoC", "mintBPro(uint256)", 10 * ETHER, value=12 * ETHER)
-        self._send("MoC", "mintDoc(uint256)", 2 * ETHER, value=24 * ETHER // 10)
-        self._send("MoC", "mintBProx(bytes32,uint256)", X2, ETHER, value=12 * ETHER // 10)
+        self._mint("mintRiskPro" if self.at.on_token else "mintBPro", 10 * ETHER)
+        self.trade(stable=2 * ETHER, leveraged=ETHER)
+
+    def trade(self, stable: int, leveraged: int) -> None:
+        """Mints for so much of the reserve, in wei, of both tokens."""
+        self._mint("mintStableToken" if self.at.on_token else "mintDoc", stable)
+        self._mint("mintRiskProx" if self.at.on_token else "mintBProx", leveraged, X2)
+
+    def as_role(self, role: Role) -> "Market":
+        """The same for another development account, which feeds no prices."""
+        return Market(self.endpoint, self.at, role)
 
     def set_price(self, price: int, seconds: int = _FOR_EVER) -> None:
         """Feeds a price, in 1e-18 dollars, that expires after so many seconds."""
@@ -72,6 +74,17 @@ class Market:
         call = {"to": self.at[name], "data": "0x" + call_data(signature, *values).hex()}
         answer = self.endpoint.request("eth_call", call, "latest")
         return tuple(decode(types.split(","), bytes.fromhex(answer[2:])))
+
+    def _mint(self, function: str, amount: int, *bucket: bytes) -> None:
+        signature = f"{function}({'bytes32,' if bucket else ''}uint256)"
+        # A fifth more for commissions and interest; what is too much comes back.
+        enough = amount * 6 // 5
+        if self.at.on_token:
+            self._send("ReserveToken", "claim(uint256)", enough)
+            self._send("ReserveToken", "approve(address,uint256)", self.at["MoC"], enough)
+            self._send("MoC", signature, *bucket, amount)
+        else:
+            self._send("MoC", signature, *bucket, amount, value=enough)
 
     def _send(self, name: str, signature: str, *values: Any, value: int = 0) -> None:
         to: Address = self.at[name]
