@@ -13,11 +13,13 @@ from scheduler.jobs.declaration import Job
 class Standing:
     """How things stand for a job at a head.
 
+    `true`: its condition is. `kept_back`: one of those under which it is not done is true, too.
     `epoch` is the number that the contract gives the next time, None where it gives none.
-    `trouble` is why its condition cannot be read; it is not wanted then.
+    `trouble` is why its condition cannot be read; all else is unknown then.
     """
 
-    wanted: bool
+    true: bool
+    kept_back: bool = False
     epoch: int | None = None
     trouble: str | None = None
 
@@ -25,8 +27,10 @@ class Standing:
 def standing(job: Job, answers: Answers) -> Standing:
     """What these answers say of the job. Pure."""
     try:
-        wanted = job.wanted.holds(answers)
-        return Standing(wanted, None if job.epoch is None else job.epoch.value(answers))
+        true = job.condition.holds(answers)
+        reasons = [each.holds(answers) for each in job.unless]
+        epoch = None if job.epoch is None else job.epoch.value(answers)
+        return Standing(true, any(reasons), epoch)
     except Unreadable as reason:
         return Standing(False, trouble=str(reason))
 

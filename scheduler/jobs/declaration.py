@@ -49,7 +49,8 @@ class Event:
 class Job:
     """A condition, and the action for when it is true.
 
-    `unless` are the conditions under which it is not done all the same. `epoch` is a number of the
+    `unless` are the conditions under which it is not done all the same: for as long as they last,
+    or no longer than `yields` blocks where that is given. `epoch` is a number of the
     contract that changes with each time that it is done; without one its own successes are counted.
     `proofs` are the events of which one shows that it was done, or none where its success alone
     does; `proving_gas` is the gas from which on it is shown without any of them: a job's contract
@@ -62,6 +63,7 @@ class Job:
     action: Action
     condition: Condition
     unless: tuple[Condition, ...] = ()
+    yields: int | None = None
     epoch: Reading | None = None
     proofs: tuple[Event, ...] = ()
     proving_gas: int | None = None
@@ -72,12 +74,14 @@ class Job:
     max_cost: int | None = None
 
     @cached_property
-    def wanted(self) -> Condition:
-        """The condition, and none of those under which it is not done."""
-        return All((self.condition, *(Not(each) for each in self.unless)))
+    def necessary(self) -> Condition:
+        """What must be true for it to be done, whenever that is."""
+        lasting = self.unless if self.yields is None else ()
+        return All((self.condition, *(Not(each) for each in lasting)))
 
     def readings(self) -> Iterator[Reading]:
         """All that is read of it with every block."""
-        yield from self.wanted.readings()
+        for condition in (self.condition, *self.unless):
+            yield from condition.readings()
         if self.epoch is not None:
             yield self.epoch

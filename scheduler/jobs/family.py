@@ -44,6 +44,7 @@ class JobFamily:
         self._story = Story(job)
         # As it was read last.
         self._standing: Standing | None = None
+        self._kept_back_since: int | None = None
 
     @property
     def name(self) -> str:
@@ -57,14 +58,19 @@ class JobFamily:
     async def observe(self, event: HeadEvent) -> None:
         """Reads the conditions of all jobs of the board, unless another of them has; see Family."""
         await self._board.read(event.head)
-        self._standing = self._board.standing(self.job, event.head)
-        if self._standing is not None:
-            self._story.stands(self._standing, event.head)
+        standing = self._board.standing(self.job, event.head)
+        assert standing is not None, "the board was read at this head"
+        self._standing = standing
+        if not (standing.true and standing.kept_back):
+            self._kept_back_since = None
+        elif self._kept_back_since is None:
+            self._kept_back_since = event.head.number
+        self._story.stands(standing, self._wanted(standing, event.head), event.head)
 
     def due(self, head: Head) -> list[Intent]:
         """The action, where the condition is true at `head`."""
         standing = self._board.standing(self.job, head)
-        if standing is None or not standing.wanted:
+        if standing is None or not self._wanted(standing, head):
             return []
         return [self._intent(standing.epoch, head)]
 
@@ -91,7 +97,7 @@ class JobFamily:
     def still_useful(self, kind: str, params: Params, head: Head) -> bool:
         """While the condition is true, and while nobody knows whether it is."""
         standing = self._board.standing(self.job, head)
-        return standing is None or standing.wanted or standing.trouble is not None
+        return standing is None or standing.trouble is not None or self._wanted(standing, head)
 
     def forgettable(self, kind: str, params: Params, head: Head) -> bool:
         """When the contract gives another number by now; where it gives none, keys count on."""
@@ -103,11 +109,19 @@ class JobFamily:
     def retries(self, kind: str, outcome: OutcomeKind) -> bool:
         """While the condition is true all the same. Else what it was about is over, and when it
         becomes true again that is another time."""
-        return self._standing is None or self._standing.wanted
+        return self._standing is None or self._standing.true
 
     def told(self, intent: Told, progress: Progress) -> None:
         """Says it in the words of the seed."""
         self._story.progress(progress)
+
+    def _wanted(self, standing: Standing, head: Head) -> bool:
+        """Whether it is to be done after `head`."""
+        if not standing.kept_back:
+            return standing.true
+        since, yields = self._kept_back_since, self.job.yields
+        waited_enough = since is not None and yields is not None and head.number - since >= yields
+        return standing.true and waited_enough
 
     def _intent(self, epoch: int | None, head: Head) -> Intent:
         action = self.job.action
@@ -127,6 +141,6 @@ class JobFamily:
             last_block=NO_LAST_BLOCK,
             urgency=self.job.urgency,
             max_cost=ANY_COST if self.job.max_cost is None else self.job.max_cost,
-            expects=Expectations(before=necessary_views(self.job.wanted)),
+            expects=Expectations(before=necessary_views(self.job.necessary)),
             order=Order.COUNTED if counted else Order.IN_TURN,
         )

@@ -35,16 +35,16 @@ class Story:
         self._held = Notice(self._log)
         self._said_no_at: int | None = None
 
-    def stands(self, standing: Standing, head: Head) -> None:
-        """That its condition cannot be read, or is not true: the latter no more than once in the
-        job's interval, never for a job without one."""
+    def stands(self, standing: Standing, wanted: bool, head: Head) -> None:
+        """That its condition cannot be read, or that it is not to be done: the latter no more than
+        once in the job's interval, never for a job without one."""
         if standing.trouble is not None:
             self._unreadable.raised(
                 f"{self._function} waits: its condition cannot be read: {standing.trouble}"
             )
             return
         self._unreadable.cleared(f"The condition of {self._function} can be read again")
-        if standing.wanted:
+        if wanted:
             return
         self._held.cleared(f"{self._function} has nothing to do any more")
         said = self._said_no_at

@@ -21,6 +21,10 @@ POKE_NOTICE = "[POKE] Not valid price! Disabling MOC Price!"
 _SETTLEMENT_STEP_GAS = 100_000
 
 
+# How long the average waits for one that is due to begin.
+_BLOCKS_FOR_A_SETTLEMENT = 10
+
+
 @dataclass(frozen=True, slots=True)
 class Names:
     """What differs between generations: functions that have other names, or other arguments.
@@ -144,6 +148,8 @@ class Deployment:
             name="run_settlement",
             action=Action(self.at.moc, "runSettlement(uint256)", (task.steps,)),
             condition=self._settlement_enabled,
+            # It stays enabled for ever then, and does nothing.
+            unless=(self._liquidated,),
             proofs=tuple(Event(self.at.settlement, event) for event in events),
             proving_gas=_SETTLEMENT_STEP_GAS,
             gas=task.gas,
@@ -177,6 +183,9 @@ class Deployment:
             name="calculate_bma",
             action=Action(self.at.state, self.names.average_action),
             condition=Check(Reading(self.at.state, "shouldCalculateEma()")),
+            # A settlement calculates it, too, when it begins.
+            unless=(All((self._settlement_enabled, Not(self._liquidated))),),
+            yields=_BLOCKS_FOR_A_SETTLEMENT,
             epoch=Reading(self.at.state, "lastEmaCalculation()"),
             proofs=(Event(self.at.state, "MovingAverageCalculation(uint256,uint256)"),),
             gas=task.gas,
@@ -196,6 +205,11 @@ class Deployment:
             gas=task.gas,
             interval=task.interval,
         )
+
+    @property
+    def _liquidated(self) -> Check:
+        """MoCState.States.Liquidated, for ever."""
+        return Check(Reading(self.at.state, "state()"), value=0)
 
     @property
     def _settlement_enabled(self) -> Check:

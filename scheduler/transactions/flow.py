@@ -37,31 +37,51 @@ class Flow:
     async def on(self, event: HeadEvent) -> None:
         """Sends what is due after `event`'s head, then looks after what was sent.
 
-        In this order, since what is due has until the next block, and receipts have not. Raises
-        NotYet where something could not be sent, NodeUnavailable, RpcError,
-        JournalUnavailable: whatever prevents sending, what was sent is looked after.
+        In this order, since what is due has until the next block, and receipts have not; but what
+        became of earlier ones comes first where it decides what may be sent. Raises NotYet where
+        something could not be sent, NodeUnavailable, RpcError, JournalUnavailable: whatever
+        prevents sending, what was sent is looked after.
         """
         trouble: Exception | None = None
+        followed = False
         try:
             await self._sender.gate.look(event.head)
+            if self._past_decides(event):
+                await self._follow(event)
+                followed = True
             await self._act(event)
         except Exception as error:
             trouble = error
-        await self._look_after(event)
+        await self._look_after(event, followed)
         if trouble is not None:
             raise trouble
         _raise_first(self._sender.broadcaster.unfunded)
         if self._pruning is not None and self.due == 0:
             self._pruning.turn(event.head)
 
-    async def _look_after(self, event: HeadEvent) -> None:
+    def _past_decides(self, event: HeadEvent) -> bool:
+        """Whether an effect may have been taken back, or the next of a series waits for one."""
+        journal, chain = self._desk.journal, self._desk.account.chain
+        return event.rebased or bool(event.removed) or journal.has_turns(chain)
+
+    async def _follow(self, event: HeadEvent) -> None:
+        """What became of this program's own, as far as receipts tell."""
         nonces = await self._desk.node.nonces(self._desk.account.address)
         await self._reorgs.look(event, nonces.latest, self._custody.minds)
+        slots = self._own(self._open_slots())
+        if slots:
+            await self._receipts.follow(event, nonces.latest, slots)
+
+    async def _look_after(self, event: HeadEvent, followed: bool) -> None:
+        nonces = await self._desk.node.nonces(self._desk.account.address)
+        if not followed:
+            await self._reorgs.look(event, nonces.latest, self._custody.minds)
         there = self._open_slots()
         with self._custody.orphans(there) as orphans:
             slots = self._own(there)
             if slots or orphans:
-                await self._receipts.follow(event, nonces.latest, slots)
+                if not followed:
+                    await self._receipts.follow(event, nonces.latest, slots)
                 slots = self._own(self._open_slots())
                 tended = [*orphans, *slots]
                 ordered = self._instructions.for_slots(tended)

@@ -87,12 +87,12 @@ def test_where_no_contract_is_nothing_is_taken_for_an_answer() -> None:
         Check(READY).holds({READY.call: CallResult(True, b"")})
 
 
-def test_a_job_is_not_wanted_under_its_exclusions_or_while_something_is_unreadable() -> None:
+def test_a_job_is_kept_back_by_its_exclusions_and_by_what_is_unreadable() -> None:
     job = Job("j", Action(CONTRACT, "act()"), Check(READY), unless=(Check(BUSY),), epoch=LEVEL)
-    assert standing(job, answers(ready=True, busy=False, level=7)) == Standing(True, 7)
-    assert standing(job, answers(ready=True, busy=True, level=7)) == Standing(False, 7)
+    assert standing(job, answers(ready=True, busy=False, level=7)) == Standing(True, False, 7)
+    assert standing(job, answers(ready=True, busy=True, level=7)) == Standing(True, True, 7)
     hidden = standing(job, answers(ready=True, busy=False, level="no price"))
-    assert (hidden.wanted, hidden.epoch) == (False, None)
+    assert (hidden.true, hidden.epoch) == (False, None)
     assert hidden.trouble is not None
     assert "no price" in hidden.trouble
 

@@ -81,6 +81,9 @@ SELECT key FROM intents
 WHERE chain = :chain AND contract = :contract AND family = :family AND kind = :kind
   AND has_turn = 1;
 
+-- name: any_turn
+SELECT 1 FROM intents WHERE chain = :chain AND has_turn = 1 LIMIT 1;
+
 -- name: set_turn
 UPDATE intents SET has_turn = :has_turn, in_series = max(in_series, :has_turn) WHERE key = :key;
 

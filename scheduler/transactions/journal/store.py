@@ -51,6 +51,10 @@ class Journal(Reopening):
         rows = self._read("mandates", keys=json.dumps(list(keys))) if keys else []
         return {key: mandate_of(*columns) for key, *columns in rows}
 
+    def has_turns(self, chain: str) -> bool:
+        """Whether the next of some series on this chain waits for one to be mined."""
+        return self._read("any_turn", chain=chain) != []
+
     def open_attempts(self, account: Account) -> list[Attempt]:
         """All attempts in slots whose end is not final, by nonce."""
         return [attempt_of(row) for row in self._read("open_attempts", **account.columns)]
