@@ -197,6 +197,8 @@ def _launch(program: str, settings: config.Settings, patient: bool) -> None:
             recipients=settings.signing.recipients,
             key=_key_in_environment(settings),
             keep_days=settings.journal_keep_days,
+            moc=settings.moc.address,
+            moc_tasks=settings.moc.chosen(),
         )
     )
 

@@ -22,6 +22,7 @@ from scheduler.chain.endpoint import Endpoint
 from scheduler.chain.model import Address
 from scheduler.errors import Misconfigured
 from scheduler.logs import secrets_in
+from scheduler.moc.jobs import TASKS
 from scheduler.networks import networks
 
 DEFAULT_FILE = Path("/etc/scheduler/config.toml")
@@ -149,6 +150,43 @@ class Alarm(_Section):
     addresses: tuple[AddressField, ...] = ()
 
 
+class MocTask(_Section):
+    """[moc.tasks.NAME]: a job of Money on Chain; what is not set is as its own program had it.
+
+    `interval` in seconds, `gas_limit` in gas, `steps` in one transaction.
+    """
+
+    interval: Annotated[int, Field(ge=0, strict=True)] | None = None
+    gas_limit: Annotated[int, Field(gt=21_000, strict=True)] | None = None
+    steps: Annotated[int, Field(gt=0, strict=True)] | None = None
+
+
+def _known_task(name: str) -> str:
+    if name not in TASKS:
+        raise ValueError(f"there is no such job; the seven are {', '.join(TASKS)}")
+    return name
+
+
+class Moc(_Section):
+    """[moc]: the MoC contract whose jobs are done; all seven, or those of `tasks`."""
+
+    address: AddressField | None = None
+    tasks: dict[Annotated[str, AfterValidator(_known_task)], MocTask] | None = None
+
+    def chosen(self) -> dict[str, dict[str, int]]:
+        """The settings of the jobs to be done, as scheduler.moc.jobs.Task takes them."""
+        found = {}
+        own = self.tasks or {}
+        for name in own or TASKS:
+            task, standard = own.get(name, MocTask()), TASKS[name]
+            found[name] = {
+                "interval": standard.interval if task.interval is None else task.interval,
+                "gas": task.gas_limit or standard.gas,
+                "steps": task.steps or standard.steps,
+            }
+        return found
+
+
 class Settings(_Section):
     """Everything that can be set; each key has a default with which a box works."""
 
@@ -163,6 +201,7 @@ class Settings(_Section):
     budget: Budget = Budget()
     signing: Signing = Signing()
     alarm: Alarm = Alarm()
+    moc: Moc = Moc()
 
     @model_validator(mode="after")
     def _keystore_is_given(self) -> "Settings":

@@ -21,6 +21,8 @@ class Plan:
     sets, by its keys. `patient` programs wait for whatever can change outside. The next three are
     what the operator allows less than the rules, in wei. `key` is the private key in hexadecimal
     where it came from the environment. What is final is kept in the journal for `keep_days`.
+    `moc` is the MoC contract whose jobs are done, None for none, `moc_tasks` the settings of each
+    (see scheduler.moc.jobs.Task).
     """
 
     program: str
@@ -40,3 +42,5 @@ class Plan:
     recipients: tuple[Address, ...] | None = None
     key: str | None = field(default=None, repr=False)
     keep_days: int = 90
+    moc: Address | None = None
+    moc_tasks: Mapping[str, Mapping[str, int]] = field(default_factory=dict)

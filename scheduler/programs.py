@@ -23,7 +23,11 @@ from scheduler.chain.fingerprint import fingerprint
 from scheduler.chain.model import Address, Head, HeadEvent
 from scheduler.chain.node import JsonRpcNode
 from scheduler.errors import HeldElsewhere, Misconfigured, NotYet
+from scheduler.jobs.declaration import Job
+from scheduler.jobs.family import JobFamily, families_of
 from scheduler.locks import Held, Lock
+from scheduler.moc.discovery import jobs_at
+from scheduler.moc.jobs import Task
 from scheduler.networks import Network, network_of, networks
 from scheduler.plan import Plan
 from scheduler.pulse import Pulse
@@ -57,7 +61,7 @@ class Running:
     network: Network
     chain: str
     flow: Flow
-    families: Sequence[AlarmClock]
+    families: Sequence[AlarmClock | JobFamily]
     heartbeat: Heartbeat
     journal: Journal
     locks: ExitStack
@@ -137,18 +141,21 @@ class Program:
         head = await node.block()
         if head is None:
             raise NotYet("the node has no block yet; work begins when it has one")
+        declared = await self._jobs(node, head)
         versions = await self._versions(node, network, head)
         signer = await self._signer(node)
         account = Account(await fingerprint(node, network.development), signer.address)
-        with ExitStack() as taken:
-            for contract in versions:
-                taken.callback(_lock(account, contract).release)
-            journal = Journal.open(self._journal)
-            locks = taken.pop_all()
-        families = [
+        jobs = families_of(node, account.chain, declared)
+        clocks = [
             AlarmClock(node, version, account.chain, account.address, network.slot_time)
             for version in versions.values()
         ]
+        families: list[AlarmClock | JobFamily] = [*jobs, *clocks]
+        with ExitStack() as taken:
+            for family in families:
+                taken.callback(_lock(account, family).release)
+            journal = Journal.open(self._journal)
+            locks = taken.pop_all()
         policy = FeePolicy(
             self._plan.max_gas_price,
             self._plan.min_tip,
@@ -158,7 +165,7 @@ class Program:
             node=node,
             chain_id=identity.chain_id,
             account=account,
-            signer=Guard(signer, node, _rules(self._plan), journal),
+            signer=Guard(signer, node, _rules(self._plan, jobs), journal),
             journal=journal,
             policy=policy,
             families=families,
@@ -197,10 +204,23 @@ class Program:
             )
         return network
 
+    async def _jobs(self, node: JsonRpcNode, head: Head) -> list[Job]:
+        """Those of the configured deployment of Money on Chain."""
+        plan = self._plan
+        if plan.moc is None:
+            return []
+        tasks = {name: Task(**task) for name, task in plan.moc_tasks.items()}
+        return await jobs_at(node, plan.moc, tasks, head)
+
     async def _versions(
         self, node: JsonRpcNode, network: Network, head: Head
     ) -> dict[Address, Version]:
-        """What is served, by contract: schedulers of 1.0 that share a factory are one."""
+        """What is served, by contract: schedulers of 1.0 that share a factory are one.
+
+        Where jobs are configured, only configured ones.
+        """
+        if self._plan.moc is not None and not self._plan.contracts:
+            return {}
         found = [
             await version_at(node, contract, head)
             for contract in self._plan.contracts or [self._known_contract(network)]
@@ -264,10 +284,11 @@ def _key(plan: Plan) -> PrivateKey | None:
     return key
 
 
-def _rules(plan: Plan) -> RuleBook:
+def _rules(plan: Plan, jobs: Sequence[JobFamily]) -> RuleBook:
     """What may be signed: every family's rules, since a custodian signs for those of others."""
     recipients = None if plan.recipients is None else frozenset(plan.recipients)
-    return RuleBook({NAME: RULES}, Tightening(plan.max_value, plan.max_gas_cost, recipients))
+    rules = {NAME: RULES, **{job.name: (job.rule,) for job in jobs}}
+    return RuleBook(rules, Tightening(plan.max_value, plan.max_gas_cost, recipients))
 
 
 def _check_directory(journal: Path) -> None:
@@ -299,10 +320,10 @@ def _unwritable(path: Path, directory: Path) -> str:
     )
 
 
-def _lock(account: Account, contract: Address) -> Lock:
+def _lock(account: Account, family: AlarmClock | JobFamily) -> Lock:
     try:
-        return Lock(actor(NAME, account, contract))
+        return Lock(actor(family.name, account, family.contract))
     except Held as held:
         raise HeldElsewhere(
-            f"{held.holder} already serves {contract} with {account.address}; stop it first"
+            f"{held.holder} already serves {family.contract} with {account.address}; stop it first"
         ) from held

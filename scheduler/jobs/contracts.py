@@ -21,6 +21,9 @@ IMPLEMENTATION_SLOTS = (
 )
 
 
+_NOBODY_S_FUNCTION = keccak(text="a function that no contract has")[:4]
+
+
 async def implementations(
     chain: Chain, contracts: Sequence[Address], at: Hash
 ) -> dict[Address, Address]:
@@ -37,8 +40,8 @@ async def implementations(
 async def functions_found(chain: Chain, actions: Sequence[Action], at: Hash) -> list[str | None]:
     """For each, what shows at block `at` that its contract has the function; None for nothing.
 
-    Proxies of an unknown kind are probed: what accepts the call has the function. Four batches of
-    reads at most, whatever the number. Raises NodeUnavailable.
+    Proxies of an unknown kind are probed: what accepts the call, and not just any, has it. Four
+    batches of reads at most, whatever the number. Raises NodeUnavailable.
     """
     contracts = list(dict.fromkeys(action.contract for action in actions))
     codes = dict(zip(contracts, await chain.codes(contracts, at=at), strict=True))
@@ -71,11 +74,18 @@ async def _probed(
     unknown: Sequence[int],
     at: Hash,
 ) -> list[str | None]:
-    """`found`, with what contracts accept when they are called, where nothing else is known."""
-    calls = [Call(actions[number].contract, actions[number].data) for number in unknown]
-    answers = await chain.call(calls, at=at) if calls else []
-    for number, answer in zip(unknown, answers, strict=True):
-        if answer.ok:
+    """`found`, with what contracts accept when they are called, where nothing else is known.
+
+    One that accepts a function that nobody has, as those with a fallback do, shows nothing.
+    """
+    calls: list[Call] = []
+    for number in unknown:
+        contract = actions[number].contract
+        calls += [Call(contract, actions[number].data), Call(contract, _NOBODY_S_FUNCTION)]
+    answers = iter(await chain.call(calls, at=at) if calls else [])
+    for number in unknown:
+        accepted, anything = next(answers).ok, next(answers).ok
+        if accepted and not anything:
             action = actions[number]
             found[number] = f"{action.contract} accepts {action.signature}"
     return found

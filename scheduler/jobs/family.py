@@ -32,6 +32,12 @@ NAME = "jobs"
 HIGHEST_PRICE = 2_000 * 10**9
 
 
+def families_of(chain: Chain, fingerprint: str, jobs: Sequence[Job]) -> list["JobFamily"]:
+    """The jobs of one process, which read their conditions together."""
+    board = Board(chain, jobs)
+    return [JobFamily(chain, board, fingerprint, job) for job in jobs]
+
+
 class JobFamily:
     """One job. Those of a process share a board, and with it one round trip for each head."""
 
@@ -106,6 +112,16 @@ class JobFamily:
         standing = self._standing
         return standing is not None and standing.epoch not in (None, params["epoch"])
 
+    def forgettable(self, kind: str, params: Params, head: Head) -> bool:
+        """Once the contract has another number for the next time; what is only counted goes on
+        being counted."""
+        standing = self._standing
+        if "epoch" not in params:
+            return True
+        if standing is None or standing.trouble is not None:
+            return False
+        return standing.epoch != int(params["epoch"])
+
     def retries(self, kind: str, outcome: OutcomeKind) -> bool:
         """While the condition is true all the same. Else what it was about is over, and when it
         becomes true again that is another time."""
@@ -114,6 +130,11 @@ class JobFamily:
     def told(self, intent: Told, progress: Progress) -> None:
         """Says it in the words of the seed."""
         self._story.progress(progress)
+
+    def counts(self) -> dict[str, int]:
+        """That it is a job, and whether its condition is unreadable."""
+        unreadable = self._standing is not None and self._standing.trouble is not None
+        return {"jobs": 1, "unreadable": int(unreadable)}
 
     def _wanted(self, standing: Standing, head: Head) -> bool:
         """Whether it is to be done after `head`."""

@@ -17,9 +17,8 @@ from scheduler.devchain.moc import MocDeployment, deploy_moc
 from scheduler.devchain.moc_contracts import call_data
 from scheduler.devchain.moc_market import Market
 from scheduler.devchain.nodes import Node
-from scheduler.jobs.board import Board
 from scheduler.jobs.declaration import Job
-from scheduler.jobs.family import JobFamily
+from scheduler.jobs.family import families_of
 from scheduler.moc.jobs import GENERATIONS, TASKS, Contracts, Deployment, Task
 from scheduler.transactions.fees import FeePolicy
 from scheduler.transactions.flow import Flow
@@ -127,8 +126,7 @@ class Program:
 
     def restart(self) -> None:
         """Begins anew with nothing but the journal."""
-        board = Board(self.node, self.jobs)
-        self.families = [JobFamily(self.node, board, self.chain, job) for job in self.jobs]
+        self.families = families_of(self.node, self.chain, self.jobs)
         rules = RuleBook({family.name: [family.rule] for family in self.families})
         signer = NodeSigner(self.node, self.world.us)
         self.desk = Desk(
