@@ -112,16 +112,6 @@ class JobFamily:
         standing = self._standing
         return standing is not None and standing.epoch not in (None, params["epoch"])
 
-    def forgettable(self, kind: str, params: Params, head: Head) -> bool:
-        """Once the contract has another number for the next time; what is only counted goes on
-        being counted."""
-        standing = self._standing
-        if "epoch" not in params:
-            return True
-        if standing is None or standing.trouble is not None:
-            return False
-        return standing.epoch != int(params["epoch"])
-
     def retries(self, kind: str, outcome: OutcomeKind) -> bool:
         """While the condition is true all the same. Else what it was about is over, and when it
         becomes true again that is another time."""
