@@ -12,6 +12,7 @@ from scheduler.chain.errors import NodeUnavailable, RpcError
 from scheduler.chain.model import Address
 from scheduler.chain.node import JsonRpcNode
 from scheduler.errors import Misconfigured
+from scheduler.logs import secrets_in, without
 from scheduler.operations.keyfiles import address_in, make_key_file
 from scheduler.transactions.environment import keys_in
 
@@ -92,7 +93,8 @@ def show(config_file: Path | None) -> int:
     try:
         found += [(address, "node", "node") for address in asyncio.run(_of_node(settings.rpc_url))]
     except (NodeUnavailable, RpcError) as error:
-        trouble = str(error)
+        # A node's own words may repeat the key in its URL, and be of many lines.
+        trouble = " ".join(without(secrets_in(settings.rpc_url), str(error)).split())
     sends = [
         address
         for address, signer, _ in found
