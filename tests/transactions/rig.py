@@ -379,7 +379,8 @@ async def office(
 
     Its journal may send at once, or begins as a new one does.
     """
-    bench.counter  # noqa: B018 - its deployment must not be among the account's pending ones
+    # Deployed now: it must not be among the account's transactions that the journal does not know.
+    contracts = bench.counter, bench.reverter
     real = JsonRpcNode(connect(bench.way))
     real.speak(RSKJ if bench.stand_in else GETH)
     node = Between(real, path)
@@ -393,7 +394,7 @@ async def office(
         cast(NodeProtocol, node),
         bench.chain_id,
         account,
-        Guard(signer, cast(NodeProtocol, node), rules_for(bench.counter, bench.reverter), journal),
+        Guard(signer, cast(NodeProtocol, node), rules_for(*contracts), journal),
         journal,
         policy or FeePolicy(),
         [family],

@@ -38,11 +38,16 @@ def at(on_anvil: Office) -> Office:
     return on_anvil
 
 
+@pytest.fixture(scope="module")
+def unlocked(anvil_bench: Bench) -> str:
+    """One account for all tests here that leave nothing pending: anvil has unlocked only ten."""
+    return next(anvil_bench.unlocked)
+
+
 @pytest.fixture
-async def node_signs(anvil_bench: Bench, tmp_path: Path) -> AsyncIterator[Office]:
+async def node_signs(anvil_bench: Bench, tmp_path: Path, unlocked: str) -> AsyncIterator[Office]:
     """The account is the node's, which signs only what it sends."""
-    account = next(anvil_bench.unlocked)
-    async with office(anvil_bench, tmp_path / "journal.db", account) as opened:
+    async with office(anvil_bench, tmp_path / "journal.db", unlocked) as opened:
         opened.node.signs = False
         yield opened
 
@@ -299,13 +304,14 @@ async def test_a_signer_that_takes_too_long_is_given_up_and_locks_nothing(
 
 
 @pytest.fixture
-async def over_a_proxy(anvil_bench: Bench, tmp_path: Path) -> AsyncIterator[tuple[Relay, Office]]:
+async def over_a_proxy(
+    anvil_bench: Bench, tmp_path: Path, unlocked: str
+) -> AsyncIterator[tuple[Relay, Office]]:
     """The account is the node's, and something on the wire to it changes what the node says."""
     async with Relay(anvil_bench.node.ws).running() as relay:
         bench = copy(anvil_bench)
         bench.way = relay.url
-        account = next(anvil_bench.unlocked)
-        async with office(bench, tmp_path / "journal.db", account) as opened:
+        async with office(bench, tmp_path / "journal.db", unlocked) as opened:
             yield relay, opened
 
 
