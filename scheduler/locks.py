@@ -18,11 +18,13 @@ _RETRY_SECONDS = 0.2
 
 
 class Held(Exception):
-    """Somebody else holds the lock. `holder` says who, as far as the kernel tells."""
+    """Somebody else holds the lock. `holder` says who, as far as the kernel tells, and `is_stopped`
+    whether it is a process that does nothing until somebody lets it go on (SIGSTOP)."""
 
-    def __init__(self, holder: str) -> None:
+    def __init__(self, holder: str, is_stopped: bool) -> None:
         super().__init__(holder)
         self.holder = holder
+        self.is_stopped = is_stopped
 
 
 class Lock:
@@ -39,7 +41,8 @@ class Lock:
             self.release()
             if error.errno != errno.EADDRINUSE:
                 raise
-            raise Held(_holder(address)) from error
+            pid = _holder(address)
+            raise Held(_described(pid), _is_stopped(pid)) from error
         self._sockets.append(_socket())
         # Taken only by a process of the same pid in another pid namespace: then it stays unsaid.
         with suppress(OSError):
@@ -72,18 +75,28 @@ def hold_when_free(name: str, seconds: float) -> Iterator[None]:
         lock.release()
 
 
-def _holder(address: str) -> str:
-    """Pid, program and user of the process that holds the lock, from the kernel's list of names."""
+def _holder(address: str) -> str | None:
+    """The pid of the process that holds the lock, from the kernel's list of names."""
     prefix = f"@{address}/"  # proc(5): abstract names are listed with @
     with suppress(OSError):
         for line in Path("/proc/net/unix").read_text(errors="replace").splitlines():
             path = line.rpartition(" ")[2]
             if path.startswith(prefix):
-                return _described(path[len(prefix) :])
-    return "a process that has just begun or ended"
+                return path[len(prefix) :]
+    return None
 
 
-def _described(pid: str) -> str:
+def _is_stopped(pid: str | None) -> bool:
+    with suppress(OSError):
+        # proc(5): the state follows the name, which is in brackets and may hold some.
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+    return False
+
+
+def _described(pid: str | None) -> str:
+    """Pid, program and user of the process, as far as they are visible."""
+    if pid is None:
+        return "a process that has just begun or ended"
     try:
         user = Path(f"/proc/{pid}").stat().st_uid
     except OSError:  # hidden from other users (proc(5), hidepid), or ended by now

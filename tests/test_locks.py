@@ -1,10 +1,6 @@
 """A lock excludes every other process, says who holds it, and ends with its holder."""
 
 import os
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
 from uuid import uuid4
@@ -12,34 +8,13 @@ from uuid import uuid4
 import pytest
 
 from scheduler.locks import Held, Lock, hold_when_free
-
-HOLDS = """
-import sys
-from scheduler.locks import Lock
-lock = Lock(sys.argv[1])
-print("held", flush=True)
-sys.stdin.read()
-"""
+from tests.holders import HOLDS, holder, stop
 
 
 @pytest.fixture
 def name() -> str:
     """A lock that no other test takes."""
     return f"test/{uuid4()}"
-
-
-@contextmanager
-def holder(name: str, *program: str) -> Iterator["subprocess.Popen[bytes]"]:
-    """Another process that holds the lock."""
-    command = [sys.executable, *(program or ("-c", HOLDS)), name, "--option"]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    with process:
-        try:
-            assert process.stdout is not None
-            assert process.stdout.readline() == b"held\n"
-            yield process
-        finally:
-            process.kill()
 
 
 def test_a_lock_excludes_other_processes_which_are_told_who_holds_it(name: str) -> None:
@@ -52,8 +27,22 @@ def test_a_lock_excludes_other_processes_which_are_told_who_holds_it(name: str) 
 def test_the_holders_program_is_named_without_its_options(name: str, tmp_path: Path) -> None:
     program = tmp_path / "nightly_program"
     program.write_text(HOLDS)
-    with holder(name, str(program)), pytest.raises(Held, match=r"\(nightly_program [0-9a-f-]+\)"):
+    with (
+        holder(name, program=str(program)),
+        pytest.raises(Held, match=r"\(nightly_program [0-9a-f-]+\)"),
+    ):
         Lock(name)
+
+
+def test_a_holder_that_does_nothing_is_told_from_one_that_works(name: str) -> None:
+    with holder(name) as process:
+        with pytest.raises(Held) as held:
+            Lock(name)
+        assert not held.value.is_stopped
+        stop(process)
+        with pytest.raises(Held) as held:
+            Lock(name)
+        assert held.value.is_stopped
 
 
 def test_two_locks_of_one_process_exclude_each_other_too(name: str) -> None:

@@ -70,16 +70,20 @@ class Custody:
             account = self._desk.account
             try:
                 self._custodian = Lock(f"account/{account.chain}/{account.address}")
-            except Held:
-                return False
+            except Held as custodian:
+                return custodian.is_stopped
         return True
 
 
 def _takes(name: str, held: ExitStack) -> bool:
-    """Whether nobody had the lock `name`; `held` has it then."""
+    """Whether nobody had the lock `name`, which `held` has then; or only who does nothing.
+
+    Who is let go on in the middle of something, or finds that several stood in for it, does no
+    harm: the journal takes one bid on top of another, and two on the same only once.
+    """
     try:
         lock = Lock(name)
-    except Held:
-        return False
+    except Held as holder:
+        return holder.is_stopped
     held.callback(lock.release)
     return True

@@ -5,12 +5,18 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+from eth_keys.datatypes import PrivateKey
 
 from scheduler.chain.errors import RpcError
 from scheduler.locks import Lock
 from scheduler.transactions.custody import actor
+from scheduler.transactions.encoding import sign
 from scheduler.transactions.intents import Urgency
+from scheduler.transactions.journal import Replacement
+from scheduler.transactions.keeper import intent_of
+from scheduler.transactions.ladder import GETH_PERCENT, fee_of, outbid
 from scheduler.transactions.states import IntentState, Purpose
+from tests.holders import holder, stop
 from tests.transactions.rig import Bench, Office, later, office
 
 GWEI = 10**9
@@ -94,6 +100,49 @@ async def test_the_slots_of_a_program_that_runs_are_its_own(
         lock.release()
     await mine_at(runs, 500 * GWEI, 5)
     assert runs.hits == 1
+
+
+async def test_a_program_that_is_stopped_holds_nobody_up_though_it_is_the_custodian(
+    offices: tuple[Office, Office],
+) -> None:
+    """SIGSTOP leaves it all its locks."""
+    gone, runs = offices
+    wish_of(gone, "its own")
+    await gone.turn()
+    told, account = gone.open_attempts()[0].intent, gone.desk.account
+    own, custodian = (
+        actor(told.family, account, told.contract),
+        f"account/{account.chain}/{account.address}",
+    )
+    with holder(own, custodian) as process:
+        wish_of(runs, "behind it", urgency=Urgency.URGENT)
+        await runs.turn()
+        await mine_at(runs, 500 * GWEI, 2)
+        assert runs.hits == 0
+        stop(process)
+        await mine_at(runs, 500 * GWEI, 3)
+        assert runs.hits == 2
+
+
+async def test_a_slot_is_bid_for_by_one_of_two_who_look_after_it(
+    offices: tuple[Office, Office],
+) -> None:
+    """One of them was stopped between signing and its commit."""
+    gone, runs = offices
+    wish_of(gone, "one")
+    await gone.turn()
+    [bid] = gone.open_attempts()
+    raised = gone.sender.transaction(
+        intent_of(bid), bid.nonce, outbid(fee_of(bid.fields), GETH_PERCENT)
+    )
+    both = Replacement(bid, Purpose.ACT, raised, sign(raised, key_of(gone)), 1)
+    assert len(runs.journal.replace(runs.desk.account, [both])[0]) == 1
+    assert gone.journal.replace(gone.desk.account, [both]) == ([], None)
+
+
+def key_of(opened: Office) -> PrivateKey:
+    assert opened.key is not None
+    return opened.key
 
 
 async def test_the_custodian_does_not_bid_above_the_market(offices: tuple[Office, Office]) -> None:

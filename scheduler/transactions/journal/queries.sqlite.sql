@@ -242,12 +242,13 @@ WHERE chain = :chain AND account = :account AND nonce = :nonce
   AND state IN ('signed', 'broadcast');
 
 -- name: free_slot
+-- Nothing in it is mined, and nobody has outbid what is to be replaced.
 SELECT s.purse, s.reserved FROM slots s
 WHERE s.chain = :chain AND s.account = :account AND s.nonce = :nonce AND s.state = 'open'
   AND NOT EXISTS (
     SELECT 1 FROM attempts a
     WHERE a.chain = s.chain AND a.account = s.account AND a.nonce = s.nonce
-      AND a.state IN ('mined', 'final'));
+      AND (a.state IN ('mined', 'final') OR a.id > :replaced));
 
 -- name: outcome_counts
 SELECT o.kind, count(*) FROM outcomes o JOIN intents i ON i.key = o.intent

@@ -121,9 +121,9 @@ class Reservations(Accounts):
     ) -> tuple[list[Attempt], str | None]:
         """Writes further attempts for open slots, all or none; durable when it returns.
 
-        Leaves out those whose slot has a mined attempt by now, and those for whose price
-        `allowance` has too little: what lacked is the second of what it returns. An order that
-        one of them carries out is done in the same transaction.
+        Leaves out those whose slot has a mined attempt or a later bid by now, and those for whose
+        price `allowance` has too little: what lacked is the second of what it returns. An order
+        that one of them carries out is done in the same transaction.
         """
         with self.together():
             purse = None if allowance is None else self.purse(account, allowance)
@@ -181,9 +181,8 @@ class Reservations(Accounts):
         Raises SlotClosed where its last bid is another by now, or was mined; Withheld.
         """
         slot = {**account.columns, "nonce": takes.nonce}
-        found = self._run("free_slot", **slot)
-        newest = self._run("newest_attempts", **account.columns, nonces=json.dumps([takes.nonce]))
-        if not found or newest != [(takes.nonce, takes.id)]:
+        found = self._run("free_slot", **slot, replaced=takes.id)
+        if not found:
             raise SlotClosed(takes.nonce)
         [(_, reserved)] = found
         more = max(0, item.transaction.worst_cost - int(reserved))
@@ -196,10 +195,10 @@ class Reservations(Accounts):
     def _promise_more(self, account: Account, item: Replacement, purse: Purse | None) -> bool:
         """Promises its slot what this bid may cost more than all before: one alone can be mined.
 
-        False where it has a mined attempt by now, or `purse` has too little.
+        False where it has a mined attempt or another bid by now, or `purse` has too little.
         """
         slot = {**account.columns, "nonce": item.transaction.nonce}
-        for urgency, reserved in self._run("free_slot", **slot):
+        for urgency, reserved in self._run("free_slot", **slot, replaced=item.replaced.id):
             more = item.transaction.worst_cost - int(reserved)
             if more <= 0:
                 return True
