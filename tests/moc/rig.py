@@ -44,15 +44,22 @@ class World:
         self.market = Market(self.endpoint, self.at)
         self.market.seed()
         self.us = str(self.request("eth_accounts")[0]).lower()
+        # geth's account funded the others.
+        self._sent_before = self.sent()
         if node.kind == "anvil":
             # The deployment filled blocks, and so made gas dear.
-            self.request("anvil_setNextBlockBaseFeePerGas", hex(10**9))
+            if self.request("eth_getBlockByNumber", "latest", False).get("baseFeePerGas"):
+                self.request("anvil_setNextBlockBaseFeePerGas", hex(10**9))
             self.request("anvil_mine", "0x1")
             self.request("evm_setAutomine", False)
 
     @property
     def head(self) -> int:
         return self.endpoint.number("eth_blockNumber")
+
+    def sent(self) -> int:
+        """How many transactions of the jobs' account are mined."""
+        return self.endpoint.number("eth_getTransactionCount", self.us, "latest")
 
     def mine(self, blocks: int = 1) -> None:
         self.request("anvil_mine", hex(blocks))
@@ -75,7 +82,7 @@ class World:
         """Receipts of all transactions of the jobs' account that are mined, oldest first."""
         found: list[dict[str, Any]] = []
         number = self.head
-        missing = self.endpoint.number("eth_getTransactionCount", self.us, "latest")
+        missing = self.sent() - self._sent_before
         while len(found) < missing:
             block = self.request("eth_getBlockByNumber", hex(number), True)
             found += [
@@ -166,13 +173,15 @@ class Program:
     async def live(self, blocks: int) -> None:
         """Sees the present head, and then so many more blocks, one after the other."""
         for _ in range(blocks):
-            if await self._has_news():
-                await self.see()
+            await self.see_what_is_new()
             self.world.mine()
         await self.see()
 
-    async def _has_news(self) -> bool:
-        return self.tracker.tip is None or self.tracker.tip.number != self.world.head
+    async def see_what_is_new(self) -> None:
+        """Sees the present head, unless it was seen."""
+        event = await self.event()
+        if event is not None:
+            await self.flow.on(event)
 
     def outcomes(self) -> dict[str, int]:
         """What the journal says became of what was sent, by kind."""
@@ -181,9 +190,16 @@ class Program:
 
 @asynccontextmanager
 async def program(
-    world: World, directory: Path, jobs: Sequence[Job], rskj: StandIn | None = None
+    world: World,
+    directory: Path,
+    jobs: Sequence[Job],
+    rskj: StandIn | None = None,
+    accounted: int = 0,
 ) -> AsyncIterator[Program]:
-    """The jobs with a new journal in `directory`; their node is rskj where one is given."""
+    """The jobs with a new journal in `directory`; their node is rskj where one is given.
+
+    `accounted` is how many transactions the account had before.
+    """
     transport = None
     if rskj is None:
         transport = CountingTransport(Target.parse(str(world.node.ipc)), timeout=10.0)
@@ -192,7 +208,7 @@ async def program(
     journal = Journal.open(directory / "journal.db")
     chain = await fingerprint(node, development=True)
     # Its account is not new to the journal, so nothing keeps the first transaction back.
-    journal.admit(Account(chain, world.us), accounted=0)
+    journal.admit(Account(chain, world.us), accounted=accounted)
     try:
         yield Program(world, transport, node, journal, chain, jobs)
     finally:

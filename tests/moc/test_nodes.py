@@ -1,0 +1,80 @@
+"""The jobs on the other nodes: rskj, which prices the old way and cannot simulate, and geth."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest_asyncio
+
+from scheduler.devchain.chain import fund
+from scheduler.devchain.endpoint import Endpoint
+from scheduler.devchain.moc import DAY, SETTLEMENT_SPAN, X2
+from scheduler.devchain.moc_contracts import call_data
+from scheduler.devchain.moc_market import LIQUIDATION_PRICE
+from tests import nodes
+from tests.moc.rig import Program, World, deployment_of, program
+from tests.moc.test_together import AVERAGE, DAILY, HOLDERS, LIQUIDATE, SETTLE, calls
+from tests.rskj.server import in_front_of
+
+
+@pytest_asyncio.fixture
+async def on_rskj(tmp_path: Path) -> AsyncIterator[Program]:
+    with nodes.anvil(**nodes.RSK_RULES, history=100) as node, in_front_of(node) as stand_in:
+        world = World(node)
+        node.rpc("anvil_setMinGasPrice", "0x0")
+        async with program(world, tmp_path, deployment_of(world.at).jobs(), stand_in) as jobs:
+            yield jobs
+        world.close()
+
+
+async def test_on_rskj_what_is_due_is_done_once_with_legacy_transactions(on_rskj: Program) -> None:
+    world = on_rskj.world
+    world.mine(25)
+    await on_rskj.live(5)
+    assert sorted(data for _, data in calls(world)) == sorted([DAILY, HOLDERS, AVERAGE])
+    assert on_rskj.outcomes() == {"succeeded": 3}
+    for receipt in world.ours():
+        sent = world.request("eth_getTransactionByHash", receipt["transactionHash"])
+        assert int(sent["type"], 16) == 0
+
+
+async def test_on_rskj_a_settlement_is_followed_by_no_average_and_after_liquidation_by_nothing(
+    on_rskj: Program,
+) -> None:
+    """Nothing is simulated there: what is known of the contracts keeps vain calls back."""
+    world = on_rskj.world
+    with world.instantly() as market:
+        market.request_redemption()
+    world.mine(SETTLEMENT_SPAN)
+    await on_rskj.live(5)
+    assert [data for _, data in calls(world)].count(SETTLE) == 1
+    assert on_rskj.outcomes() == {"succeeded": len(calls(world))}
+    with world.instantly() as market:
+        market.set_price(LIQUIDATION_PRICE)
+        market.wallet.transact(world.at["MoC"], call_data("evalBucketLiquidation(bytes32)", X2))
+    await on_rskj.live(3)
+    world.mine(SETTLEMENT_SPAN)
+    await on_rskj.live(3)
+    world.mine(2 * DAY)
+    await on_rskj.live(3)
+    assert [data for _, data in calls(world)].count(LIQUIDATE) == 1
+    assert [data for _, data in calls(world)].count(SETTLE) == 1
+
+
+async def test_on_geth_what_is_due_is_done_once(tmp_path: Path) -> None:
+    with nodes.geth() as node:
+        endpoint = Endpoint(node.http)
+        fund(endpoint)
+        endpoint.close()
+        world = World(node)
+        jobs = deployment_of(world.at).jobs()
+        async with program(world, tmp_path, jobs, accounted=world.sent()) as running:
+            start = world.head
+            async for event in running.node.follow():
+                await running.flow.on(event)
+                if event.head.number >= start + 6:
+                    break
+            assert running.outcomes() == {"succeeded": len(calls(world))}
+        done = [data for _, data in calls(world)]
+        assert {done.count(DAILY), done.count(HOLDERS)} == {1}
+        assert set(done) <= {DAILY, HOLDERS, AVERAGE}
+        world.close()
