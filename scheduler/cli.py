@@ -199,6 +199,7 @@ def _launch(program: str, settings: config.Settings, patient: bool) -> None:
             keep_days=settings.journal_keep_days,
             moc=settings.moc.address,
             moc_tasks=settings.moc.chosen(),
+            jobs=settings.jobs,
         )
     )
 

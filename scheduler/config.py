@@ -5,7 +5,7 @@ import re
 import stat
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -21,6 +21,7 @@ from scheduler import toml
 from scheduler.chain.endpoint import Endpoint
 from scheduler.chain.model import Address
 from scheduler.errors import Misconfigured
+from scheduler.jobs import loading
 from scheduler.logs import secrets_in
 from scheduler.moc.jobs import TASKS
 from scheduler.networks import networks
@@ -150,6 +151,19 @@ class Alarm(_Section):
     addresses: tuple[AddressField, ...] = ()
 
 
+def _jobs(values: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:
+    names = set()
+    for data in values:
+        try:
+            name = loading.job(data).name
+        except loading.BadJob as error:
+            raise ValueError(str(error)) from error
+        if name in names or name in TASKS:
+            raise ValueError(f"{name}: there is another job of this name")
+        names.add(name)
+    return values
+
+
 class MocTask(_Section):
     """[moc.tasks.NAME]: a job of Money on Chain; what is not set is as its own program had it.
 
@@ -202,6 +216,7 @@ class Settings(_Section):
     signing: Signing = Signing()
     alarm: Alarm = Alarm()
     moc: Moc = Moc()
+    jobs: Annotated[tuple[dict[str, Any], ...], AfterValidator(_jobs)] = ()
 
     @model_validator(mode="after")
     def _keystore_is_given(self) -> "Settings":

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from scheduler.chain.model import Address
 
@@ -22,7 +23,7 @@ class Plan:
     what the operator allows less than the rules, in wei. `key` is the private key in hexadecimal
     where it came from the environment. What is final is kept in the journal for `keep_days`.
     `moc` is the MoC contract whose jobs are done, None for none, `moc_tasks` the settings of each
-    (see scheduler.moc.jobs.Task).
+    (see scheduler.moc.jobs.Task); `jobs` are others, as they are declared.
     """
 
     program: str
@@ -44,3 +45,4 @@ class Plan:
     keep_days: int = 90
     moc: Address | None = None
     moc_tasks: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    jobs: Sequence[Mapping[str, Any]] = ()

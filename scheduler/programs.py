@@ -23,6 +23,7 @@ from scheduler.chain.fingerprint import fingerprint
 from scheduler.chain.model import Address, Head, HeadEvent
 from scheduler.chain.node import JsonRpcNode
 from scheduler.errors import HeldElsewhere, Misconfigured, NotYet
+from scheduler.jobs import loading
 from scheduler.jobs.declaration import Job
 from scheduler.jobs.family import JobFamily, families_of
 from scheduler.locks import Held, Lock
@@ -205,12 +206,15 @@ class Program:
         return network
 
     async def _jobs(self, node: JsonRpcNode, head: Head) -> list[Job]:
-        """Those of the configured deployment of Money on Chain."""
-        plan = self._plan
-        if plan.moc is None:
-            return []
-        tasks = {name: Task(**task) for name, task in plan.moc_tasks.items()}
-        return await jobs_at(node, plan.moc, tasks, head)
+        """Those that are declared, and those of a deployment of Money on Chain.
+
+        A declared one's contract is looked at when the job is due.
+        """
+        plan, jobs = self._plan, [loading.job(data) for data in self._plan.jobs]
+        if plan.moc is not None:
+            tasks = {name: Task(**task) for name, task in plan.moc_tasks.items()}
+            jobs += await jobs_at(node, plan.moc, tasks, head)
+        return jobs
 
     async def _versions(
         self, node: JsonRpcNode, network: Network, head: Head
@@ -219,7 +223,7 @@ class Program:
 
         Where jobs are configured, only configured ones.
         """
-        if self._plan.moc is not None and not self._plan.contracts:
+        if (self._plan.moc or self._plan.jobs) and not self._plan.contracts:
             return {}
         found = [
             await version_at(node, contract, head)

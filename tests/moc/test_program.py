@@ -44,6 +44,30 @@ def test_the_program_does_what_is_due_and_ends_in_peace(
     assert "succeeded" in listed.stdout
 
 
+def test_a_declared_job_is_done_as_well(running_chain: World, tmp_path: Path) -> None:
+    at = running_chain.at
+    path = tmp_path / "config.toml"
+    path.write_text(
+        f"""
+        rpc-url = "{running_chain.node.ws}"
+        journal = "{tmp_path / "journal.db"}"
+        [[jobs]]
+        name = "payday"
+        contract = "{at["MoC"]}"
+        call = "dailyInratePayment()"
+        when = "isDailyEnabled()"
+        epoch = {{ contract = "{at["MoCInrate"]}", view = "lastDailyPayBlock()" }}
+        proofs = [{{ contract = "{at["MoCInrate"]}",
+                    event = "InrateDailyPay(uint256,uint256,uint256)" }}]
+        gas-limit = 500000
+        """.replace(",\n                    ", ", ")
+    )
+    with Running(tmp_path, "scheduler", "run", "scheduler", "--config", str(path)) as program:
+        program.saw("payday.* Successfully dailyInratePayment in Block")
+        assert program.stop() == 0
+    assert program.errors == []
+
+
 def test_two_programs_do_not_do_the_same_jobs(running_chain: World, tmp_path: Path) -> None:
     config = configured(tmp_path, running_chain, running_chain.at["MoC"])
     command = ("scheduler", "run", "scheduler", "--config", config)
