@@ -53,7 +53,7 @@ from scheduler.transactions.purse import BY_URGENCY, NO_BUDGET, Allowance, Budge
 from scheduler.transactions.quarantine import SYNCING, Gate
 from scheduler.transactions.simulation import Aim, Trial, simulated
 from scheduler.transactions.states import IntentState, OutcomeKind
-from scheduler.transactions.takeover import giving_way, outbidding
+from scheduler.transactions.takeover import giving_way, no_less_than, outbidding
 
 SUSPENDED = (
     "what is due failed too often and is suspended; see why: scheduler journal show {key}; "
@@ -134,7 +134,8 @@ class Sender:
         self._allowance = Allowance(desk.budget, Funds(balance, nonces.latest, head.number))
         purse = desk.journal.purse(desk.account, self._allowance)
         # No node simulates what the account could not pay for, even if nothing else were sent.
-        priced, places = self._taking_over(self._priced(fresh, fee, head), nonces.latest, head)
+        priced = self._priced(fresh, fee, head)
+        priced, places = self._taking_over(priced, fee, nonces.latest, head)
         payable = [
             trial
             for trial in self._allowed(priced, proofs)
@@ -166,9 +167,12 @@ class Sender:
         return await self._signed(items)
 
     def _taking_over(
-        self, trials: Sequence[Trial], latest: int, head: Head
+        self, trials: Sequence[Trial], market: Fee, latest: int, head: Head
     ) -> tuple[list[Trial], list[OpenSlot]]:
-        """The trials, the urgent ones at a price at which they can take over slots; and these."""
+        """The trials, the urgent ones at a price at which they can take over slots; and these.
+
+        `market` is what they are priced at that ask for no more.
+        """
         urgent = [trial for trial in trials if trial.intent.urgency is Urgency.URGENT]
         if not urgent:
             return list(trials), []
@@ -180,14 +184,14 @@ class Sender:
             if all(desk.family(each.intent) is not None for each in slot.attempts)
         ]
         places, price = outbidding(
-            giving_way(own, latest, head.number)[: len(urgent)],
-            max((trial.fee for trial in urgent), key=lambda fee: fee.cap),
-            desk.policy,
+            giving_way(own, latest, head.number)[: len(urgent)], market, desk.policy
         )
         if not places:
             return list(trials), []
         return [
-            replace(trial, fee=price) if trial.intent.urgency is Urgency.URGENT else trial
+            replace(trial, fee=no_less_than(price, trial.intent.min_price, head.base_fee))
+            if trial.intent.urgency is Urgency.URGENT
+            else trial
             for trial in trials
         ], places
 

@@ -14,9 +14,9 @@ from collections.abc import Sequence
 
 from scheduler.transactions.care import OpenSlot
 from scheduler.transactions.encoding import Fee
-from scheduler.transactions.fees import FeePolicy
+from scheduler.transactions.fees import FeePolicy, at_least
 from scheduler.transactions.intents import Urgency
-from scheduler.transactions.ladder import fee_of, next_bid
+from scheduler.transactions.ladder import fee_of, higher, next_bid
 
 
 def giving_way(slots: Sequence[OpenSlot], latest: int, head_number: int) -> list[OpenSlot]:
@@ -36,6 +36,14 @@ def giving_way(slots: Sequence[OpenSlot], latest: int, head_number: int) -> list
             break
         found.append(slot)
     return found
+
+
+def no_less_than(price: Fee, floor: int, base_fee: int | None) -> Fee:
+    """`price`, raised where with it a unit of gas may cost less than `floor`, in wei.
+
+    Both its parts, unlike at first: what outbids must not become less.
+    """
+    return price if at_least(price, floor, base_fee) == price else higher(price, floor, floor)
 
 
 def outbidding(

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from eth_account import Account
 
+from scheduler.alarm.v10 import V10
 from scheduler.devchain.evidence import Witness
-from scheduler.devchain.scheduling import ScheduledCall
+from scheduler.devchain.scheduling import DEFAULT_PAYMENT, ScheduledCall
 from scheduler.transactions.encoding import LegacyFee
 from scheduler.transactions.intents import Effects
 from scheduler.transactions.keeper import intent_of
@@ -17,6 +18,7 @@ from scheduler.transactions.sender import Sender
 from scheduler.transactions.simulation import Aim, Trial, simulated
 from scheduler.transactions.states import OutcomeKind
 from tests import nodes
+from tests.alarm.customers import request
 from tests.alarm.rig import Program, World, program
 from tests.alarm.said import Said
 from tests.commands import Running, head_of, schedule_on, until, walk_to
@@ -153,6 +155,33 @@ async def test_a_call_without_ether_is_told_once_and_not_sent(
     await scheduler.watch_to(call.target_block + 3)
     assert world.executions(call, scheduler.us) == []
     assert sum("cannot pay for the call" in line for line in said.lines) == 1
+
+
+async def test_requests_of_1_0_are_executed_at_their_targets_by_what_they_say_of_themselves(
+    world: World, scheduler: Program, said: Said
+) -> None:
+    """Of one of three something has changed of which nothing was seen: its required deposit."""
+    deployed = world.chain.deployment
+    scheduler.serve(V10(scheduler.node, deployed.request_factory))
+    target = world.head + 20
+    calls = request(world, deployed.block_scheduler, [target, target, target])
+    await scheduler.see()
+    await scheduler.jump_to(target - 2)
+    changed = calls[1]
+    slot = next(
+        number
+        for number in range(20)
+        if int(world.request("eth_getStorageAt", changed.address, hex(number), "latest"), 16)
+        == 2 * DEFAULT_PAYMENT
+    )
+    word = world.request("eth_getStorageAt", changed.address, hex(slot), "latest")
+    more = f"0x{int(word, 16) + 1:064x}"
+    world.request("anvil_setStorageAt", changed.address, f"0x{slot:064x}", more)
+    await scheduler.watch_to(target + 2)
+    executed = [[number for number, _ in world.executions(call, scheduler.us)] for call in calls]
+    assert executed == [[target], [], [target]]
+    assert "it is not as it was any more" in said.of(changed.address)[-1]
+    assert scheduler.outcomes() == {"succeeded": 2}
 
 
 @pytest.mark.parametrize(("way", "signer"), [("http", "node"), ("ws", "keystore")])

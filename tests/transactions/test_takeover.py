@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scheduler.chain.errors import RpcError
 from scheduler.transactions.care import OpenSlot
 from scheduler.transactions.encoding import DynamicFee
-from scheduler.transactions.fees import FeePolicy
+from scheduler.transactions.fees import FeePolicy, price_at
 from scheduler.transactions.intents import GaveWay, Urgency
 from scheduler.transactions.journal import Attempt, Journal, Prepared, SlotClosed
 from scheduler.transactions.ladder import GETH_PERCENT, fee_of, outbid
@@ -77,6 +77,27 @@ async def test_an_urgent_intent_is_mined_at_once_while_ten_cheap_ones_are_stuck(
     assert at.hits == 11
     assert at.bench.nonce(at.address) == 11
     assert [key for key, said in at.family.heard if isinstance(said, GaveWay)] == ["cheap 0"]
+
+
+async def test_an_urgent_intent_that_asks_for_a_price_takes_over_at_no_less(at: Office) -> None:
+    """Of two, each pays what it needs: one enough to enter, the other what it asks for."""
+    await ten_stuck(at)
+    asked = 700 * GWEI
+    at.want(
+        at.wish("plain", urgency=Urgency.URGENT),
+        at.wish("asking", urgency=Urgency.URGENT, min_price=asked),
+    )
+    await at.turn()
+    bids = {
+        bid.intent.key: (bid.nonce, fee_of(bid.fields))
+        for bid in at.open_attempts()
+        if bid.intent.key in ("plain", "asking")
+    }
+    assert {nonce for nonce, _ in bids.values()} == {0, 1}
+    assert price_at(bids["asking"][1], 0) >= asked
+    assert price_at(bids["plain"][1], 500 * GWEI) < asked
+    await mine_at(at, 400 * GWEI)
+    assert states(at, "plain", "asking") == {IntentState.SUCCEEDED}
 
 
 async def test_where_the_cheap_one_is_mined_after_all_the_urgent_one_gets_another_slot(
