@@ -3,6 +3,8 @@
 import pytest
 import pytest_asyncio
 
+from scheduler.alarm import buckets
+from scheduler.alarm.calls import Unit
 from scheduler.chain.heads import HeadTracker
 from scheduler.devchain.scheduling import ScheduledCall
 from tests.alarm.customers import CUSTOMERS, Customer
@@ -193,14 +195,15 @@ async def near_or_there(serving: Program, call: ScheduledCall) -> None:
 async def test_calls_scheduled_before_the_start_are_found_however_far_ahead(
     world: World, serving: Program, customer: Customer
 ) -> None:
-    """1.0 is asked for a bucket when its windows come near."""
-    start = world.head
-    soon, later = start + customer.lead, start + customer.lead + 1_000
+    """1.0 is asked for a bucket when its windows come near: this one was not asked for at first."""
+    far = (buckets.AHEAD[Unit.BLOCKS] + 1) * buckets.SIZE[Unit.BLOCKS]
+    soon = world.head + customer.lead
+    later = soon + (far if customer.version == "1.0" else 50)
     calls = customer.schedule(world, soon, later)
     await near(serving, calls[0])
     await serving.watch_to(soon + 1)
-    while world.head < later - 50:
-        world.mine(40)
+    while world.head < later - 100:
+        world.mine(90)
         await serving.see()
     await serving.jump_to(later - 3)
     await serving.watch_to(later + 1)
