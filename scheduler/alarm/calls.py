@@ -84,16 +84,14 @@ class Terms:
 class Status:
     """What about a call does change. `executor` is who executed it, where that was seen.
 
-    Only 1.0 needs the rest, since its logs do not tell: `target_failed` of a call that was
-    executed, `funds`, what the call had before that, in wei (None where nobody saw it), and
-    `state`, all that it answers about itself.
+    Only 1.0 needs the rest, since its logs do not tell: `funds`, what the call had before it was
+    executed, in wei (None where nobody saw it), and `state`, all that it answers about itself.
     """
 
     claimer: Address = ZERO_ADDRESS
     cancelled: bool = False
     executed: bool = False
     executor: Address | None = None
-    target_failed: bool = False
     funds: int | None = None
     state: bytes = b""
 

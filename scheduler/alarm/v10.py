@@ -1,7 +1,7 @@
 """1.0 of the contracts ("Chronologic"): requests of a RequestFactory, by block or by timestamp."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import sha256
 
 from scheduler.alarm import buckets
@@ -40,6 +40,9 @@ _UNITS = {1: Unit.BLOCKS, 2: Unit.SECONDS}
 # What TransactionRequestCore.requestData answers.
 _REQUEST_DATA = ("address[6]", "bool[3]", "uint256[15]", "uint8[1]")
 
+# Which of its words is meta.wasSuccessful: the last of the bools.
+_WAS_SUCCESSFUL = 8
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -51,7 +54,6 @@ class Request:
     recipient: Address
     cancelled: bool
     called: bool
-    successful: bool
     fee: int
     bounty: int
     reserved: int
@@ -73,7 +75,6 @@ class Request:
             recipient=addresses[5],
             cancelled=flags[0],
             called=flags[1],
-            successful=flags[2],
             fee=numbers[1],
             bounty=numbers[3],
             reserved=numbers[7],
@@ -182,6 +183,13 @@ class V10:
         )
         expects = Expectations(
             before=(unchanged,),
+            complete=View(
+                terms.call,
+                unchanged.data,
+                (1).to_bytes(32, "big"),
+                "its target contract failed",
+                word=_WAS_SUCCESSFUL,
+            ),
             refund=Refund(terms.call, terms.value + terms.fee)
             if gas >= least_gas(terms.gas)
             else None,
@@ -189,8 +197,8 @@ class V10:
         return Execution(EXECUTE, gas, expects)
 
     def judge(self, call: Address, effects: Effects, known: tuple[Terms, Status] | None) -> Verdict:
-        """Executed or Aborted is logged whatever happened; whether the target failed, and whether
-        the bounty could be paid, neither says: `known` does."""
+        """Executed or Aborted is logged whatever happened; neither says whether the target failed,
+        which is read where it was mined, and whether the bounty could be paid: `known` does."""
         if not effects.ok:
             return Verdict(OutcomeKind.REVERTED, effects.error or "the transaction reverted")
         if effects.foreseen:
@@ -201,7 +209,7 @@ class V10:
             if log.address != call:
                 continue
             if log.topics[0] == EXECUTED:
-                return _executed(log, known)
+                return _executed(log, effects.shortfall, known)
             if log.topics[0] == ABORTED:
                 return Verdict(OutcomeKind.NO_EFFECT, f"aborted: {abort_reason(log)}")
         return Verdict(OutcomeKind.NO_EFFECT, "nothing happened")
@@ -216,17 +224,15 @@ def abort_reason(log: Log) -> str:
     return ABORT_REASONS[number] if number < len(ABORT_REASONS) else f"reason {number}"
 
 
-def _executed(log: Log, known: tuple[Terms, Status] | None) -> Verdict:
+def _executed(log: Log, shortfall: str | None, known: tuple[Terms, Status] | None) -> Verdict:
     bounty, fee, _ = decoded(["uint256", "uint256", "uint256"], log.data)
-    failed = known is not None and known[1].target_failed
     earned = bounty
     if known is not None and known[1].funds is not None:
         # RequestLib logs what it owes. Where the request has less, it pays nothing.
-        spent = fee + (0 if failed else known[0].value)
+        spent = fee + (known[0].value if shortfall is None else 0)
         earned = bounty if bounty + spent <= known[1].funds else 0
-    if failed:
-        detail = "executed, but its target contract failed"
-        return Verdict(OutcomeKind.TARGET_FAILED, detail, earned)
+    if shortfall is not None:
+        return Verdict(OutcomeKind.TARGET_FAILED, f"executed, but {shortfall}", earned)
     return Verdict(OutcomeKind.SUCCEEDED, "executed", earned)
 
 
@@ -262,7 +268,4 @@ def _status(request: Request, state: bytes, funds: int | None) -> Status:
     status = Status(
         claimer=request.claimed_by, cancelled=request.cancelled, funds=funds, state=state
     )
-    if not request.called:
-        return status
-    status = status.executed_by(request.benefactor)
-    return replace(status, target_failed=not request.successful)
+    return status.executed_by(request.benefactor) if request.called else status

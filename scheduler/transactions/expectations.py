@@ -11,26 +11,35 @@ from scheduler.chain.model import Address, Call, CallResult
 class View:
     """A call that changes nothing, and what is expected of it; `otherwise` says what else it means.
 
-    One that fails answers something else, too.
+    One that fails answers something else, too. Where `word` is given, only that 32-byte word of
+    the answer counts.
     """
 
     to: Address
     data: bytes
     answer: bytes
     otherwise: str
+    word: int | None = None
 
-    def as_data(self) -> dict[str, str]:
+    def as_data(self) -> dict[str, Any]:
         """As JSON takes it; `from_data` reads it."""
         return {**asdict(self), "data": self.data.hex(), "answer": self.answer.hex()}
 
     @staticmethod
-    def from_data(data: Mapping[str, str]) -> "View":
+    def from_data(data: Mapping[str, Any]) -> "View":
         octets = {name: bytes.fromhex(data[name]) for name in ("data", "answer")}
-        return View(to=data["to"], otherwise=data["otherwise"], **octets)
+        return View(**{**data, **octets})
 
     def call(self, gas: int | None = None) -> Call:
         """The view as a call with so much gas."""
         return Call(self.to, self.data, gas=gas)
+
+    def holds(self, answer: CallResult) -> bool:
+        """Whether it answered as expected."""
+        found = answer.data
+        if self.word is not None:
+            found = found[32 * self.word : 32 * (self.word + 1)]
+        return answer.ok and found == self.answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +56,14 @@ class Expectations:
 
     `before` are views that hold, on the state that it is built on, where it can have its effect:
     they, and `refund`, are all there is on nodes that cannot simulate. `after` are views that hold
-    behind it where it had its effect: simulated right behind it.
+    behind it where it had its effect: simulated right behind it. `complete` holds in the state of
+    the block that has it where it did all that it was for, and its logs do not tell.
     """
 
     before: tuple[View, ...] = ()
     after: tuple[View, ...] = ()
     refund: Refund | None = None
+    complete: View | None = None
 
     def as_data(self) -> dict[str, Any]:
         """As JSON takes it; `from_data` reads it."""
@@ -60,15 +71,17 @@ class Expectations:
             "before": [view.as_data() for view in self.before],
             "after": [view.as_data() for view in self.after],
             "refund": None if self.refund is None else asdict(self.refund),
+            "complete": None if self.complete is None else self.complete.as_data(),
         }
 
     @staticmethod
     def from_data(data: Mapping[str, Any]) -> "Expectations":
-        refund = data["refund"]
+        refund, complete = data["refund"], data["complete"]
         return Expectations(
             before=tuple(map(View.from_data, data["before"])),
             after=tuple(map(View.from_data, data["after"])),
             refund=None if refund is None else Refund(**refund),
+            complete=None if complete is None else View.from_data(complete),
         )
 
 
@@ -78,6 +91,6 @@ NOTHING_EXPECTED = Expectations()
 def unmet(views: Sequence[View], answers: Sequence[CallResult]) -> str | None:
     """What it means that the first of the views did not answer as expected; None where all did."""
     for view, answer in zip(views, answers, strict=True):
-        if not answer.ok or answer.data != view.answer:
+        if not view.holds(answer):
             return view.otherwise
     return None

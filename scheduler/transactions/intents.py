@@ -112,7 +112,8 @@ class Effects:
     `unmet` is what it means that a view of the intent's did not answer as expected: one behind the
     simulated transaction, or, where it could not be simulated, one before it. In the latter case
     it is `foreseen`: of its logs nothing is known, and `refund` is what could be paid back of its
-    gas, in wei.
+    gas, in wei. `shortfall`, of one that was mined, is what it did not do, where a view says so
+    (Expectations.complete).
     """
 
     ok: bool
@@ -122,6 +123,7 @@ class Effects:
     unmet: str | None = None
     foreseen: bool = False
     refund: int = 0
+    shortfall: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

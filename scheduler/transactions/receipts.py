@@ -1,10 +1,12 @@
 """What became of what was sent: mined, taken back by a reorg, final, or displaced."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
-from scheduler.chain.model import Head, HeadEvent, Receipt, Sent
+from scheduler.chain.errors import RpcError
+from scheduler.chain.model import Hash, Head, HeadEvent, Receipt, Sent
 from scheduler.transactions.care import OpenSlot
+from scheduler.transactions.expectations import View
 from scheduler.transactions.intents import (
     Displaced,
     Effects,
@@ -60,6 +62,7 @@ class Receipts:
         lags = self._gate.lags(event.head)
         receipts = await self._desk.node.receipts([attempt.hash or "" for attempt in asked])
         answers = {attempt.id: receipt for attempt, receipt in zip(asked, receipts, strict=True)}
+        shortfalls = await self._shortfalls(asked, answers)
         by_nonce = {slot.nonce: slot for slot in slots}
         strangers = [] if lags else await self._strangers(slots, answers, event.head, latest)
         news: list[tuple[Told, Progress]] = []
@@ -69,7 +72,8 @@ class Receipts:
                 receipt = answers[attempt.id]
                 if receipt is not None or not lags:
                     others = by_nonce[attempt.nonce].others(attempt)
-                    news += self._judged(attempt, receipt, event.head, others)
+                    short = shortfalls.get(attempt.id)
+                    news += self._judged(attempt, receipt, event.head, others, short)
             for slot, receipt in strangers:
                 self._desk.journal.displaced(
                     self._desk.account,
@@ -83,6 +87,29 @@ class Receipts:
         self._doubtful = lags
         for told, progress in news:
             self._family(told).told(told, progress)
+
+    async def _shortfalls(
+        self, asked: Sequence[Attempt], answers: Mapping[int, Receipt | None]
+    ) -> dict[int, str]:
+        """What those in another block than before did not do, by attempt; read in their blocks."""
+        wanted: dict[Hash, list[tuple[int, View]]] = {}
+        for attempt in asked:
+            receipt, view = answers[attempt.id], attempt.limits.expects.complete
+            if receipt is None or view is None or attempt.purpose is not Purpose.ACT:
+                continue
+            if receipt.block_hash != attempt.block_hash:
+                wanted.setdefault(receipt.block_hash, []).append((attempt.id, view))
+        found: dict[int, str] = {}
+        for block, views in wanted.items():
+            try:
+                states = await self._desk.node.call([view.call() for _, view in views], at=block)
+            except RpcError:
+                # Nodes forget the state of old blocks. What the logs say is true all the same.
+                continue
+            for (number, view), state in zip(views, states, strict=True):
+                if not view.holds(state):
+                    found[number] = view.otherwise
+        return found
 
     def _family(self, told: Told) -> Family:
         family = self._desk.family(told)
@@ -100,7 +127,12 @@ class Receipts:
         return head.number - block_number >= self._confirmations
 
     def _judged(
-        self, attempt: Attempt, receipt: Receipt | None, head: Head, others: Sequence[Told]
+        self,
+        attempt: Attempt,
+        receipt: Receipt | None,
+        head: Head,
+        others: Sequence[Told],
+        shortfall: str | None,
     ) -> list[tuple[Told, Progress]]:
         """Writes what a receipt, or its absence, says of an attempt; what there is to tell.
 
@@ -108,7 +140,7 @@ class Receipts:
         """
         assert attempt.hash is not None
         if attempt.state is not AttemptState.MINED:
-            return [] if receipt is None else self._mined(attempt, receipt)
+            return [] if receipt is None else self._mined(attempt, receipt, shortfall)
         if receipt is not None and receipt.block_hash == attempt.block_hash:
             if not self._is_final(receipt.block_number, head):
                 return []
@@ -121,17 +153,19 @@ class Receipts:
             gave_way = [(other, GaveWay(attempt.hash)) for other in others]
             return [(attempt.intent, end), *gave_way]
         self._desk.journal.unmined(attempt)
-        again = [] if receipt is None else self._mined(attempt, receipt)
+        again = [] if receipt is None else self._mined(attempt, receipt, shortfall)
         if attempt.purpose is Purpose.CANCEL:
             return again
         return [(attempt.intent, Unmined(attempt.hash)), *again]
 
-    def _mined(self, attempt: Attempt, receipt: Receipt) -> list[tuple[Told, Progress]]:
+    def _mined(
+        self, attempt: Attempt, receipt: Receipt, shortfall: str | None
+    ) -> list[tuple[Told, Progress]]:
         told = attempt.intent
         if attempt.purpose is Purpose.CANCEL:
             self._desk.journal.mined(attempt, receipt, self._cancelled(attempt))
             return []
-        effects = Effects(receipt.status, receipt.logs, receipt.gas_used)
+        effects = Effects(receipt.status, receipt.logs, receipt.gas_used, shortfall=shortfall)
         verdict = self._family(told).judge(told.kind, told.params, effects)
         self._desk.journal.mined(attempt, receipt, verdict)
         return [(told, Mined(receipt, verdict))]

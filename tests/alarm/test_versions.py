@@ -251,9 +251,11 @@ async def test_all_versions_are_served_by_one_process(world: World, scheduler: P
     assert scheduler.outcomes() == {"succeeded": 6}
 
 
+@pytest.mark.parametrize("away", [1, 300])
 async def test_after_a_restart_each_outcome_is_judged_by_its_own_contract(
-    world: World, scheduler: Program
+    world: World, scheduler: Program, away: int
 ) -> None:
+    """By what was mined, and the state of its block: the windows may be over."""
     versions = [customer.served_by(scheduler) for customer in CUSTOMERS]
     scheduler.serve(*versions)
     target = world.head + 320
@@ -262,7 +264,7 @@ async def test_after_a_restart_each_outcome_is_judged_by_its_own_contract(
     await scheduler.see()
     await scheduler.jump_to(target - 3)
     await scheduler.watch_to(target - 1)
-    world.mine()
+    world.mine(away)
     scheduler.serve(*(customer.served_by(scheduler) for customer in CUSTOMERS))
     scheduler.tracker = HeadTracker()
     await scheduler.see()
