@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from scheduler.chain.model import Head
@@ -155,7 +155,7 @@ class Keeper:
             (slot, step, bid) for slot, step in wanted if (bid := bids[slot.nonce]) is not None
         ]
         transactions = self._allowed(
-            await self._transactions(bidding, market, head, ordered), ordered
+            await self._transactions(bidding, market, head, balance, ordered), ordered
         )
         signed = await self._desk.signer.sign([_draft(*each) for each in transactions])
         attempts, shortage = self._desk.journal.replace(
@@ -216,13 +216,15 @@ class Keeper:
         bids: Sequence[tuple[OpenSlot, Step, Fee]],
         market: Fee,
         head: Head,
+        balance: int,
         ordered: Ordered,
     ) -> list[tuple[OpenSlot, Purpose, Transaction]]:
         """What is signed for these slots, lowest nonce first: what they were for, if that is still
         worth the higher price, or a cancellation.
 
         All that act are simulated together, in the order of their nonces: none can be mined before
-        those below it, so each sees what they will have done.
+        those below it, so each sees what they will have done. What `balance`, in wei, is too little
+        for is not: that would fail whatever it does. The journal then says what lacks.
         """
         acting = {
             slot.nonce: (intent_of(slot.bid), bid)
@@ -232,24 +234,26 @@ class Keeper:
             # What it earns is not known here, so no more than what everybody pays.
             and (self._desk.family(slot.bid.intent) is not None or bid.cap <= market.cap)
         }
+        payable = _payable(acting, balance)
         verdicts: dict[int, Verdict] = {}
-        if acting:
-            found = await self._sender.verdicts(list(acting.values()), head)
-            verdicts = dict(zip(acting, found, strict=True))
+        if payable:
+            found = await self._sender.verdicts(list(payable.values()), head)
+            verdicts = dict(zip(payable, found, strict=True))
         transactions = []
         for slot, step, bid in bids:
             purpose = Purpose.ACT
             if step is Step.CANCEL or slot.cancelling:
                 purpose = Purpose.CANCEL
-            elif slot.nonce not in verdicts:
+            elif slot.nonce not in acting:
                 ordered.refused(slot.nonce, "only its own program, which is gone, may bid more")
                 continue
-            elif (verdict := verdicts[slot.nonce]).kind is OutcomeKind.ABANDONED:
-                # Not worth a higher price; at the old one it may still be mined.
-                ordered.refused(slot.nonce, f"it is not worth a higher price: {verdict.detail}")
-                continue
-            elif verdict.kind not in slot.bid.limits.worth_sending:
-                purpose = Purpose.CANCEL
+            elif verdict := verdicts.get(slot.nonce):
+                if verdict.kind is OutcomeKind.ABANDONED:
+                    # Not worth a higher price; at the old one it may still be mined.
+                    ordered.refused(slot.nonce, f"it is not worth a higher price: {verdict.detail}")
+                    continue
+                if verdict.kind not in slot.bid.limits.worth_sending:
+                    purpose = Purpose.CANCEL
             transactions.append((slot, purpose, self._transaction(slot.bid, purpose, bid)))
         return transactions
 
@@ -304,6 +308,19 @@ class Keeper:
 def _draft(slot: OpenSlot, purpose: Purpose, transaction: Transaction) -> Draft:
     """It needs no proof of its own: it is the same as before, or a transfer of nothing."""
     return Draft(slot.bid.intent, transaction)
+
+
+def _payable(
+    acting: Mapping[int, tuple[Intent, Fee]], balance: int
+) -> dict[int, tuple[Intent, Fee]]:
+    """Those that can be paid, by nonce, though all below them cost the most that they can."""
+    found = {}
+    for nonce, (intent, fee) in acting.items():
+        worst = intent.value + intent.gas * fee.cap
+        if worst <= balance:
+            balance -= worst
+            found[nonce] = (intent, fee)
+    return found
 
 
 def intent_of(attempt: Attempt) -> Intent:

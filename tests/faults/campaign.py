@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tests.faults.boundaries import Point
+from tests.faults.happenings import Happening
 from tests.faults.nursery import Nursery
 from tests.faults.platter import Disk
 from tests.faults.proxy import Proxy
@@ -106,7 +107,12 @@ class Site:
         self._synchronous = synchronous
         self._numbers = itertools.count(1)
 
-    def play(self, kill: Kill = NO_KILL, trouble: Trouble | None = None) -> Case:
+    def play(
+        self,
+        kill: Kill = NO_KILL,
+        trouble: Trouble | None = None,
+        happening: Happening | None = None,
+    ) -> Case:
         """One case: killed as told, started again until all is done, then asked the chain."""
         directory = self._directory / str(next(self._numbers))
         disk = Disk(directory)
@@ -121,7 +127,8 @@ class Site:
                 scene.task,
                 fatal=kill.at,
                 synchronous=self._synchronous,
-                hurry=Hurry() if trouble else None,
+                hurry=Hurry() if trouble or happening else None,
+                happenings=happening.calls if happening else (),
             )
             first, seconds = self._nursery.run(task, kill.after)
             status = first
@@ -142,7 +149,7 @@ class Site:
         wrong += unlike("journal", _outcomes(disk.journal), [("succeeded", 1)] * effects)
         passed = json.loads(Path(task.report).read_text()) if first == DONE else []
         return Case(
-            trouble.name if trouble else str(kill),
+            str(trouble or happening or kill),
             first == KILLED,
             seconds,
             len(recorder.sent),
@@ -177,6 +184,14 @@ def every_trouble(site: Site, troubles: Iterable[Trouble]) -> Tally:
     for trouble in troubles:
         if site.way in trouble.ways:
             tally.add(site.play(trouble=trouble))
+    return tally
+
+
+def every_happening(site: Site, happenings: Iterable[Happening]) -> Tally:
+    """Workers that nobody kills on a chain to which something else happens each time."""
+    tally = Tally()
+    for happening in happenings:
+        tally.add(site.play(happening=happening))
     return tally
 
 

@@ -11,7 +11,15 @@ from typing import Any
 from scheduler.devchain.nodes import Node
 from tests import nodes
 from tests.faults import platter
-from tests.faults.campaign import Site, Tally, every_point, every_trouble, random_moments
+from tests.faults.campaign import (
+    Site,
+    Tally,
+    every_happening,
+    every_point,
+    every_trouble,
+    random_moments,
+)
+from tests.faults.happenings import happenings
 from tests.faults.nursery import Nursery
 from tests.faults.stages import SIGNERS, Calls, DearHits, Hits, Stage
 from tests.faults.troubles import troubles
@@ -93,6 +101,11 @@ def parts() -> list[Part]:
             for harm in ("kill at every point", "power cut at every point", "trouble")
             for way in (WAYS["anvil"] if harm == "trouble" else ["ipc"])
         ],
+        *[
+            Part("chain", "hits", node, signer, "ipc")
+            for node in ("anvil", "anvil istanbul")
+            for signer in SIGNERS
+        ],
         *_signed("kill at any moment", "hits", ways=False),
         *[
             Part(harm, "four programs", node, signer, WAYS[node][0])
@@ -129,6 +142,8 @@ def _alone(part: Part, share: Share) -> dict[str, Any]:
     with _site(part) as site:
         if part.harm == "trouble":
             tally = every_trouble(site, troubles([*REFUSALS, *UNKNOWN])[:: share.every])
+        elif part.harm == "chain":
+            tally = every_happening(site, happenings()[:: share.every])
         elif part.harm == "kill at any moment":
             tally = random_moments(site, share.moments, seed=1)
         else:

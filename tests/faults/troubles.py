@@ -189,16 +189,22 @@ class Balanced(Fault):
             each for each in params if isinstance(each, str)
         ):
             return None
-        self._turns[method] += 1
-        if self._turns[method] % 2:
+        latest = await self._latest(method, ask)
+        if latest is None:
             return None
         self.struck += 1
-        latest = max(1, int(await ask("eth_blockNumber"), 16) - self.BEHIND)
         if answering is not None:
             found: Message | None = await answering(ask, latest, *params)
             return found
         older = [hex(latest) if each in ("latest", "pending") else each for each in params]
         return {"result": await ask(method, *older)}
+
+    async def _latest(self, method: str, ask: Ask) -> int | None:
+        """Which block is the latest for this request; None for the one that really is."""
+        self._turns[method] += 1
+        if self._turns[method] % 2:
+            return None
+        return max(1, int(await ask("eth_blockNumber"), 16) - self.BEHIND)
 
     async def _eth_blockNumber(self, ask: Ask, latest: int) -> Message:
         return {"result": hex(latest)}
@@ -241,6 +247,30 @@ def _if_there(found: Message | None, field: str, latest: int) -> Message | None:
     """What a node whose latest block is `latest` has of it."""
     there = found is not None and found[field] is not None and int(found[field], 16) <= latest
     return found if there else None
+
+
+class Frozen(Balanced):
+    """From some request on the node has no new block for a while, though there are."""
+
+    FROM, LENGTH = 20, 60
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._asked = 0
+        self._block: int | None = None
+
+    async def _latest(self, method: str, ask: Ask) -> int | None:
+        self._asked += 1
+        if self._block is None and self._asked >= self.FROM:
+            self._block = int(await ask("eth_blockNumber"), 16)
+        return self._block if self._is_frozen else None
+
+    def reported(self, notification: Message, line: int) -> list[Message]:
+        return [] if self._is_frozen else [notification]
+
+    @property
+    def _is_frozen(self) -> bool:
+        return self.FROM <= self._asked < self.FROM + self.LENGTH
 
 
 class Mute(Fault):
@@ -291,6 +321,9 @@ class Trouble:
     make: Callable[[], Fault]
     ways: tuple[str, ...] = ALL_WAYS
 
+    def __str__(self) -> str:
+        return self.name
+
 
 def troubles(texts: Sequence[str]) -> list[Trouble]:
     """The list, with these error texts."""
@@ -329,6 +362,7 @@ def _of_the_node() -> list[Trouble]:
         Trouble("another chain's id at first", partial(AnotherChain, {1, 2, 3})),
         Trouble("another chain's id now and then", partial(AnotherChain, {2, 4})),
         Trouble("a second node that is behind", Balanced),
+        Trouble("a head that stands still", Frozen),
     ]
 
 

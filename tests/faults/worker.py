@@ -90,6 +90,7 @@ class Task:
     block of each; without them scheduled calls of the alarm clock `contract` are near. All is done
     with so many `effects`. Where the worker passes `fatal`, it kills itself; at its end it writes
     to `report` what it passed. `synchronous` is the journal's. `hurry` where the clock matters.
+    `happenings` are methods for the node before it mines for the so many-th time.
     """
 
     wire: str
@@ -105,6 +106,7 @@ class Task:
     fatal: tuple[str, int] | None = None
     synchronous: str = "FULL"
     hurry: Hurry | None = None
+    happenings: Sequence[tuple[int, str, list[object]]] = ()
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -122,6 +124,8 @@ class Miner:
     def __init__(self, task: Task) -> None:
         self._endpoint = Endpoint(task.node)
         self._mining = task.mining
+        self._happenings = task.happenings
+        self._times = 0
         self._left = task.hurry.patience if task.hurry else PATIENCE
         self._mined = time.monotonic()
 
@@ -131,7 +135,11 @@ class Miner:
 
     def mine(self) -> None:
         self._left -= 1
-        for method, parameters in self._mining:
+        self._times += 1
+        happens = [
+            (method, given) for time, method, given in self._happenings if time == self._times
+        ]
+        for method, parameters in [*happens, *self._mining]:
             self._endpoint.request(method, *parameters)
         self._mined = time.monotonic()
 

@@ -307,6 +307,18 @@ async def test_an_outsider_who_takes_the_nonce_costs_no_effect(at: Office) -> No
     assert at.bench.nonce(at.address) == 2
 
 
+async def test_a_price_that_the_account_cannot_pay_ends_nothing(at: Office) -> None:
+    """The bid's simulation failed for lack of ether, so the intent was cancelled for good, and at
+    that price."""
+    at.want(at.wish())
+    await at.turn()
+    await stuck(at, 6, 10_000 * GWEI)
+    assert [bid.purpose for bid in at.open_attempts()] == [Purpose.ACT]
+    await mine_at(at, GWEI)
+    await at.until_mined()
+    assert at.hits == 1
+
+
 async def test_a_bid_that_the_node_finds_too_low_is_raised_with_the_next_block(
     at: Office,
 ) -> None:
