@@ -71,14 +71,15 @@ class JobFamily:
             self._kept_back_since = None
         elif self._kept_back_since is None:
             self._kept_back_since = event.head.number
-        self._story.stands(standing, self._wanted(standing, event.head), event.head)
 
     def due(self, head: Head) -> list[Intent]:
-        """The action, where the condition is true at `head`."""
+        """The action, where the condition is true at `head`; says where it is not."""
         standing = self._board.standing(self.job, head)
-        if standing is None or not self._wanted(standing, head):
+        if standing is None:
             return []
-        return [self._intent(standing.epoch, head)]
+        wanted = self._wanted(standing, head)
+        self._story.stands(standing, wanted, head)
+        return [self._intent(standing.epoch, head)] if wanted else []
 
     @property
     def rule(self) -> Rule:

@@ -46,7 +46,9 @@ class Flow:
         followed = False
         try:
             await self._sender.gate.look(event.head)
+            await self._observe(event)
             if self._past_decides(event):
+                # Families have looked around by now: some outcomes take that to be judged.
                 await self._follow(event)
                 followed = True
             await self._act(event)
@@ -118,10 +120,12 @@ class Flow:
         """Lets go of what other programs may take over."""
         self._custody.release()
 
-    async def _act(self, event: HeadEvent) -> None:
+    async def _observe(self, event: HeadEvent) -> None:
         self._instructions.tell()
         for family in self._desk.families:
             await family.observe(event)
+
+    async def _act(self, event: HeadEvent) -> None:
         intents = [intent for family in self._desk.families for intent in family.due(event.head)]
         self.due = len(intents)
         self._end_plans(event.head)
