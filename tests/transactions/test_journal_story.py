@@ -126,6 +126,14 @@ def test_a_reorg_is_told_with_what_it_took_back_also_when_it_is_mined_again(desk
     assert told_of_it < desk.story.index("Outcome in block 5: no_effect")
 
 
+def test_a_reorg_of_what_was_final_is_told_too(desk: Desk) -> None:
+    desk.mined()
+    desk.final()
+    desk.journal.reopen(ACCOUNT, [0])
+    assert "A reorg removed block 5, in which the transaction of slot 0 was" in desk.story
+    assert desk.story.startswith("touch: in_slot\n")
+
+
 def test_an_order_is_told_with_who_gave_it_and_its_answer(desk: Desk) -> None:
     desk.now += 5
     desk.journal.orders.give(KEY, What.BUMP, "ann")

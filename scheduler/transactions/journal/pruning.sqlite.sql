@@ -11,7 +11,7 @@ WHERE i.created_at < :before AND (i.created_at, i.rowid) > (:at, :row)
   AND NOT EXISTS (
     SELECT 1 FROM placements p JOIN slots s USING (chain, account, nonce)
     WHERE p.intent = i.key
-      AND (s.state = 'open' OR s.nonce >= (
+      AND (s.state = 'open' OR s.block_number >= :block OR s.nonce >= (
         SELECT h.nonce FROM slots h
         WHERE h.chain = s.chain AND h.account = s.account AND h.state = 'consumed'
         ORDER BY h.nonce DESC LIMIT 1)))

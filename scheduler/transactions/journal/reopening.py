@@ -53,6 +53,7 @@ class Reopening(Reservations):
         where = {**account.columns, "nonce": slot.nonce}
         self._run("reopen_slot", **where)
         for id_, name in self._run("attempts_in", **where):
+            self._run("note_reorg", id=id_, now=self._clock())
             self._run("set_unmined", id=id_, state=reopened(AttemptState(name)).value)
             self._run("delete_outcome", id=id_)
         back = []
