@@ -225,7 +225,7 @@ def test_whose_transaction_is_final_decides_who_is_planned_again(
 def test_where_somebody_else_took_the_nonce_both_are_planned_again(journal: Journal) -> None:
     journal.reserve(ACCOUNT, [prepared(0, intent("cheap"))])
     [urgent] = journal.reserve(ACCOUNT, [taking(journal, "urgent")])
-    journal.displaced(ACCOUNT, urgent, "0x" + "12" * 32)
+    journal.displaced(ACCOUNT, urgent, "0x" + "12" * 32, 1, "0x" + "bb" * 32)
     assert set(journal.intent_states(["cheap", "urgent"]).values()) == {IntentState.PLANNED}
 
 
