@@ -77,19 +77,24 @@ def receipt(fields: Fields) -> Receipt:
     )
 
 
+def sent(entry: Fields) -> Sent:
+    """A transaction as nodes show it, mined or not."""
+    return Sent(
+        hash=entry["hash"].lower(),
+        to=entry["to"].lower() if entry["to"] else None,
+        value=quantity(entry["value"]),
+        data=octets(entry["input"]),
+        gas=quantity(entry["gas"]),
+        cap=quantity(entry.get("maxFeePerGas") or entry["gasPrice"]),
+        tip=quantity(entry.get("maxPriorityFeePerGas") or entry["gasPrice"]),
+    )
+
+
 def transactions(block: Fields | None) -> dict[tuple[Address, int], Sent]:
     """A block's transactions by sender and nonce; none where there is no block."""
     entries = () if block is None else block["transactions"]
     return {
-        (entry["from"].lower(), quantity(entry["nonce"])): Sent(
-            hash=entry["hash"].lower(),
-            to=entry["to"].lower() if entry["to"] else None,
-            value=quantity(entry["value"]),
-            data=octets(entry["input"]),
-            gas=quantity(entry["gas"]),
-            cap=quantity(entry.get("maxFeePerGas") or entry["gasPrice"]),
-            tip=quantity(entry.get("maxPriorityFeePerGas") or entry["gasPrice"]),
-        )
+        (entry["from"].lower(), quantity(entry["nonce"])): sent(entry)
         for entry in entries
         # Nobody signed the last transaction of each of rskj's blocks.
         if entry["from"] is not None

@@ -55,6 +55,7 @@ class JsonRpcNode:
         self._connection = connection
         self._dialect = GETH
         self._simulates = True
+        self._lacks: set[str] = set()
         self.sage = sage or BlockSage()
 
     @property
@@ -231,6 +232,49 @@ class JsonRpcNode:
             _each(lambda answer: answer if isinstance(answer, RpcError) else answer.lower()),
             answers,
         )
+
+    async def pooled(self, account: Address, nonces: Sequence[int]) -> dict[int, Sent]:
+        """See `Chain.pooled`; measured on geth 1.16.7 and anvil 1.7.1.
+
+        geth has txpool_contentFrom where that API is on, anvil eth_getTransactionBySenderAndNonce,
+        and of the rest the pending block shows what would be mined next. A node is asked once for
+        a method that it does not have.
+        """
+        wanted = set(nonces)
+        content = await self._if_there("txpool_contentFrom", account)
+        if content is not None:
+            entries = {
+                **(content.get("queued") or {}),
+                **(content.get("pending") or {}),
+            }
+            return {
+                int(nonce): self._connection.understand(codec.sent, entry)
+                for nonce, entry in entries.items()
+                if int(nonce) in wanted
+            }
+        found = {}
+        for nonce in nonces:
+            entry = await self._if_there("eth_getTransactionBySenderAndNonce", account, hex(nonce))
+            if entry is not None:
+                found[nonce] = self._connection.understand(codec.sent, entry)
+        if "eth_getTransactionBySenderAndNonce" not in self._lacks:
+            return found
+        [block] = await self._connection.read([Request("eth_getBlockByNumber", ("pending", True))])
+        pending = self._connection.understand(codec.transactions, block)
+        return {nonce: pending[account, nonce] for nonce in nonces if (account, nonce) in pending}
+
+    async def _if_there(self, method: str, *params: Json) -> Json:
+        """The answer of a method that not every node has; None where this one has it not."""
+        if method in self._lacks:
+            return None
+        try:
+            return await self._connection.request(method, *params)
+        except RpcError as error:
+            # anvil 1.7 says -32602 to some methods that it does not have: "untagged enum".
+            if error.code != METHOD_NOT_FOUND and "untagged enum" not in error.message:
+                raise
+            self._lacks.add(method)
+            return None
 
     async def suggested_tip(self) -> int:
         answer = await self._connection.request("eth_maxPriorityFeePerGas")

@@ -89,6 +89,13 @@ class Chain(Protocol):
         """Whether the node has each transaction, in a block or in its pool."""
         ...
 
+    async def pooled(self, account: Address, nonces: Sequence[int]) -> dict[int, Sent]:
+        """Those of the account's transactions with these nonces that the node's pool shows.
+
+        Some nodes show little of it: that one is not shown does not mean that it is not there.
+        """
+        ...
+
     async def send_raw(self, raws: Sequence[bytes]) -> list[Hash | RpcError]:
         """Hands signed transactions to the node; an answer each, in order. Never repeats itself.
 

@@ -18,6 +18,13 @@ from scheduler.transactions.states import AttemptState, Purpose
 PATIENCE = {Urgency.REPAIR: 1, Urgency.URGENT: 1, Urgency.NORMAL: 3}
 
 
+# Blocks for which a transaction that nobody here sent may keep back work of ours: enough for
+# whoever did to raise its price.
+FOREIGN_PATIENCE = 10
+
+# Blocks after which one that the node does not have (any more) counts as gone.
+GONE_PATIENCE = 3
+
 # Answers that no higher price changes.
 NO_ROOM = (Answer.NONCE_TOO_HIGH, Answer.POOL_FULL)
 
@@ -55,6 +62,11 @@ class OpenSlot:
         return self.bid.purpose is Purpose.CANCEL
 
     @property
+    def foreign(self) -> bool:
+        """Whether there is nothing in it yet but what somebody else sent."""
+        return all(attempt.is_found for attempt in self.attempts)
+
+    @property
     def standing(self) -> tuple[Attempt, ...]:
         """The bids that the node should have one of: once cancelled, no more of the intent's; once
         taken over, no more of the one that gave way."""
@@ -89,7 +101,7 @@ class Situation:
     `useful`: being mined could still have the effect. `known`: the node has one of its standing
     bids. `front`: it is the account's lowest unmined nonce, so nothing but its price keeps it out
     of blocks. `patience`: blocks that it, or what waits behind it, may miss. `order`: what the
-    operator wants with it.
+    operator wants with it. `in_the_way`: it is foreign, and keeps back work of ours for too long.
     """
 
     head_number: int
@@ -102,6 +114,7 @@ class Situation:
     patience: int
     order: What | None = None
     refusal: Answer | None = None
+    in_the_way: bool = False
 
 
 def step_for(slot: OpenSlot, now: Situation) -> Step:
@@ -112,6 +125,8 @@ def step_for(slot: OpenSlot, now: Situation) -> Step:
         return Step.CANCEL
     if now.order is What.BUMP and (now.useful or slot.cancelling):
         return Step.BUMP
+    if slot.foreign:
+        return Step.CANCEL if now.in_the_way else Step.WAIT
     if now.tried and now.head_number <= slot.bid.head_number:
         return Step.WAIT
     if not now.useful and not slot.cancelling:

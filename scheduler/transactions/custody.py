@@ -13,6 +13,7 @@ from scheduler.locks import Held, Lock
 from scheduler.transactions.care import OpenSlot
 from scheduler.transactions.intents import Told
 from scheduler.transactions.journal import Account
+from scheduler.transactions.repairs import NAME as ACCOUNT
 from scheduler.transactions.sender import Desk
 
 
@@ -40,20 +41,26 @@ class Custody:
         """
         others = [slot for slot in slots if self._desk.family(slot.bid.intent) is None]
         with ExitStack() as held:
-            if others and self._is_custodian():
+            if others and self.is_custodian():
                 actors = {self._actor(slot) for slot in others}
                 gone = {name for name in actors if _takes(name, held)}
                 yield [slot for slot in others if self._actor(slot) in gone]
             else:
                 yield []
 
+    def is_own(self, intent: Told) -> bool:
+        """Whether it is of this program's families; the account's own is its custodian's."""
+        if self._desk.family(intent) is None:
+            return False
+        return intent.family != ACCOUNT or self.is_custodian()
+
     def minds(self, intent: Told) -> bool:
         """Whether this program looks after the intent: its own, or one that nobody does."""
         if self._desk.family(intent) is not None:
-            return True
+            return self.is_own(intent)
         with ExitStack() as held:
             name = actor(intent.family, self._desk.account, intent.contract)
-            return self._is_custodian() and _takes(name, held)
+            return self.is_custodian() and _takes(name, held)
 
     def release(self) -> None:
         """Lets another program be the custodian."""
@@ -65,7 +72,8 @@ class Custody:
         told = slot.bid.intent
         return actor(told.family, self._desk.account, told.contract)
 
-    def _is_custodian(self) -> bool:
+    def is_custodian(self) -> bool:
+        """Whether this program looks after the account itself, now and until it releases it."""
         if self._custodian is None:
             account = self._desk.account
             try:

@@ -1,6 +1,7 @@
 """The one flow: head, what is due, slots and attempts, outcomes."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from scheduler.chain.model import Head, HeadEvent
 from scheduler.errors import NotYet
@@ -12,6 +13,8 @@ from scheduler.transactions.keeper import Keeper
 from scheduler.transactions.pruning import Keeping, Pruning
 from scheduler.transactions.receipts import Receipts
 from scheduler.transactions.reorgs import Reorgs
+from scheduler.transactions.repairs import NAME as ACCOUNT
+from scheduler.transactions.repairs import Repairs, Upkeep
 from scheduler.transactions.sender import Desk, Sender
 from scheduler.transactions.states import OutcomeKind
 
@@ -23,8 +26,13 @@ class Flow:
 
     def __init__(self, desk: Desk, confirmations: int, keeping: Keeping | None = None) -> None:
         """`confirmations` in blocks; without `keeping` nothing is ever forgotten."""
+        repairs = Repairs(desk.account)
+        self._families = desk.families
+        # The account's own slots are looked after like any other, by its custodian.
+        desk = replace(desk, families=[*desk.families, repairs])
         self._desk = desk
         self._sender = Sender(desk)
+        self._upkeep = Upkeep(desk, self._sender, repairs)
         self._reorgs = Reorgs(desk, self._sender.gate, confirmations)
         self._receipts = Receipts(desk, self._sender.gate, confirmations)
         self._keeper = Keeper(desk, self._sender)
@@ -78,6 +86,8 @@ class Flow:
         nonces = await self._desk.node.nonces(self._desk.account.address)
         if not followed:
             await self._reorgs.look(event, nonces.latest, self._custody.minds)
+        if self._upkeep.is_needed(event.head, nonces) and self._custody.is_custodian():
+            await self._upkeep.do(event.head, nonces)
         there = self._open_slots()
         with self._custody.orphans(there) as orphans:
             slots = self._own(there)
@@ -103,9 +113,13 @@ class Flow:
             family = self._desk.family(intent)
             if family is None:
                 continue
-            if head.number < last_block and family.still_useful(intent.kind, intent.params, head):
-                continue
-            if self._desk.journal.expire(intent.key):
+            over = (
+                # Another transaction did what the account itself wanted.
+                intent.family == ACCOUNT
+                or head.number >= last_block
+                or not family.still_useful(intent.kind, intent.params, head)
+            )
+            if over and self._desk.journal.expire(intent.key):
                 family.told(intent, Ended(PASSED))
 
     def _open_slots(self) -> list[OpenSlot]:
@@ -113,8 +127,8 @@ class Flow:
         return slots_of(self._desk.journal.open_attempts(self._desk.account))
 
     def _own(self, slots: Sequence[OpenSlot]) -> list[OpenSlot]:
-        """Those of this program's families."""
-        return [slot for slot in slots if self._desk.family(slot.bid.intent) is not None]
+        """Those of this program's families, and the account's own where it is the custodian."""
+        return [slot for slot in slots if self._custody.is_own(slot.bid.intent)]
 
     def close(self) -> None:
         """Lets go of what other programs may take over."""
@@ -122,11 +136,11 @@ class Flow:
 
     async def _observe(self, event: HeadEvent) -> None:
         self._instructions.tell()
-        for family in self._desk.families:
+        for family in self._families:
             await family.observe(event)
 
     async def _act(self, event: HeadEvent) -> None:
-        intents = [intent for family in self._desk.families for intent in family.due(event.head)]
+        intents = [intent for family in self._families for intent in family.due(event.head)]
         self.due = len(intents)
         self._end_plans(event.head)
         prepared = await self._sender.prepare(intents, event.head)

@@ -9,7 +9,15 @@ from scheduler.chain.model import Head
 from scheduler.errors import NotYet
 from scheduler.notices import Notice
 from scheduler.transactions.answers import Answer
-from scheduler.transactions.care import PATIENCE, OpenSlot, Situation, Step, step_for
+from scheduler.transactions.care import (
+    FOREIGN_PATIENCE,
+    GONE_PATIENCE,
+    PATIENCE,
+    OpenSlot,
+    Situation,
+    Step,
+    step_for,
+)
 from scheduler.transactions.encoding import Fee, Transaction
 from scheduler.transactions.guard import Draft
 from scheduler.transactions.instructions import Ordered
@@ -40,6 +48,8 @@ class Keeper:
         # Since which head a bid waits, by attempt. Bytes that a reorg gave back, or that a former
         # process left, begin anew: they are sent again as they are, before they are outbid.
         self._waits_since: dict[int, int] = {}
+        # Since which head the node does not have what somebody else sent, by attempt.
+        self._gone_since: dict[int, int] = {}
         # What was said already, by nonce.
         self._objections: dict[int, str] = {}
 
@@ -72,6 +82,11 @@ class Keeper:
         there = [bid for bid, is_there in zip(bids, found, strict=True) if is_there]
         self._sender.broadcaster.seen(there)
         known = {bid.nonce for bid in there}
+        self._gone_since = {
+            slot.bid.id: self._gone_since.get(slot.bid.id, head.number)
+            for slot in waiting
+            if slot.foreign and slot.nonce not in known
+        }
         steps = self._steps(waiting, known, head, latest, ordered)
         replaced = await self._replaced(
             [(slot, step) for slot, step in steps if step in (Step.BUMP, Step.CANCEL)],
@@ -119,9 +134,23 @@ class Keeper:
                 front=slot.nonce == latest,
                 patience=patience,
                 order=ordered.what(slot.nonce),
+                in_the_way=slot.foreign and self._is_in_the_way(slot, head),
             )
             steps.append((slot, step_for(slot, situation)))
         return steps[::-1]
+
+    def _is_in_the_way(self, slot: OpenSlot, head: Head) -> bool:
+        """Whether work waits behind what somebody else sent, and has waited long enough."""
+        gone = head.number - self._gone_since.get(slot.bid.id, head.number)
+        waited = head.number - self._waits_since[slot.bid.id]
+        if gone < GONE_PATIENCE and waited < FOREIGN_PATIENCE:
+            return False
+        journal, account = self._desk.journal, self._desk.account
+        # In quarantine all that is due waits.
+        return not journal.admitted(account) or any(
+            attempt.nonce > slot.nonce and not attempt.is_found
+            for attempt in journal.open_attempts(account)
+        )
 
     def _useful(self, bid: Attempt, head: Head) -> bool:
         if head.number >= bid.limits.last_block or not bid.is_placed:

@@ -121,7 +121,12 @@ class Gate:
 
     def _count(self, head: Head, nonces: Nonces, standing: Standing) -> None:
         """Ends the quarantine when nothing unknown was pending for CALM_BLOCKS."""
-        known = {attempt.nonce for attempt in self._journal.open_attempts(self._account)}
+        # What somebody else sent stays unknown while it is watched.
+        known = {
+            attempt.nonce
+            for attempt in self._journal.open_attempts(self._account)
+            if not attempt.is_found
+        }
         since = standing.calm_since
         if any(nonce not in known for nonce in range(nonces.latest, nonces.pending)):
             since = None

@@ -6,7 +6,7 @@ import json
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +26,7 @@ from scheduler.devchain.accounts import receipt_of
 from scheduler.devchain.compiler import own_contracts
 from scheduler.devchain.endpoint import Endpoint
 from scheduler.devchain.nodes import Node
+from scheduler.errors import NotYet
 from scheduler.transactions.encoding import LegacyFee, Transaction, sign
 from scheduler.transactions.fees import FeePolicy
 from scheduler.transactions.flow import Flow
@@ -338,6 +339,11 @@ class Office:
         await self.flow.on(HeadEvent(head, (head,), tuple(removed), rebased))
         return head
 
+    async def trying(self) -> None:
+        """A turn in which it may be that nothing can be sent yet."""
+        with suppress(NotYet):
+            await self.turn()
+
     async def mine_and_turn(self, blocks: int = 1) -> None:
         """Lets the node mine, one turn for each block."""
         for _ in range(blocks):
@@ -360,8 +366,8 @@ class Office:
         assert self.key is not None
         fields = {"to": self.bench.counter, "gas": 100_000, "data": data}
         asked = self.desk_transaction(nonce=nonce, fee=LegacyFee(gas_price), **fields)
-        raw = sign(asked, self.key).raw
-        return str(self.bench.endpoint.request("eth_sendRawTransaction", "0x" + raw.hex()))
+        self.stranger_raw = "0x" + sign(asked, self.key).raw.hex()
+        return str(self.bench.endpoint.request("eth_sendRawTransaction", self.stranger_raw))
 
     def open_attempts(self) -> list[Attempt]:
         return self.journal.open_attempts(self.desk.account)

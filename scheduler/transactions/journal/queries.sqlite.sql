@@ -117,6 +117,12 @@ VALUES (
     :chain, :account, :nonce, :key, 'act', :fields, :hash, 1, 'broadcast', :head_number, :now)
 ON CONFLICT DO NOTHING;
 
+-- name: mark_found
+UPDATE attempts SET is_found = 1, hash = :hash, state = 'broadcast' WHERE id = :id;
+
+-- name: nonces_from
+SELECT nonce FROM slots WHERE chain = :chain AND account = :account AND nonce >= :lowest;
+
 -- name: newest_attempts
 SELECT nonce, max(id) FROM attempts
 WHERE chain = :chain AND account = :account

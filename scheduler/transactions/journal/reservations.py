@@ -147,6 +147,19 @@ class Reservations(Accounts):
                     self.orders.answer(item.order, OrderState.DONE, _told(item), attempt)
         return written, None if purse is None else purse.shortage
 
+    def adopt_stranger(self, account: Account, item: Prepared, hash_: Hash) -> None:
+        """Gives what somebody else sent, the transaction `hash_`, a slot in which it is watched.
+
+        Raises NonceTaken or IntentTaken, and then has written nothing.
+        """
+        with self.together():
+            [attempt] = self.reserve(account, [item])
+            self._run("mark_found", id=attempt.id, hash=hash_)
+
+    def nonces_from(self, account: Account, lowest: int) -> set[int]:
+        """The nonces from `lowest` on that are in slots, consumed ones, too."""
+        return {nonce for (nonce,) in self._read("nonces_from", **account.columns, lowest=lowest)}
+
     def adopt(self, account: Account, bid: Attempt, sent: Sent, head_number: int) -> None:
         """Notes that `sent`, which the node has, is another bid for the slot of `bid`."""
         fields = found_fields(sent, account, bid.nonce, int(bid.fields["chainId"], 16))
