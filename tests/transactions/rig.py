@@ -151,6 +151,8 @@ class Between:
         self.edits: Mapping[str, str] = {}
         self.refusal: RpcError | None = None
         self.wrong_hash: Hash | None = None
+        # Of all programs that use it: what they hold is given back at the end.
+        self.flows: list[Flow] = []
 
     def __getattr__(self, name: str) -> Any:
         """Everything else is the node's own; a test may set an attribute instead."""
@@ -286,6 +288,7 @@ class Office:
         self.family = cast(Touches, desk.families[0])
         self.sender = Sender(desk)
         self.flow = Flow(desk, CONFIRMATIONS)
+        node.flows.append(self.flow)
 
     @property
     def address(self) -> Address:
@@ -408,12 +411,16 @@ async def office(
     try:
         yield Office(bench, node, desk, path, None if isinstance(who, str) else who)
     finally:
+        for flow in node.flows:
+            flow.close()
         journal.close()
         await real.close()
 
 
 def later(office: Office, contract: Address | None = None, **changes: Any) -> Office:
     """The same program after a restart: what it had in memory is gone; or one for `contract`."""
+    if contract is None:
+        office.flow.close()
     family = Touches(contract or office.family.contract, wishes=office.family.wishes)
     desk = replace(office.desk, families=[family], **changes)
     return Office(office.bench, office.node, desk, office.path, office.key)

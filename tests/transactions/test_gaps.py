@@ -1,6 +1,5 @@
 """Nonces of the account that are in no slot of the journal: others' transactions, and gaps."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -15,12 +14,11 @@ GWEI = 10**9
 
 
 @pytest.fixture
-async def at(on_anvil: Office) -> AsyncIterator[Office]:
+async def at(on_anvil: Office) -> Office:
     """A program that runs, with nothing to do yet."""
     base_fee(on_anvil.bench, GWEI // 2)
     await on_anvil.turn()
-    yield on_anvil
-    on_anvil.flow.close()
+    return on_anvil
 
 
 def base_fee(bench: Bench, wei: int) -> None:
@@ -211,7 +209,6 @@ async def test_in_quarantine_what_is_unknown_is_adopted_and_in_the_end_outbid(
             await lost.trying()
             expensive(lost)
         await lost.trying()
-        lost.flow.close()
         assert lost.hits == 1
         assert lost.bench.nonce(lost.address) == 3
 
@@ -226,6 +223,5 @@ async def test_it_is_so_on_every_kind_of_node(bench: Bench, tmp_path: Path) -> N
             await at.trying()
             at.bench.mine()
         await at.until_mined()
-        at.flow.close()
         assert at.hits == 2
         assert at.bench.nonce(at.address) == 2

@@ -20,7 +20,6 @@ async def new(anvil_bench: Bench, tmp_path: Path) -> AsyncIterator[Office]:
     async with office(anvil_bench, path, key, admitted=False) as opened:
         opened.want(opened.wish())
         yield opened
-        opened.flow.close()
 
 
 async def refused(at: Office, blocks: int) -> None:
