@@ -211,7 +211,11 @@ def _tried_lines(attempt: AttemptRecord, intent: IntentRecord, again: bool) -> I
         what = f"The same at another price for slot {attempt.nonce}"
     else:
         what = f"A transaction for slot {attempt.nonce}"
-    how = "the node was asked to sign and send it" if attempt.by_node else "signed"
+    how = "signed"
+    if attempt.by_node:
+        how = "the node was asked to sign and send it"
+    elif attempt.is_found:
+        how = "seen at the node, and not signed for this journal,"
     yield f"{what}: {how} after block {attempt.head_number}, {_price(attempt.fields)}."
     yield f"Its hash is {attempt.hash}." if attempt.hash else "Its hash is not known yet."
     yield _PROGRESS[attempt.state].format(block=attempt.block_number)

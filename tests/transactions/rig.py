@@ -50,6 +50,7 @@ from tests.rskj.server import StandIn
 
 HIT = keccak(text="hit()")[:4]
 VIEW = keccak(text="total()")[:4]
+HITS = keccak(text="hits(address)")[:4]
 HIT_TOPIC = "0x" + keccak(text="Hit(address,uint256,uint256)").hex()
 ETHER = 10**18
 CONFIRMATIONS = 2
@@ -76,11 +77,11 @@ class Bench:
 
     @cached_property
     def counter(self) -> Address:
-        return self._deployed("Counter")
+        return self.deployed("Counter")
 
     @cached_property
     def reverter(self) -> Address:
-        return self._deployed("Reverter")
+        return self.deployed("Reverter")
 
     @cached_property
     def code_of_counter(self) -> str:
@@ -91,10 +92,11 @@ class Bench:
     def head(self) -> int:
         return self.endpoint.number("eth_blockNumber")
 
-    def hits(self, account: Address) -> int:
+    def hits(self, account: Address, counter: Address | None = None) -> int:
         """How often the account has hit the counter, as the chain has it."""
-        data = "0x" + keccak(text="hits(address)")[:4].hex() + account[2:].rjust(64, "0")
-        return self.endpoint.number("eth_call", {"to": self.counter, "data": data}, "latest")
+        data = "0x" + HITS.hex() + account[2:].rjust(64, "0")
+        call = {"to": counter or self.counter, "data": data}
+        return self.endpoint.number("eth_call", call, "latest")
 
     def nonce(self, account: Address, at: str = "latest") -> int:
         return self.endpoint.number("eth_getTransactionCount", account, at)
@@ -119,7 +121,8 @@ class Bench:
             while self.head < goal:
                 time.sleep(0.02)
 
-    def _deployed(self, name: str) -> Address:
+    def deployed(self, name: str) -> Address:
+        """The address of one more of the project's own contracts."""
         receipt = self._transact({"data": "0x" + own_contracts()[name].code.hex()})
         return str(receipt["contractAddress"]).lower()
 
@@ -383,13 +386,15 @@ async def office(
     who: "PrivateKey | Address",
     policy: FeePolicy | None = None,
     admitted: bool = True,
+    targets: Sequence[Address] = (),
 ) -> AsyncIterator[Office]:
     """An office that signs with a key, or for an account that the node has unlocked.
 
-    Its journal may send at once, or begins as a new one does.
+    Its journal may send at once, or begins as it would without a word. Besides the bench's
+    contracts it may hit `targets`.
     """
     # Deployed now: it must not be among the account's transactions that the journal does not know.
-    contracts = bench.counter, bench.reverter
+    contracts = bench.counter, bench.reverter, *targets
     real = JsonRpcNode(connect(bench.way))
     real.speak(RSKJ if bench.stand_in else GETH)
     node = Between(real, path)

@@ -44,7 +44,8 @@ ORDER BY s.created_at, s.nonce;
 
 -- name: attempts
 -- Also those that other intents have in the same slots: only one of them can be mined.
-SELECT a.id, a.account, a.nonce, a.intent, a.purpose, a.fields, a.hash, a.raw IS NULL AS by_node,
+SELECT a.id, a.account, a.nonce, a.intent, a.purpose, a.fields, a.hash,
+       a.raw IS NULL AND NOT a.is_found AS by_node, a.is_found,
        a.state, a.head_number, a.block_number, a.created_at,
        o.kind, o.detail, o.gas_used, o.gas_price, o.earned, o.is_final, o.judged_at
 FROM attempts a LEFT JOIN outcomes o ON o.attempt = a.id

@@ -99,7 +99,8 @@ class OutcomeRecord:
 class AttemptRecord:
     """A transaction in one of the intent's slots, possibly of another intent (its key says whose).
 
-    `by_node`: the node was asked to sign and send it by itself. `fields` as JSON-RPC takes them.
+    `by_node`: the node was asked to sign and send it by itself. `is_found`: it was only seen there.
+    `fields` as JSON-RPC takes them.
     """
 
     account: Address
@@ -109,6 +110,7 @@ class AttemptRecord:
     fields: dict[str, str]
     hash: Hash | None
     by_node: bool
+    is_found: bool
     state: AttemptState
     head_number: int
     block_number: int | None
@@ -188,6 +190,7 @@ def attempt_of(row: sqlite3.Row) -> AttemptRecord:
         fields=json.loads(row["fields"]),
         hash=row["hash"],
         by_node=bool(row["by_node"]),
+        is_found=bool(row["is_found"]),
         state=AttemptState(row["state"]),
         head_number=row["head_number"],
         block_number=row["block_number"],
