@@ -32,7 +32,7 @@ from tests.transactions.rig import ETHER, Bench
 MANY = ("--accounts", "1000")
 
 # The kinds of nodes; all make blocks when they are told to. "By fees" is anvil's own order, in
-# which it loses transactions of an account whose later nonce pays more.
+# which it loses transactions that it was asked to sign, of an account whose later nonce pays more.
 NODES: Mapping[str, Callable[[], AbstractContextManager[Node | StandIn]]] = {
     "anvil": lambda: nodes.anvil(automine=False, options=MANY),
     "anvil istanbul": lambda: nodes.anvil(automine=False, hardfork="istanbul", options=MANY),
@@ -94,7 +94,7 @@ def parts() -> list[Part]:
             Part(harm, "dear hits", node, signer, "ipc")
             for harm in ("kill at every point", "power cut at every point")
             for node in ("anvil", "anvil by fees")
-            for signer in (SIGNERS if node == "anvil" else [KEYSTORE])
+            for signer in (SIGNERS if node == "anvil" else UNLOCKED[1:])
         ],
         *[
             Part(harm, "calls", "anvil", KEYSTORE, way)

@@ -28,6 +28,21 @@ def test_a_kill_at_any_point_leaves_each_effect_once(
     assert survived(every_point(Site(Hits(bench), nursery, tmp_path), part, PARTS))
 
 
+@pytest.mark.parametrize(("way", "of"), [("http", 20), ("ws", 10)])
+def test_so_it_is_by_every_way_to_the_node(
+    bench: Bench, nursery: Nursery, tmp_path: Path, way: str, of: int
+) -> None:
+    assert survived(every_point(Site(Hits(bench), nursery, tmp_path, way), 1, of))
+
+
+@pytest.mark.parametrize("signer", ["keystore", "node that only sends"])
+def test_so_it_is_on_rskj(nursery: Nursery, tmp_path: Path, signer: str) -> None:
+    with nodes.rskj(automine=False, options=("--gas-price", "0", "--accounts", "50")) as node:
+        bench = Bench(node)
+        assert survived(every_point(Site(Hits(bench, signer), nursery, tmp_path, "ws"), 1, 12))
+        bench.endpoint.close()
+
+
 @pytest.mark.parametrize("signer", SIGNERS[1:])
 def test_so_it_is_where_the_node_signs(
     bench: Bench, nursery: Nursery, tmp_path: Path, signer: str
