@@ -53,7 +53,7 @@ def test_so_it_is_where_the_node_signs(
 def test_so_it_is_where_prices_rise_and_what_is_late_is_cancelled(
     bench: Bench, nursery: Nursery, tmp_path: Path
 ) -> None:
-    tally = every_point(Site(DearHits(bench), nursery, tmp_path), 1, 3)
+    tally = every_point(Site(DearHits(bench), nursery, tmp_path), 1, 5)
     assert survived(tally)
     assert "committed replace" in tally.names
 
@@ -69,7 +69,7 @@ def test_a_bid_that_only_the_node_can_name_is_told_from_the_one_that_it_outbids(
 
 def test_the_real_program_executes_each_call_once(nursery: Nursery, tmp_path: Path) -> None:
     with nodes.alarm_on_anvil() as chain:
-        assert survived(every_point(Site(Calls(chain), nursery, tmp_path), 1, 3))
+        assert survived(every_point(Site(Calls(chain), nursery, tmp_path), 1, 6))
 
 
 def test_a_kill_at_any_moment_leaves_each_effect_once(
