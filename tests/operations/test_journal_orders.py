@@ -16,6 +16,7 @@ from tests.commands import (
     finished,
     refusal,
     schedule_on,
+    until,
     walk_to,
 )
 from tests.transactions.samples import ACCOUNT, intent, prepared
@@ -42,6 +43,14 @@ def mine_without(chain: DevelopmentChain, home: Path) -> None:
     walk_to(chain, chain.endpoint.number("eth_blockNumber") + 1, home)
 
 
+def pooled(chain: DevelopmentChain) -> dict[str, str]:
+    """The account's first transaction, as the node has it."""
+    found: dict[str, str] = chain.endpoint.request(
+        "eth_getTransactionBySenderAndNonce", chain.account, "0x0"
+    )
+    return found
+
+
 def test_a_call_is_cancelled_abandoned_and_after_a_retry_executed(
     chain: DevelopmentChain, tmp_path: Path
 ) -> None:
@@ -59,6 +68,8 @@ def test_a_call_is_cancelled_abandoned_and_after_a_retry_executed(
     assert "cancel was ordered by" in finished(tmp_path, "scheduler", "journal", "list").stderr
     with eth_alarm(chain, tmp_path) as program:
         program.saw("nonce 0 .* cancelling it")
+        # Said when it is in the journal; it leaves after that.
+        until(lambda: pooled(chain)["to"] == chain.account)
         walk_to(chain, call.target_block + 3, tmp_path)
         program.saw("Outcome: abandoned: .* ordered that it be cancelled")
         assert lines(tmp_path, "list")[1].split()[2] == "abandoned"

@@ -127,3 +127,10 @@ def test_another_programs_database_is_refused_and_left_alone(tmp_path: Path) -> 
     assert "songs" in "".join(dumped(other))
     assert "intents" not in "".join(dumped(other))
     assert list(tmp_path.iterdir()) == [other]
+
+
+def test_two_queries_of_one_name_are_refused() -> None:
+    with pytest.raises(ValueError, match="two queries are named spent"):
+        named.parsed(
+            "-- name: spent\nSELECT 1;\n-- name: left\nSELECT 2;\n-- name: spent\nSELECT 3;"
+        )

@@ -10,12 +10,21 @@ _MIGRATION = re.compile(r"^(\d{4})-[\w-]+\.(\w+)\.sql$")
 def queries(dialect: str, file: str = "queries") -> dict[str, str]:
     """A file's queries by name: what follows a line `-- name: NAME`, to the next such line.
 
-    `queries` is what the programs do with the journal, `reading` what looks at it.
+    `queries` is what the programs do with the journal, `reading` what looks at it. Raises
+    ValueError where two have one name.
     """
-    _, *parts = _NAME.split(_read(f"{file}.{dialect}.sql"))
-    return {
-        name: body.strip().rstrip(";") for name, body in zip(parts[::2], parts[1::2], strict=True)
-    }
+    return parsed(_read(f"{file}.{dialect}.sql"))
+
+
+def parsed(sql: str) -> dict[str, str]:
+    """The named queries in `sql`; see `queries`."""
+    _, *parts = _NAME.split(sql)
+    found: dict[str, str] = {}
+    for name, body in zip(parts[::2], parts[1::2], strict=True):
+        if name in found:
+            raise ValueError(f"two queries are named {name}")
+        found[name] = body.strip().rstrip(";")
+    return found
 
 
 def migrations(dialect: str) -> list[tuple[int, str]]:
