@@ -252,7 +252,7 @@ def _if_there(found: Message | None, field: str, latest: int) -> Message | None:
 class Frozen(Balanced):
     """From some request on the node has no new block for a while, though there are."""
 
-    FROM, LENGTH = 20, 24
+    FROM, LENGTH = 20, 10
 
     def __init__(self) -> None:
         super().__init__()
