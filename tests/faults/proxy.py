@@ -57,6 +57,7 @@ class Proxy:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._lines = count(1)
+        self._messages = count(1)
         self.endpoint = ""
 
     def __enter__(self) -> "Proxy":
@@ -201,8 +202,11 @@ class Proxy:
     async def _asked(self, requests: list[Message], line: "Line") -> list[Message]:
         """The node's answers to those that are to reach it, and the others' instead."""
         instead = {}
+        number = next(self._messages)
         for request in requests:
-            other = self._unsigned(request) or await self._fault.instead(request, line.ask)
+            other = self._unsigned(request)
+            if other is None:
+                other = await self._fault.instead(request, number, line.ask)
             if other is not None:
                 instead[request["id"]] = {"jsonrpc": "2.0", "id": request["id"], **other}
         passed = [request for request in requests if request["id"] not in instead]

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence, Set
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
+from random import Random
 from typing import Any, TypeAlias
 
 from eth_utils.crypto import keccak
@@ -46,8 +47,9 @@ class Fault:
         """What is to happen to this message as a whole, on the program's `line`-th connection."""
         return None
 
-    async def instead(self, request: Message, ask: Ask) -> Message | None:
-        """The result or error that a request gets without being passed on."""
+    async def instead(self, request: Message, number: int, ask: Ask) -> Message | None:
+        """The result or error that a request gets without being passed on; `number` is that of the
+        message that it is in, and `ask` asks the node."""
         return None
 
     def edited(self, request: Message, answer: Message) -> Message:
@@ -99,7 +101,7 @@ class Refused(Fault):
         self._arrives = arrives
         self._times = times
 
-    async def instead(self, request: Message, ask: Ask) -> Message | None:
+    async def instead(self, request: Message, number: int, ask: Ask) -> Message | None:
         return None if self._arrives or not self._strikes(request) else self._error
 
     def edited(self, request: Message, answer: Message) -> Message:
@@ -120,7 +122,7 @@ class Lost(Fault):
 
     TIMES = 3
 
-    async def instead(self, request: Message, ask: Ask) -> Message | None:
+    async def instead(self, request: Message, number: int, ask: Ask) -> Message | None:
         if request["method"] not in SENDS or self.struck == self.TIMES:
             return None
         self.struck += 1
@@ -171,7 +173,8 @@ class AnotherChain(Fault):
 
 
 class Balanced(Fault):
-    """Behind one name are two nodes that take turns, and the second is `BEHIND` blocks behind.
+    """Behind one name are two nodes, to which messages go as it comes, and the second is `BEHIND`
+    blocks behind.
 
     The second is imitated: its latest block is an older one, what came later it does not have, its
     pool has nothing. What is sent to it reaches the first. Reports come from the first.
@@ -179,17 +182,14 @@ class Balanced(Fault):
 
     BEHIND = 2
 
-    def __init__(self) -> None:
-        self._turns: Counter[str] = Counter()
-
-    async def instead(self, request: Message, ask: Ask) -> Message | None:
+    async def instead(self, request: Message, number: int, ask: Ask) -> Message | None:
         method, params = request["method"], request["params"]
         answering = getattr(self, f"_{method}", None)
         if answering is None and not {"latest", "pending"}.intersection(
             each for each in params if isinstance(each, str)
         ):
             return None
-        latest = await self._latest(method, ask)
+        latest = await self._latest(number, ask)
         if latest is None:
             return None
         self.struck += 1
@@ -199,10 +199,9 @@ class Balanced(Fault):
         older = [hex(latest) if each in ("latest", "pending") else each for each in params]
         return {"result": await ask(method, *older)}
 
-    async def _latest(self, method: str, ask: Ask) -> int | None:
-        """Which block is the latest for this request; None for the one that really is."""
-        self._turns[method] += 1
-        if self._turns[method] % 2:
+    async def _latest(self, number: int, ask: Ask) -> int | None:
+        """Which block is the latest for this message; None for the one that really is."""
+        if Random(number).random() < 0.5:
             return None
         return max(1, int(await ask("eth_blockNumber"), 16) - self.BEHIND)
 
@@ -255,11 +254,10 @@ class Frozen(Balanced):
     FROM, LENGTH = 20, 10
 
     def __init__(self) -> None:
-        super().__init__()
         self._asked = 0
         self._block: int | None = None
 
-    async def _latest(self, method: str, ask: Ask) -> int | None:
+    async def _latest(self, number: int, ask: Ask) -> int | None:
         self._asked += 1
         if self._block is None and self._asked >= self.FROM:
             self._block = int(await ask("eth_blockNumber"), 16)
