@@ -2,17 +2,21 @@
 
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from scheduler.transactions.encoding import DynamicFee, sign
 from scheduler.transactions.intents import Urgency, Verdict
 from scheduler.transactions.journal import (
     Account,
+    Attempt,
     IntentTaken,
     Journal,
     NonceTaken,
     Quarantined,
+    Replacement,
     Standing,
 )
 from scheduler.transactions.states import (
@@ -20,9 +24,10 @@ from scheduler.transactions.states import (
     IllegalTransition,
     IntentState,
     OutcomeKind,
+    Purpose,
     Quarantine,
 )
-from tests.transactions.samples import ACCOUNT, CHAIN, DONE, intent, prepared, receipt
+from tests.transactions.samples import ACCOUNT, CHAIN, DONE, KEY, intent, prepared, receipt
 
 
 @pytest.fixture
@@ -227,17 +232,53 @@ def test_no_answer_changes_the_hash_of_bytes_that_were_signed_here(journal: Jour
     assert again.hash == attempt.hash
 
 
+def noted_together(journal: Journal, mined: Attempt, unmined: Attempt) -> None:
+    with journal.together():
+        journal.mined(mined, receipt(mined), DONE)
+        journal.unmined(unmined)
+
+
 def test_a_step_that_cannot_be_leaves_everything_as_it_was(journal: Journal) -> None:
     [first, second] = journal.reserve(ACCOUNT, [prepared(0, intent("a")), prepared(1, intent("b"))])
     journal.mined(second, receipt(second), DONE)
     [_, second] = journal.open_attempts(ACCOUNT)
     journal.final(ACCOUNT, second)
-    assert first.hash is not None
-    assert second.hash is not None
     with pytest.raises(IllegalTransition):
-        journal.broadcast([(first, first.hash), (second, second.hash)])
+        noted_together(journal, first, second)
     [unchanged] = journal.open_attempts(ACCOUNT)
     assert unchanged == first
+
+
+@pytest.mark.parametrize("then", ["mined", "final", "replaced"])
+def test_that_a_node_took_it_takes_nothing_back_that_came_of_it(
+    journal: Journal, then: str
+) -> None:
+    """A program that was stopped while it sent notes what another one has followed since."""
+    [attempt] = journal.reserve(ACCOUNT, [prepared(0, intent("a"))])
+    if then == "replaced":
+        journal.displaced(ACCOUNT, attempt, "0x" + "77" * 32, 5, "0x" + "a" * 64)
+    else:
+        journal.mined(attempt, receipt(attempt), DONE)
+        if then == "final":
+            [mined] = journal.open_attempts(ACCOUNT)
+            journal.final(ACCOUNT, mined)
+    before = journal.intent_states(["a"]), journal.open_attempts(ACCOUNT)
+    journal.broadcast([(attempt, attempt.hash or "")])
+    assert (journal.intent_states(["a"]), journal.open_attempts(ACCOUNT)) == before
+
+
+def test_one_of_a_slot_is_mined_and_not_another(journal: Journal) -> None:
+    """Until the first is known to be gone; what else the same look tells is written."""
+    [first] = journal.reserve(ACCOUNT, [prepared(0, intent("a"))])
+    bid = prepared(0, intent("a"))
+    asked = replace(bid.transaction, fee=DynamicFee(20, 2))
+    further = Replacement(first, Purpose.ACT, asked, sign(asked, KEY), 5)
+    [[second], _] = journal.replace(ACCOUNT, [further])
+    assert journal.mined(first, receipt(first), DONE)
+    assert not journal.mined(second, receipt(second), DONE)
+    [mined, _] = journal.open_attempts(ACCOUNT)
+    journal.unmined(mined)
+    assert journal.mined(second, receipt(second), DONE)
 
 
 def test_accounts_and_chains_have_nonces_of_their_own(journal: Journal) -> None:

@@ -145,16 +145,21 @@ ORDER BY a.nonce, a.id;
 SELECT state FROM attempts WHERE id = :id;
 
 -- name: attempt_states
-SELECT id, state FROM attempts WHERE id IN (SELECT value FROM json_each(:ids));
+SELECT id, state, block_hash FROM attempts WHERE id IN (SELECT value FROM json_each(:ids));
 
 -- name: intent_state
 SELECT state FROM intents WHERE key = :key;
 
 -- name: set_broadcast
--- The hash of bytes that were signed here is known; what a node says of it changes nothing.
+-- The hash of bytes that were signed here is known; what a node says of it changes nothing. Of what
+-- came further meanwhile another process knows more than that a node took it.
 UPDATE attempts
-SET state = :state, hash = CASE WHEN raw IS NULL THEN :hash ELSE hash END
-WHERE id = :id;
+SET state = 'broadcast', hash = CASE WHEN raw IS NULL THEN :hash ELSE hash END
+WHERE id = :id AND state IN ('signed', 'broadcast');
+
+-- name: other_mined_in_slot
+SELECT 1 FROM attempts a JOIN attempts o USING (chain, account, nonce)
+WHERE a.id = :id AND o.id <> a.id AND o.state IN ('mined', 'final');
 
 -- name: set_mined
 UPDATE attempts
@@ -202,6 +207,18 @@ UPDATE placements SET is_open = 0 WHERE intent = :key AND is_open = 1;
 UPDATE placements SET is_open = 1
 WHERE intent = :key
   AND (chain, account, nonce) = (SELECT chain, account, nonce FROM attempts WHERE id = :id);
+
+-- name: other_open_slot
+-- The newest: what was signed for the intent there may be mined still.
+SELECT p.nonce FROM placements p JOIN slots s USING (chain, account, nonce)
+WHERE p.intent = :key AND p.chain = :chain AND p.account = :account AND p.nonce <> :nonce
+  AND s.state = 'open'
+ORDER BY p.nonce DESC LIMIT 1;
+
+-- name: mined_outcome
+SELECT o.kind FROM attempts a JOIN outcomes o ON o.attempt = a.id
+WHERE a.chain = :chain AND a.account = :account AND a.nonce = :nonce AND a.intent = :key
+  AND a.purpose = 'act';
 
 -- name: consumed_slots
 SELECT nonce, consumed_by, block_number, block_hash FROM slots
@@ -304,6 +321,14 @@ UPDATE intents SET pardoned = (
     SELECT count(*) FROM outcomes o
     WHERE o.intent = intents.key AND o.is_final = 1
       AND o.kind IN ('target_failed', 'no_effect', 'reverted'))
+WHERE key = :key;
+
+-- name: limit_pardon
+-- A failure that a reorg took back is not there to be pardoned.
+UPDATE intents SET pardoned = min(pardoned, (
+    SELECT count(*) FROM outcomes o
+    WHERE o.intent = intents.key AND o.is_final = 1
+      AND o.kind IN ('target_failed', 'no_effect', 'reverted')))
 WHERE key = :key;
 
 -- name: raised_bids

@@ -58,6 +58,7 @@ class Reopening(Reservations):
             self._run("delete_outcome", id=id_)
         back = []
         for intent in slot.intents:
+            self._run("limit_pardon", key=intent.key)
             if self._run("reopen_placement", **where, key=intent.key):
                 state = reopened(self._intent_state(intent.key))
                 self._run("set_intent_state", key=intent.key, state=state.value)

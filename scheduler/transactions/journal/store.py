@@ -71,23 +71,25 @@ class Journal(Reopening):
         the answer and its note, by sending the same once more.
         """
         with self.together(durable=False):
-            ids = json.dumps([attempt.id for attempt, _ in attempts])
-            states = {id_: AttemptState(now) for id_, now in self._run("attempt_states", ids=ids)}
             self._run_each(
-                "set_broadcast",
-                [
-                    {
-                        "id": attempt.id,
-                        "hash": hash_,
-                        "state": step(states[attempt.id], AttemptState.BROADCAST).value,
-                    }
-                    for attempt, hash_ in attempts
-                ],
+                "set_broadcast", [{"id": each.id, "hash": hash_} for each, hash_ in attempts]
             )
 
-    def mined(self, attempt: Attempt, receipt: Receipt, verdict: Verdict) -> None:
-        """Notes in which block the attempt is and what it did there; both may be taken back."""
+    def unchanged(self, attempts: Sequence[Attempt]) -> set[int]:
+        """The ids of those of these attempts of which nothing else was concluded since they were
+        read: by another process that stood in for this one, or for which this one stood in."""
+        before = {attempt.id: (attempt.state.value, attempt.block_hash) for attempt in attempts}
+        rows = self._read("attempt_states", ids=json.dumps(list(before)))
+        return {id_ for id_, *now in rows if tuple(now) == before[id_]}
+
+    def mined(self, attempt: Attempt, receipt: Receipt, verdict: Verdict) -> bool:
+        """Notes in which block the attempt is and what it did there; both may be taken back.
+
+        False, and nothing is noted, where another of its slot is mined as far as is known.
+        """
         with self.together():
+            if self._run("other_mined_in_slot", id=attempt.id):
+                return False
             self._step_attempt(
                 attempt,
                 AttemptState.MINED,
@@ -111,6 +113,7 @@ class Journal(Reopening):
                 earned=str(verdict.earned),
                 now=self._clock(),
             )
+            return True
 
     def unmined(self, attempt: Attempt) -> None:
         """Takes back what `mined` noted: a reorg removed the block."""
@@ -143,9 +146,9 @@ class Journal(Reopening):
             kind = OutcomeKind(name)
             if self._run("is_placed", id=attempt.id):
                 if attempt.purpose is Purpose.CANCEL:
-                    self._step_intent(key, kind.intent_state)
+                    self._leave(key, slot, kind.intent_state)
                 elif kind in MINED_FAILURES and retries(kind):
-                    self._step_intent(key, self.failures([key])[key].next_state)
+                    self._leave(key, slot, self.failures([key])[key].next_state)
             self._release(slot, but=key)
             self._consume(slot, *self._run("mined_in", id=attempt.id)[0])
 
@@ -196,8 +199,23 @@ class Journal(Reopening):
         """Plans the slot's intents again, but for the one whose transaction consumed it."""
         for (key,) in self._run("placed_in", **slot):
             if key != but:
-                self._step_intent(key, IntentState.PLANNED)
+                self._leave(key, slot, IntentState.PLANNED)
                 series.end_turn(self._run, key)
+
+    def _leave(self, key: str, slot: dict[str, object], then: IntentState) -> None:
+        """Takes the intent out of a slot in which nothing of it can be mined any more.
+
+        It goes to the state `then`; but where a deep reorg opened another of its slots again,
+        something of it may be mined there still, and that is where it is now.
+        """
+        found = self._run("other_open_slot", **slot, key=key)
+        self._step_intent(key, IntentState.IN_SLOT if found else then)
+        for (nonce,) in found:
+            other = {**slot, "nonce": nonce}
+            self._run("leave_other_slots", key=key)
+            self._run("reopen_placement", **other, key=key)
+            for (kind,) in self._run("mined_outcome", **other, key=key):
+                self._step_intent(key, OutcomeKind(kind).intent_state)
 
     def _is_where_it_is_mined(self, attempt: Attempt) -> bool:
         """Whether the intent is in the slot of its mined attempt; puts it there if it waits in
