@@ -158,7 +158,8 @@ class Broadcaster:
         bids = [
             bid for bid in self._journal.open_attempts(self._account) if bid.nonce == attempt.nonce
         ]
-        if found is not None and _bid_of(found, bids) == attempt.id:
+        nameless = None if found is None else nameless_bid(found, bids)
+        if found is not None and nameless is not None and nameless.id == attempt.id:
             return found.hash
         try:
             return await self._signer.send(attempt)
@@ -166,8 +167,8 @@ class Broadcaster:
             return error
 
 
-def _bid_of(sent: Sent, bids: Sequence[Attempt]) -> int | None:
-    """The id of the one of a slot's bids that this transaction is, where only a node knows.
+def nameless_bid(sent: Sent, bids: Sequence[Attempt]) -> Attempt | None:
+    """The one of a slot's bids that this transaction is, where only a node knows.
 
     None for one whose hash is known already, and for what somebody else sent. A node may have
     changed the price: where no bid has this one, it is the last.
@@ -176,4 +177,4 @@ def _bid_of(sent: Sent, bids: Sequence[Attempt]) -> int | None:
         return None
     nameless = [bid for bid in bids if bid.hash is None and bid.is_like(sent)]
     exact = [bid for bid in nameless if fee_of(bid.fields).cap == sent.cap]
-    return max((bid.id for bid in exact or nameless), default=None)
+    return max(exact or nameless, key=lambda bid: bid.id, default=None)

@@ -88,7 +88,7 @@ class OpenSlot:
 
     def others(self, attempt: Attempt) -> list[Told]:
         """The intents, but for the attempt's own, that it is open for."""
-        told = {each.intent.key: each.intent for each in self.attempts}
+        told = {each.intent.key: each.intent for each in self.attempts if each.is_placed}
         return [each for key, each in told.items() if key != attempt.intent.key]
 
 

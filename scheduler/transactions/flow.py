@@ -50,12 +50,15 @@ class Flow:
         something could not be sent, NodeUnavailable, RpcError, JournalUnavailable: whatever
         prevents sending, what was sent is looked after.
         """
+        # Whatever prevents that it is looked into now.
+        self._reorgs.hear(event)
+        self._receipts.hear(event)
         trouble: Exception | None = None
         followed = False
         try:
             await self._sender.gate.look(event.head)
             await self._observe(event)
-            if self._past_decides(event):
+            if self._past_decides():
                 # Families have looked around by now: some outcomes take that to be judged.
                 await self._follow(event)
                 followed = True
@@ -69,18 +72,15 @@ class Flow:
         if self._pruning is not None and self.due == 0:
             self._pruning.turn(event.head)
 
-    def _past_decides(self, event: HeadEvent) -> bool:
+    def _past_decides(self) -> bool:
         """Whether an effect may have been taken back, or the next of a series waits for one."""
-        journal, chain = self._desk.journal, self._desk.account.chain
-        return event.rebased or bool(event.removed) or journal.has_turns(chain)
+        return self._receipts.doubtful or self._desk.journal.has_turns(self._desk.account.chain)
 
     async def _follow(self, event: HeadEvent) -> None:
         """What became of this program's own, as far as receipts tell."""
         nonces = await self._desk.node.nonces(self._desk.account.address)
         await self._reorgs.look(event, nonces.latest, self._custody.minds)
-        slots = self._own(self._open_slots())
-        if slots:
-            await self._receipts.follow(event, nonces.latest, slots)
+        await self._receipts.follow(event, nonces.latest, self._followed(self._open_slots()))
 
     async def _look_after(self, event: HeadEvent, followed: bool) -> None:
         nonces = await self._desk.node.nonces(self._desk.account.address)
@@ -90,17 +90,18 @@ class Flow:
             await self._upkeep.do(event.head, nonces)
         there = self._open_slots()
         with self._custody.orphans(there) as orphans:
+            if not followed:
+                await self._receipts.follow(event, nonces.latest, self._followed(there))
             slots = self._own(there)
             if slots or orphans:
-                if not followed:
-                    await self._receipts.follow(event, nonces.latest, slots)
                 slots = self._own(self._open_slots())
                 tended = [*orphans, *slots]
                 ordered = self._instructions.for_slots(tended)
                 if await self._keeper.tend(tended, event.head, nonces.latest, ordered):
                     # Since the receipts were read: no need to wait for the next head.
                     nonces = await self._desk.node.nonces(self._desk.account.address)
-                    await self._receipts.follow(event, nonces.latest, slots)
+                    there = self._open_slots()
+                    await self._receipts.follow(event, nonces.latest, self._followed(there))
                     slots = self._own(self._open_slots())
             self._sender.gate.account_for_strangers(event.head, nonces.latest)
         self.in_flight = len(slots)
@@ -125,6 +126,12 @@ class Flow:
     def _open_slots(self) -> list[OpenSlot]:
         """All that nothing has consumed finally, whoever's they are, by nonce."""
         return slots_of(self._desk.journal.open_attempts(self._desk.account))
+
+    def _followed(self, slots: Sequence[OpenSlot]) -> list[OpenSlot]:
+        """Those with anything in them of this program's families: one that gave way counts, too,
+        though by now another program may have what took its slot over."""
+        own = self._custody.is_own
+        return [slot for slot in slots if any(own(each.intent) for each in slot.attempts)]
 
     def _own(self, slots: Sequence[OpenSlot]) -> list[OpenSlot]:
         """Those of this program's families, and the account's own where it is the custodian."""

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from scheduler.chain.errors import RpcError
-from scheduler.chain.model import Hash, Head, HeadEvent, Receipt, Sent
+from scheduler.chain.model import Hash, Head, HeadEvent, Receipt
+from scheduler.transactions.broadcast import nameless_bid
 from scheduler.transactions.care import OpenSlot
 from scheduler.transactions.expectations import View
 from scheduler.transactions.intents import (
@@ -40,8 +41,19 @@ class Receipts:
         self._confirmations = confirmations
         # Blocks were removed, or may have been, since everything mined was asked for.
         self._doubtful = True
+        # Two of one slot seem to be mined, of which one was not asked for.
+        self._contradicted = False
         # Since which head a nonce is consumed on chain without a receipt of ours.
         self._consumed_since: dict[int, int] = {}
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether what was mined may not be any more."""
+        return self._doubtful
+
+    def hear(self, event: HeadEvent) -> None:
+        """Of blocks that were removed: kept in mind until everything mined was asked for."""
+        self._doubtful = self._doubtful or event.rebased or bool(event.removed)
 
     async def follow(self, event: HeadEvent, latest: int, slots: Sequence[OpenSlot]) -> None:
         """Brings the journal up to what `event`'s head says, in one transaction.
@@ -52,12 +64,15 @@ class Receipts:
         node which lacks blocks has no receipt says nothing. Families are told when it is written.
         Raises NodeUnavailable, JournalUnavailable.
         """
-        self._doubtful = self._doubtful or event.rebased or bool(event.removed)
+        self.hear(event)
+        if not slots:
+            self._doubtful = False
+            return
         asked = [
             attempt
             for slot in slots
             for attempt in slot.attempts
-            if self._to_ask(attempt, event.head)
+            if self._desk.family(attempt.intent) is not None and self._to_ask(attempt, event.head)
         ]
         lags = self._gate.lags(event.head)
         receipts = await self._desk.node.receipts([attempt.hash or "" for attempt in asked])
@@ -66,7 +81,10 @@ class Receipts:
         by_nonce = {slot.nonce: slot for slot in slots}
         strangers = [] if lags else await self._strangers(slots, answers, event.head, latest)
         news: list[tuple[Told, Progress]] = []
+        self._contradicted = False
         with self._desk.journal.together():
+            unchanged = self._desk.journal.unchanged(asked)
+            asked = [attempt for attempt in asked if attempt.id in unchanged]
             # What was mined and is not any more makes room first: a reorg may have swapped bids.
             for attempt in sorted(asked, key=lambda each: each.state is not AttemptState.MINED):
                 receipt = answers[attempt.id]
@@ -84,9 +102,11 @@ class Receipts:
                 )
                 mine = [slot.bid.intent, *slot.others(slot.bid)]
                 news += [(told, Displaced(receipt.transaction_hash)) for told in mine]
-        self._doubtful = lags
+        self._doubtful = lags or self._contradicted
         for told, progress in news:
-            self._family(told).told(told, progress)
+            family = self._desk.family(told)
+            if family is not None:
+                family.told(told, progress)
 
     async def _shortfalls(
         self, asked: Sequence[Attempt], answers: Mapping[int, Receipt | None]
@@ -150,8 +170,9 @@ class Receipts:
             end: Progress = Settled(attempt.hash)
             if attempt.purpose is Purpose.CANCEL:
                 end = Ended(self._cancelled(attempt))
-            gave_way = [(other, GaveWay(attempt.hash)) for other in others]
-            return [(attempt.intent, end), *gave_way]
+            # One that is in another slot by now has not ended with this one.
+            own = [(told, end)] if attempt.is_placed else []
+            return [*own, *((other, GaveWay(attempt.hash)) for other in others)]
         self._desk.journal.unmined(attempt)
         again = [] if receipt is None else self._mined(attempt, receipt, shortfall)
         if attempt.purpose is Purpose.CANCEL:
@@ -163,11 +184,15 @@ class Receipts:
     ) -> list[tuple[Told, Progress]]:
         told = attempt.intent
         if attempt.purpose is Purpose.CANCEL:
-            self._desk.journal.mined(attempt, receipt, self._cancelled(attempt))
+            self._contradicted |= not self._desk.journal.mined(
+                attempt, receipt, self._cancelled(attempt)
+            )
             return []
         effects = Effects(receipt.status, receipt.logs, receipt.gas_used, shortfall=shortfall)
         verdict = self._family(told).judge(told.kind, told.params, effects)
-        self._desk.journal.mined(attempt, receipt, verdict)
+        if not self._desk.journal.mined(attempt, receipt, verdict):
+            self._contradicted = True
+            return []
         return [(told, Mined(receipt, verdict))]
 
     def _cancelled(self, attempt: Attempt) -> Verdict:
@@ -190,6 +215,7 @@ class Receipts:
         it counts only after the confirmations, and when the other transaction is seen to have them.
         One that does what a bid of the slot does is a bid of it, which the journal lost: an older
         copy was put in its place. It is followed from now on as if it had been there all the time.
+        So is one that only the node signed, and whose hash got lost on the way.
         """
         gone = {
             slot.nonce: slot
@@ -207,18 +233,17 @@ class Receipts:
                 continue
             since = min(attempt.head_number for attempt in slot.attempts)
             sent = await self._desk.node.sent_by(self._desk.account.address, nonce, since)
-            if sent is None or any(_is(attempt, sent) for attempt in slot.attempts):
+            if sent is None or sent.hash in [bid.hash for bid in slot.attempts]:
                 continue
-            if any(bid.purpose is Purpose.ACT and bid.is_like(sent) for bid in slot.attempts):
-                self._desk.journal.adopt(self._desk.account, slot.bid, sent, head.number)
+            nameless = nameless_bid(sent, slot.attempts)
+            if nameless is not None:
+                self._desk.journal.broadcast([(nameless, sent.hash)])
+                continue
+            like = [b for b in slot.attempts if b.purpose is Purpose.ACT and b.is_like(sent)]
+            if like:
+                self._desk.journal.adopt(self._desk.account, like[-1], sent, head.number)
                 continue
             [receipt] = await self._desk.node.receipts([sent.hash])
             if receipt is not None and self._is_final(receipt.block_number, head):
                 found.append((slot, receipt))
         return found
-
-
-def _is(attempt: Attempt, sent: Sent) -> bool:
-    """Whether a transaction in the attempt's slot is the attempt; by what it does, where only the
-    node knows the hash."""
-    return attempt.is_like(sent) if attempt.hash is None else attempt.hash == sent.hash

@@ -6,7 +6,7 @@ it is on the chain, so is everything before it. What is not is opened again.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from scheduler.chain.model import HeadEvent
 from scheduler.transactions.intents import Told, Unmined
@@ -27,8 +27,16 @@ class Reorgs:
         self._desk = desk
         self._gate = gate
         self._confirmations = confirmations
-        # What was final may not be, and this was not looked at yet.
+        # What was final may not be, and this was not looked at yet: all, or from this block on.
         self._doubtful = True
+        self._removed: int | None = None
+
+    def hear(self, event: HeadEvent) -> None:
+        """Of blocks that were removed: kept in mind until it is looked what that means."""
+        self._doubtful = self._doubtful or event.rebased
+        if event.removed:
+            lowest = event.removed[-1].number
+            self._removed = lowest if self._removed is None else min(lowest, self._removed)
 
     async def look(self, event: HeadEvent, latest: int, minds: Callable[[Told], bool]) -> None:
         """Opens again what `event` says is not final, of the intents that this program `minds`.
@@ -36,21 +44,24 @@ class Reorgs:
         `latest` is how many transactions of the account are mined. Concludes nothing from a node
         that lacks blocks. Raises NodeUnavailable, RpcError, JournalUnavailable.
         """
+        self.hear(event)
         newest = self._desk.journal.consumed(self._desk.account, None, 1)
-        self._doubtful = self._doubtful or event.rebased
-        if not newest:
-            self._doubtful = False
-            return
-        removed = event.removed[-1].number if event.removed else event.head.number + 1
-        fell = latest <= newest[0].nonce
-        self._doubtful = self._doubtful or fell or removed <= newest[0].block_number
-        if not self._doubtful or self._gate.lags(event.head):
-            return
-        gone = await self._gone()
-        if gone and await self._desk.node.syncing():
-            return
-        self._doubtful = False
-        mine = [slot for slot in gone if all(minds(intent) for intent in slot.intents)]
+        if newest and self._in_doubt(newest[0], latest):
+            if self._gate.lags(event.head):
+                return
+            gone = await self._gone()
+            if gone and await self._desk.node.syncing():
+                return
+            self._reopen([slot for slot in gone if any(minds(intent) for intent in slot.intents)])
+        self._doubtful, self._removed = False, None
+
+    def _in_doubt(self, newest: Consumed, latest: int) -> bool:
+        fell = latest <= newest.nonce
+        removed = self._removed is not None and self._removed <= newest.block_number
+        self._doubtful = self._doubtful or fell or removed
+        return self._doubtful
+
+    def _reopen(self, mine: Sequence[Consumed]) -> None:
         if not mine:
             return
         log.warning(

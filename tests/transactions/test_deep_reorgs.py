@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from scheduler.chain.errors import NodeUnavailable
 from scheduler.chain.model import Head
 from scheduler.errors import NotYet
 from scheduler.transactions.journal import Attempt
@@ -128,6 +129,32 @@ async def test_a_reorg_while_the_program_was_down_is_found_when_it_starts(
     await restarted.mine_and_turn(CONFIRMATIONS + 1)
     assert on_anvil.hits == 1
     assert on_anvil.bench.nonce(on_anvil.address) == 1
+
+
+@pytest.mark.parametrize("fails", ["the node", "the journal"])
+async def test_a_deep_reorg_that_could_not_be_looked_at_is_not_forgotten(
+    on_anvil: Office, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    """It is mined again in another block, so that nothing but the removed blocks tells of it."""
+    at = on_anvil
+    fork, removed, before = await final(at, CONFIRMATIONS + 1)
+    await fork.taken()
+    assert before.raw is not None
+    at.bench.endpoint.request("eth_sendRawTransaction", "0x" + before.raw.hex())
+    fork.mine_past(removed[0].number)
+
+    def gone(*_: object) -> None:
+        raise NodeUnavailable("gone")
+
+    with monkeypatch.context() as patch:
+        if fails == "the node":
+            patch.setattr(at.node, "nonces", gone, raising=False)
+        else:
+            patch.setattr(at.journal, "reopen", gone)
+        with pytest.raises(NodeUnavailable):
+            await at.turn(removed=removed)
+    await at.mine_and_turn()
+    assert "Unmined" in at.family.story("one")
 
 
 async def test_a_node_that_lacks_blocks_takes_nothing_back(on_anvil: Office) -> None:

@@ -1,7 +1,9 @@
 """A node that holds the key signs what it is asked to, or sends what it is asked to: either way
 the journal has it first, and it takes effect once."""
 
+import sqlite3
 from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from scheduler.transactions.encoding import sign
 from scheduler.transactions.ladder import fee_of
 from scheduler.transactions.states import AttemptState
 from tests import nodes
-from tests.transactions.rig import Bench, Office, later, office
+from tests.transactions.rig import CONFIRMATIONS, Bench, Office, later, office
 
 
 @pytest.fixture(scope="module", params=["anvil", "geth", "rskj"])
@@ -185,6 +187,33 @@ async def test_a_lost_answer_is_found_on_the_chain_and_nothing_is_sent_twice(
         assert len(unlocked.node.requested) == 1
     assert unlocked.hits == before + 1
     assert unlocked.bench.nonce(unlocked.address, "pending") == nonce + 1
+
+
+async def test_a_bid_whose_hash_got_lost_is_found_though_a_later_one_has_its_own(
+    unlocked: Office,
+) -> None:
+    """Nothing asked for it, and what the node had was taken for what the journal has: for ever."""
+    before = unlocked.hits
+    unlocked.node.signs = False
+    unlocked.node.answer_lost = True
+    unlocked.want(unlocked.wish())
+    await unlocked.send_due()
+    unlocked.bench.mine(2)
+    [lost] = unlocked.open_attempts()
+    assert (lost.hash, unlocked.hits) == (None, before + 1)
+    unlocked.node.answer_lost = False
+    sql = (
+        "INSERT INTO attempts (chain, account, nonce, intent, purpose, fields, hash, state,"
+        " head_number, created_at) SELECT chain, account, nonce, intent, purpose, fields, ?,"
+        " 'broadcast', head_number, created_at FROM attempts WHERE id = ?"
+    )
+    with closing(sqlite3.connect(unlocked.path)) as connection, connection:
+        connection.execute(sql, ("0x" + "77" * 32, lost.id))
+    restarted = later(unlocked)
+    await restarted.until_mined()
+    await restarted.mine_and_turn(CONFIRMATIONS + 1)
+    assert restarted.family.story("one")[-1] == "Settled"
+    assert restarted.open_attempts() == []
 
 
 async def test_a_node_that_refuses_the_request_is_asked_again(

@@ -15,9 +15,9 @@ from scheduler.transactions.fees import FeePolicy, price_at
 from scheduler.transactions.intents import GaveWay, Urgency
 from scheduler.transactions.journal import Attempt, Journal, Prepared, SlotClosed
 from scheduler.transactions.ladder import GETH_PERCENT, fee_of, outbid
-from scheduler.transactions.states import AttemptState, IntentState, Purpose
+from scheduler.transactions.states import MINED_OUTCOMES, AttemptState, IntentState, Purpose
 from scheduler.transactions.takeover import giving_way, outbidding
-from tests.transactions.rig import Bench, Office, later
+from tests.transactions.rig import HIT, VIEW, Bench, Office, Touches, later
 from tests.transactions.samples import ACCOUNT, DONE, intent, prepared, receipt
 
 GWEI = 10**9
@@ -161,6 +161,53 @@ async def test_a_reorg_gives_the_slot_back_to_both(at: Office) -> None:
             break
     assert states(at, "urgent", *TEN) == {IntentState.SUCCEEDED}
     assert at.hits == 11
+
+
+async def test_a_bid_that_the_journal_lost_is_of_the_intent_whose_work_it_does(at: Office) -> None:
+    """It counted as the urgent one's, whose slot it was last: the cheap one was done twice."""
+    at.want(at.wish("cheap"))
+    await at.turn()
+    await mine_at(at, 500 * GWEI)
+    looks = at.wish(
+        "urgent", data=VIEW, urgency=Urgency.URGENT, worth_sending=frozenset(MINED_OUTCOMES)
+    )
+    at.want(looks)
+    await at.turn()
+    assert [each.intent.key for each in at.open_attempts()] == ["cheap", "urgent"]
+    at.bench.endpoint.request("anvil_dropAllTransactions")
+    at.stranger(0, data=HIT, gas_price=10_000 * GWEI)
+    at.bench.mine()
+    at.want(at.wish("cheap"), looks)
+    await mine_at(at, GWEI, 12)
+    assert states(at, "cheap") == {IntentState.SUCCEEDED}
+    assert states(at, "urgent") == {IntentState.NO_EFFECT}
+    assert at.hits == 1
+
+
+async def test_both_in_a_slot_are_followed_when_they_became_two_programs(at: Office) -> None:
+    """The configuration was split while they were in flight: each follows what is its own."""
+    other = Touches(at.bench.reverter)
+    both = Office(at.bench, at.node, replace(at.desk, families=[at.family, other]), at.path, at.key)
+    both.want(at.wish("cheap"))
+    await both.turn()
+    await mine_at(both, 500 * GWEI)
+    both.want()
+    other.wishes = [at.wish("urgent", contract=other.contract, urgency=Urgency.URGENT)]
+    await both.turn()
+    cheap, urgent = at.open_attempts()
+    assert (cheap.intent.key, urgent.intent.key) == ("cheap", "urgent")
+    both.flow.close()
+    of_cheap, of_urgent = later(at), later(at, contract=other.contract)
+    at.bench.endpoint.request("anvil_dropAllTransactions")
+    give_back(at, cheap)
+    at.bench.mine()
+    for _ in range(8):
+        await of_cheap.turn()
+        await of_urgent.turn()
+        at.bench.mine()
+    assert states(at, "cheap") == {IntentState.SUCCEEDED}
+    assert states(at, "urgent") == {IntentState.PLANNED}
+    assert at.open_attempts() == []
 
 
 async def test_what_is_not_stuck_is_left_alone(at: Office) -> None:
