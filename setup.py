@@ -33,7 +33,11 @@ setup(
     },
     # The program files live at the root of the repository, where an operator looks for them;
     # an installed package finds them under its prefix (scheduler/supervision.py).
-    data_files=[("share/scheduler-kit/conf.d", PROGRAM_FILES)],
+    # config.json is that of `moc_jobs` (scheduler/moc_config.py).
+    data_files=[
+        ("share/scheduler-kit/conf.d", PROGRAM_FILES),
+        ("share/scheduler-kit", ["config.json"]),
+    ],
     install_requires=[
         "click>=8.1",
         "coincurve>=20",
@@ -54,6 +58,7 @@ setup(
         "console_scripts": [
             "scheduler=scheduler.cli:main",
             "eth_alarm=scheduler.cli:eth_alarm",
+            "moc_jobs=scheduler.cli:moc_jobs",
         ]
     },
     classifiers=[

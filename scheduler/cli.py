@@ -1,4 +1,4 @@
-"""`scheduler …` and `eth_alarm …`: what was typed is parsed here, and handed over.
+"""`scheduler …`, `eth_alarm …` and `moc_jobs …`: what was typed is parsed, and handed over.
 
 Exit status: 0 fine, 1 it ran and something is wrong, 2 wrong usage or configuration; one line on
 standard error says what to do. What a command needs is imported when it is chosen: a running
@@ -9,6 +9,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import click
 from scheduler import __version__, config
 from scheduler.errors import Misconfigured, exit_status
 from scheduler.launch import launch
-from scheduler.plan import ETH_ALARM, SCHEDULER, Plan
+from scheduler.plan import ETH_ALARM, MOC_JOBS, SCHEDULER, Plan
 from scheduler.processes import supervised
 from scheduler.transactions.environment import key_for
 from scheduler.transactions.secrets import private_file
@@ -175,32 +176,77 @@ def _default_ipc_path() -> Path:
     return box if os.path.exists(box) else Path("~/.ethereum/geth.ipc").expanduser()
 
 
+@click.command()
+@click.version_option(__version__, prog_name=MOC_JOBS)
+@click.option("-n", "--network", help="A network of the configuration.  [default: mocTestnet]")
+@click.option(
+    "-c",
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path),
+    help="The configuration file.  [default: config.json beside the script]",
+)
+def moc_jobs_command(network: str | None, config_file: Path | None) -> None:
+    """Do the periodic jobs of Money on Chain.
+
+    $MOC_JOBS_CONFIG (the whole JSON) and $MOC_JOBS_NETWORK win over the flags, $ACCOUNT_PK_SECRET
+    over the configuration's account.
+    """
+    from scheduler import moc_config
+
+    # What the configuration does not know is as on the rest of the box: the journal, the budget.
+    box = config.load(None)
+    moc = moc_config.load(config_file, network, key_file=box.signer == "keystore")
+    named = moc.key is not None or moc.account is not None
+    plan = _plan(MOC_JOBS, box, moc.key.to_bytes().hex() if moc.key else None, supervised())
+    launch(
+        replace(
+            plan,
+            endpoint=moc.endpoints[0],
+            fallbacks=moc.endpoints[1:],
+            network=None,
+            chain_id=moc.chain_id,
+            contracts=(),
+            account=moc.account if named else plan.account,
+            key_file=None if named else plan.key_file,
+            password_file=None if named else plan.password_file,
+            min_tip=max(plan.min_tip, moc.gas_price),
+            moc=moc.moc,
+            moc_tasks=moc.tasks,
+            jobs=(),
+            remarks=moc.remarks,
+        )
+    )
+
+
 def _launch(program: str, settings: config.Settings, patient: bool) -> None:
     """Becomes the program: a running program carries none of a command's libraries."""
+    launch(_plan(program, settings, _key_in_environment(settings), patient))
+
+
+def _plan(program: str, settings: config.Settings, key: str | None, patient: bool) -> Plan:
     keystore = settings.keystore if settings.signer == "keystore" else None
-    launch(
-        Plan(
-            program=program,
-            endpoint=settings.rpc_url,
-            network=settings.network,
-            contracts=settings.alarm.addresses,
-            account=settings.account,
-            key_file=str(keystore.file) if keystore else None,
-            password_file=str(keystore.password_file) if keystore else None,
-            journal=str(settings.journal_path()),
-            max_gas_price=settings.fees.max_gas_price,
-            min_tip=settings.fees.min_tip,
-            budget=settings.budget.model_dump(),
-            patient=patient,
-            max_value=settings.signing.max_value,
-            max_gas_cost=settings.signing.max_gas_cost,
-            recipients=settings.signing.recipients,
-            key=_key_in_environment(settings),
-            keep_days=settings.journal_keep_days,
-            moc=settings.moc.address,
-            moc_tasks=settings.moc.chosen(),
-            jobs=settings.jobs,
-        )
+    return Plan(
+        program=program,
+        endpoint=settings.rpc_url,
+        network=settings.network,
+        contracts=settings.alarm.addresses,
+        account=settings.account,
+        key_file=str(keystore.file) if keystore else None,
+        password_file=str(keystore.password_file) if keystore else None,
+        journal=str(settings.journal_path()),
+        max_gas_price=settings.fees.max_gas_price,
+        min_tip=settings.fees.min_tip,
+        budget=settings.budget.model_dump(),
+        patient=patient,
+        max_value=settings.signing.max_value,
+        max_gas_cost=settings.signing.max_gas_cost,
+        recipients=settings.signing.recipients,
+        key=key,
+        keep_days=settings.journal_keep_days,
+        moc=settings.moc.address,
+        moc_tasks=settings.moc.chosen(),
+        jobs=settings.jobs,
     )
 
 
@@ -219,6 +265,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def eth_alarm(arguments: Sequence[str] | None = None) -> None:
     """The command `eth_alarm`."""
     _command(eth_alarm_commands, ETH_ALARM, arguments)
+
+
+def moc_jobs(arguments: Sequence[str] | None = None) -> None:
+    """The command `moc_jobs`."""
+    _command(moc_jobs_command, MOC_JOBS, arguments)
 
 
 def _command(command: click.Command, name: str, arguments: Sequence[str] | None) -> None:
@@ -240,7 +291,8 @@ def _command(command: click.Command, name: str, arguments: Sequence[str] | None)
     except click.Abort:
         _end(1, f"{name}: interrupted")
     except Misconfigured as error:
-        _end(exit_status(error), f"{name}: {error}")
+        lines = [f"{name}: {line}" for line in str(error).splitlines()]
+        _end(exit_status(error), "\n".join(lines))
     sys.exit(status if isinstance(status, int) else 0)
 
 

@@ -102,6 +102,7 @@ def _rpc_url(value: str) -> str:
 Wei = Annotated[int, BeforeValidator(_wei), Field(ge=0, strict=True)]
 AddressField = Annotated[Address, AfterValidator(_address)]
 PathField = Annotated[Path, AfterValidator(_path)]
+RpcUrl = Annotated[str, AfterValidator(_rpc_url)]
 
 
 class _Section(BaseModel):
@@ -205,7 +206,7 @@ class Settings(_Section):
     """Everything that can be set; each key has a default with which a box works."""
 
     network: Annotated[str, AfterValidator(_network)] | None = None
-    rpc_url: Annotated[str, AfterValidator(_rpc_url)] = DEFAULT_ENDPOINT
+    rpc_url: RpcUrl = DEFAULT_ENDPOINT
     account: AddressField | None = None
     signer: Literal["node", "keystore", "environment"] = "node"
     journal: PathField | None = None

@@ -4,7 +4,7 @@
 class Misconfigured(Exception):
     """Only the operator can mend it, in a file or a flag: exit status 2.
 
-    The message is one line: what is wrong, where, and what to write or run.
+    The message is one line: what is wrong, where, and what to write or run; or one for each thing.
     """
 
 

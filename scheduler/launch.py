@@ -6,6 +6,7 @@ need. The process stays the same, so a supervisor sees nothing of it.
 
 import asyncio
 import json
+import logging
 import os
 import signal
 import sys
@@ -15,7 +16,7 @@ from types import FrameType
 from typing import NoReturn
 
 from scheduler.errors import Misconfigured, NotYet, exit_status
-from scheduler.plan import Plan
+from scheduler.plan import MOC_JOBS, Plan
 
 # What is written before the other side reads must fit into a pipe (pipe(7)).
 _PIPE_CAPACITY = 65_536
@@ -38,7 +39,8 @@ def launch(plan: Plan) -> None:
     os.write(writing, content)
     os.close(writing)
     os.set_inheritable(reading, True)
-    for variable in VARIABLES:
+    # Money on Chain's jobs may have their whole configuration there (scheduler/moc_config.py).
+    for variable in (*VARIABLES, "MOC_JOBS_CONFIG"):
         os.environ.pop(variable, None)
     # Without it, a file in the working directory could stand in for a module (Python 3.11+).
     os.environ["PYTHONSAFEPATH"] = "1"
@@ -61,8 +63,13 @@ def main() -> None:
 
     if by_supervisord():
         die_with_parent()
-    secrets = logs.secrets_in(plan.endpoint) + ([plan.key] if plan.key else [])
-    logs.configure(secrets)
+    endpoints = [plan.endpoint, *plan.fallbacks]
+    secrets = [secret for each in endpoints for secret in logs.secrets_in(each)]
+    secrets += [plan.key] if plan.key else []
+    layout = logs.MOC_JOBS_FORMAT if plan.program == MOC_JOBS else logs.FORMAT
+    logs.configure(secrets, layout=layout)
+    for remark in plan.remarks:
+        logging.getLogger("CONFIG").warning("%s", remark)
     try:
         asyncio.run(_run(plan))
     except (Misconfigured, NotYet) as error:

@@ -10,6 +10,9 @@ from urllib.parse import unquote, urlsplit
 
 FORMAT = "%(name)s: %(levelname)s: %(asctime)s %(message)s"
 
+MOC_JOBS_FORMAT = "%(asctime)s %(name)-12s %(levelname)-8s %(message)s"
+"""As the users of Money on Chain's jobs know their lines."""
+
 # Shorter pieces of a URL's path are words such as "v3"; keys are longer than any of those.
 _SHORTEST_KEY = 16
 
@@ -19,8 +22,8 @@ _LEVELS = ("CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG")
 class _WithoutSecrets(logging.Formatter):
     """A node's answer may repeat the key with which it was asked: no line shows it."""
 
-    def __init__(self, secrets: Sequence[str]) -> None:
-        super().__init__(FORMAT)
+    def __init__(self, layout: str, secrets: Sequence[str]) -> None:
+        super().__init__(layout)
         self._secrets = secrets
 
     def format(self, record: logging.LogRecord) -> str:
@@ -46,7 +49,11 @@ def secrets_in(endpoint: str) -> list[str]:
     return sorted({*found, *map(unquote, found)}, key=len, reverse=True)
 
 
-def configure(secrets: Sequence[str] = (), environment: Mapping[str, str] = os.environ) -> None:
+def configure(
+    secrets: Sequence[str] = (),
+    environment: Mapping[str, str] = os.environ,
+    layout: str = FORMAT,
+) -> None:
     """Sends all log lines to standard output; LOG_LEVEL chooses, INFO where it says nothing known.
 
     Standard error is for the one line with which a program ends in exit status 1 or 2. Lines that
@@ -58,5 +65,5 @@ def configure(secrets: Sequence[str] = (), environment: Mapping[str, str] = os.e
         # A log in another encoding than UTF-8 shows \\u2026 rather than nothing.
         sys.stdout.reconfigure(errors="backslashreplace")
     handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(_WithoutSecrets(secrets))
+    handler.setFormatter(_WithoutSecrets(layout, secrets))
     logging.basicConfig(handlers=[handler], level=level if level in _LEVELS else "INFO")

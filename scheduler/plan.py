@@ -6,10 +6,12 @@ from typing import Any
 
 from scheduler.chain.model import Address
 
-# The programs by their names: what a box runs, and the alarm clock as its users know it.
+# The programs by their names: what a box runs; the alarm clock, and Money on Chain's jobs, as
+# their users know them.
 SCHEDULER = "scheduler"
 ETH_ALARM = "eth_alarm"
-PROGRAMS = (SCHEDULER, ETH_ALARM)
+MOC_JOBS = "moc_jobs"
+PROGRAMS = (SCHEDULER, ETH_ALARM, MOC_JOBS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,8 @@ class Plan:
     sets, by its keys. `patient` programs wait for whatever can change outside. The next three are
     what the operator allows less than the rules, in wei. `key` is the private key in hexadecimal
     where it came from the environment. What is final is kept in the journal for `keep_days`.
+    `fallbacks` are the endpoints that are tried in turn when the first does not answer, `chain_id`
+    what their chain must have, None for any; `remarks` are said when the program starts.
     `moc` is the MoC contract whose jobs are done, None for none, `moc_tasks` the settings of each
     (see scheduler.moc.jobs.Task); `jobs` are others, as they are declared.
     """
@@ -46,3 +50,6 @@ class Plan:
     moc: Address | None = None
     moc_tasks: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     jobs: Sequence[Mapping[str, Any]] = ()
+    fallbacks: Sequence[str] = ()
+    chain_id: int | None = None
+    remarks: Sequence[str] = ()

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import os
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -18,7 +19,7 @@ from scheduler.alarm.version import Version
 from scheduler.chain.blocksage import BlockSage, Heartbeat
 from scheduler.chain.connection import connect
 from scheduler.chain.dialect import dialect_of
-from scheduler.chain.errors import ChainChanged, FirstBlockMissing
+from scheduler.chain.errors import ChainChanged, FirstBlockMissing, NodeUnavailable, RpcError
 from scheduler.chain.fingerprint import fingerprint
 from scheduler.chain.model import Address, Head, HeadEvent
 from scheduler.chain.node import JsonRpcNode
@@ -51,6 +52,9 @@ ALARM_VERSION = "0.7"
 DAY_SECONDS = 86_400
 WEEK_SECONDS = 7 * DAY_SECONDS
 
+PATIENCE_SECONDS = 10.0
+"""For how long a node that is away is waited for where there are others."""
+
 log = logging.getLogger("SCHEDULER")
 
 
@@ -66,10 +70,11 @@ class Running:
     heartbeat: Heartbeat
     journal: Journal
     locks: ExitStack
+    patience: float
     same_chain: bool = False
 
     def follow(self) -> AsyncIterator[HeadEvent]:
-        return self.node.follow()
+        return self.node.follow(self.patience)
 
     async def on(self, event: HeadEvent) -> None:
         if event.rebased or not self.same_chain:
@@ -115,7 +120,7 @@ class Program:
         """Raises Misconfigured for what is wrong whatever the node says."""
         self._plan = plan
         try:
-            self._connection = connect(plan.endpoint)
+            self._connections = [connect(each) for each in (plan.endpoint, *plan.fallbacks)]
         except ValueError as error:
             raise Misconfigured(f"rpc-url: {error}") from error
         self._journal = Path(plan.journal)
@@ -132,16 +137,8 @@ class Program:
         if self._key is None and self._plan.key_file is not None:
             # Opening a key file takes seconds, in which SIGTERM must be heard.
             self._key = await asyncio.to_thread(_key, self._plan)
-        node = JsonRpcNode(self._connection)
-        identity = await node.identity()
-        network = self._network(identity.chain_id)
-        node.sage = BlockSage(base=network.block_time)
-        node.speak(dialect_of(network.node))
-        if await node.syncing():
-            raise NotYet("the node is syncing; work begins when it has caught up")
-        head = await node.block()
-        if head is None:
-            raise NotYet("the node has no block yet; work begins when it has one")
+        node, chain_id, head = await self._node()
+        network = self._network(chain_id)
         declared = await self._jobs(node, head)
         versions = await self._versions(node, network, head)
         signer = await self._signer(node)
@@ -164,7 +161,7 @@ class Program:
         )
         desk = Desk(
             node=node,
-            chain_id=identity.chain_id,
+            chain_id=chain_id,
             account=account,
             signer=Guard(signer, node, _rules(self._plan, jobs), journal),
             journal=journal,
@@ -186,14 +183,49 @@ class Program:
             heartbeat=heartbeat,
             journal=journal,
             locks=locks,
+            patience=PATIENCE_SECONDS if len(self._connections) > 1 else math.inf,
         )
+
+    async def _node(self) -> tuple[JsonRpcNode, int, Head]:
+        """The first of the nodes that can be worked with, its chain id and latest block.
+
+        Raises NodeUnavailable, NotYet, RpcError as the one says that is the most worth telling.
+        """
+        failures: list[NodeUnavailable | NotYet | RpcError] = []
+        for connection in self._connections:
+            node = JsonRpcNode(connection)
+            try:
+                return node, *await self._ready(node)
+            except (NodeUnavailable, NotYet, RpcError) as error:
+                failures.append(error)
+                await node.close()
+        # What a node answers is the operator's to mend, more than that another one is away.
+        raise next((each for each in failures if isinstance(each, NotYet)), failures[0])
+
+    async def _ready(self, node: JsonRpcNode) -> tuple[int, Head]:
+        """Its chain id and latest block. Raises NodeUnavailable, NotYet, RpcError."""
+        identity = await node.identity()
+        network = self._network(identity.chain_id)
+        node.sage = BlockSage(base=network.block_time)
+        node.speak(dialect_of(network.node))
+        if await node.syncing():
+            raise NotYet("the node is syncing; work begins when it has caught up")
+        head = await node.block()
+        if head is None:
+            raise NotYet("the node has no block yet; work begins when it has one")
+        return identity.chain_id, head
 
     def _keeping(self, network: Network) -> Keeping:
         """For how long outcomes are kept: as configured, and for a week of blocks at the least."""
         return Keeping(self._plan.keep_days * DAY_SECONDS, int(WEEK_SECONDS / network.block_time))
 
     def _network(self, chain_id: int) -> Network:
-        name = self._plan.network
+        name, wanted = self._plan.network, self._plan.chain_id
+        if wanted not in (None, chain_id):
+            raise NotYet(
+                f"the node serves chain id {chain_id}, but the configuration says {wanted}; start "
+                "the right node, or correct chain_id or uri in the configuration"
+            )
         if name is None:
             return network_of(chain_id)
         network = networks()[name]

@@ -8,7 +8,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Protocol
 
-from scheduler.chain.errors import ChainChanged, FirstBlockMissing, NodeUnavailable, RpcError
+from scheduler.chain.errors import (
+    ChainChanged,
+    FirstBlockMissing,
+    NodeGone,
+    NodeUnavailable,
+    RpcError,
+)
 from scheduler.chain.model import Head, HeadEvent
 from scheduler.errors import HeldElsewhere, NotYet
 from scheduler.notices import Notice
@@ -29,7 +35,9 @@ PULSE_SECONDS = 10.0
 class Work(Protocol):
     """What a process does, once everything that it needs is there."""
 
-    def follow(self) -> AsyncIterator[HeadEvent]: ...
+    def follow(self) -> AsyncIterator[HeadEvent]:
+        """The heads, for ever. May raise ChainChanged and NodeGone, after which all begins anew."""
+        ...
 
     async def on(self, event: HeadEvent) -> None:
         """Deals with a new head. May raise what PASSING lists, and ChainChanged."""
@@ -71,6 +79,8 @@ async def _live(assemble: Callable[[], Awaitable[Work]], pulse: Pulse, patient: 
             await _turn(work, pulse)
         except ChainChanged as change:
             log.warning("%s; starting over on the chain that is there now", change)
+        except NodeGone as gone:
+            log.warning("%s; starting over with the first node that answers", gone)
         finally:
             await work.close()
 

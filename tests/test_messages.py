@@ -18,6 +18,7 @@ RAISED = {
     "Misconfigured",
     "NotYet",
     "error",
+    "fault",
     "raised",
     "warning",
 }
@@ -54,7 +55,7 @@ def messages(path: Path) -> Iterator[str]:
         if not isinstance(node, ast.Call):
             continue
         name = getattr(node.func, "id", getattr(node.func, "attr", ""))
-        if name in RAISED or (name == "ValueError" and path.stem == "config"):
+        if name in RAISED or (name == "ValueError" and path.stem.endswith("config")):
             yield from filter(None, map(text, node.args))
 
 

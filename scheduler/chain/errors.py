@@ -34,5 +34,9 @@ class ChainChanged(Exception):
     """
 
 
+class NodeGone(Exception):
+    """The node has been away for longer than it is waited for: another one may be asked."""
+
+
 class FirstBlockMissing(Exception):
     """A development chain without its block 1 has no fingerprint yet: wait for it."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, suppress
 
@@ -9,7 +10,7 @@ from scheduler.chain import codec
 from scheduler.chain.blocks import blocks
 from scheduler.chain.blocksage import BlockSage
 from scheduler.chain.connection import Connection
-from scheduler.chain.errors import ChainChanged, NodeUnavailable, RpcError
+from scheduler.chain.errors import ChainChanged, NodeGone, NodeUnavailable, RpcError
 from scheduler.chain.heads import HeadTracker
 from scheduler.chain.jsonrpc import Json
 from scheduler.chain.landmarks import Landmarks, landmarks
@@ -30,7 +31,8 @@ class Follower:
     """The heads of the node at `connection`, linked to one another.
 
     `quiet` is the number of seconds without a head (at least three block times) after which the
-    node is asked whether the subscription is still alive.
+    node is asked whether the subscription is still alive. `patience` is for how many seconds a node
+    that is away is waited for.
     """
 
     def __init__(
@@ -39,18 +41,23 @@ class Follower:
         sage: BlockSage,
         tracker: HeadTracker | None = None,
         quiet: float = 10.0,
+        patience: float = math.inf,
     ) -> None:
         self._connection = connection
         self._sage = sage
         self._tracker = tracker or HeadTracker()
         self._quiet = quiet
+        self._waits_for = patience
         self._outage = Outage(f"Node {connection.endpoint}")
         self._subscribes = connection.can_subscribe
         self._landmarks: Landmarks | None = None
         self._unsure = False
 
     async def events(self) -> AsyncIterator[HeadEvent]:
-        """Every new tip. Raises ChainChanged; a node that is away or refuses is waited for."""
+        """Every new tip; a node that is away or refuses is waited for.
+
+        Raises ChainChanged, NodeGone.
+        """
         clock = asyncio.get_running_loop().time
         while True:
             try:
@@ -62,6 +69,9 @@ class Follower:
                             yield event
             except NodeUnavailable as error:
                 delay = self._outage.failed(f"Node {error}", clock())
+                away = self._outage.lasts(clock())
+                if away > self._waits_for:
+                    raise NodeGone(f"{error}; it has been away for {away:.0f} s") from error
             except RpcError as error:
                 delay = self._outage.failed(
                     f"Node {self._connection.endpoint} refuses: {error}", clock()

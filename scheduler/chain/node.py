@@ -1,5 +1,6 @@
 """A node reached by JSON-RPC, as the `Chain` and `NodeAccounts` that everything else uses."""
 
+import math
 import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import TypeVar
@@ -72,9 +73,10 @@ class JsonRpcNode:
         """Ends the connection; the next request opens it again."""
         await self._connection.close()
 
-    def follow(self) -> AsyncIterator[HeadEvent]:
-        """The chain's tips, for ever. Raises ChainChanged where the node serves another chain."""
-        return Follower(self._connection, self.sage).events()
+    def follow(self, patience: float = math.inf) -> AsyncIterator[HeadEvent]:
+        """The chain's tips, for ever. Raises ChainChanged where the node serves another chain, and
+        NodeGone where it is away for more than `patience` seconds."""
+        return Follower(self._connection, self.sage, patience=patience).events()
 
     async def identity(self) -> Identity:
         found = await landmarks(self._connection)

@@ -32,6 +32,10 @@ class Outage:
         delay, self._delay = self._delay, min(LAST_DELAY, 2 * self._delay)
         return delay * random.uniform(0.75, 1.0)
 
+    def lasts(self, now: float) -> float:
+        """For how many seconds it has not worked."""
+        return 0.0 if self._began is None else now - self._began
+
     def works(self, now: float) -> None:
         """Tells that it works again, if that is news."""
         if self._began is not None:

@@ -46,10 +46,11 @@ def keys_in(environment: Mapping[str, str]) -> Iterator[PrivateKey]:
             parts = environment[variable].split(",")
             for number, text in enumerate(parts, 1):
                 place = f"{variable}: key {number} of {len(parts)}" if parts[1:] else variable
-                yield _key(text.strip(), place)
+                yield private_key(text.strip(), place)
 
 
-def _key(text: str, place: str) -> PrivateKey:
+def private_key(text: str, place: str) -> PrivateKey:
+    """The key that is written so. Raises Misconfigured, which names the place, never the text."""
     match = _KEY.fullmatch(text)
     # SEC 2, section 2.4.1: a key is a number from 1 to the order of the group less one.
     if match is None or not 0 < int(match[1], 16) < SECPK1_N:

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """The names of the files in the wheel built from a copy of the checkout."""
     copy = tmp_path_factory.mktemp("checkout")
-    for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
+    for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE", "config.json"):
         shutil.copy(ROOT / name, copy)
     for name in ("scheduler", "conf.d"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -39,6 +39,10 @@ def test_the_program_files_are_in_the_wheel(wheel: list[str]) -> None:
     expected = {path.name for path in (ROOT / "conf.d").glob("*.conf")}
     assert expected == {Path(name).name for name in wheel if "/share/scheduler-kit/conf.d/" in name}
     assert "scheduler.conf" in expected
+
+
+def test_the_configuration_of_moc_jobs_is_in_the_wheel(wheel: list[str]) -> None:
+    assert [name for name in wheel if name.endswith("/share/scheduler-kit/config.json")]
 
 
 def test_nothing_else_is_importable_from_it(wheel: list[str]) -> None:
