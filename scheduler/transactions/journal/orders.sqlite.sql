@@ -6,10 +6,11 @@ WHERE intent = :key AND state = 'open';
 SELECT id, intent, what, given_by, given_at, state, result FROM orders WHERE id = :id;
 
 -- name: open
+-- Sorted afterwards: the index of the open ones does not have them by id.
 SELECT o.id, o.intent, o.what, o.given_by, o.given_at, o.state, o.result, p.nonce
-FROM orders o JOIN placements p ON p.intent = o.intent AND p.is_open = 1
+FROM orders o CROSS JOIN placements p ON p.intent = o.intent AND p.is_open = 1
 WHERE o.state = 'open' AND p.chain = :chain AND p.account = :account
-ORDER BY o.id;
+ORDER BY +o.id;
 
 -- name: give
 INSERT INTO orders (intent, what, given_by, given_at, state, done_at, result)
@@ -37,7 +38,7 @@ SELECT coalesce(max(id), 0) FROM orders;
 
 -- name: retried_since
 SELECT o.id, o.given_by, i.key, i.family, i.contract, i.kind, i.params
-FROM orders o JOIN intents i ON i.key = o.intent
+FROM orders o CROSS JOIN intents i ON i.key = o.intent
 WHERE o.id > :id AND o.what = 'retry' AND o.state = 'done' AND i.chain = :chain
 ORDER BY o.id;
 

@@ -5,7 +5,8 @@
 SELECT i.created_at, i.rowid, i.key, i.family, i.contract, i.kind, i.params
 FROM intents i
 WHERE i.created_at < :before AND (i.created_at, i.rowid) > (:at, :row)
-  AND i.chain = :chain
+  -- Not by this column's index, which would have all of them sorted for each few.
+  AND +i.chain = :chain
   AND i.state IN (
     'succeeded', 'target_failed', 'no_effect', 'reverted', 'expired', 'abandoned')
   AND NOT EXISTS (

@@ -134,7 +134,8 @@ SELECT a.id, a.nonce, a.purpose, a.fields, a.raw, a.hash, a.state, a.head_number
        a.block_hash, a.is_found, coalesce(p.is_open, 0), i.key, i.family, i.contract, i.kind, i.params,
        i.last_block, i.urgency, i.max_cost, i.worth_sending, i.expects
 FROM slots s
-JOIN attempts a USING (chain, account, nonce)
+-- In this order: sqlite would else walk through all attempts that there ever were.
+CROSS JOIN attempts a USING (chain, account, nonce)
 JOIN intents i ON i.key = a.intent
 LEFT JOIN placements p ON p.intent = a.intent AND p.chain = a.chain AND p.account = a.account
     AND p.nonce = a.nonce
@@ -302,7 +303,7 @@ WHERE s.chain = :chain AND s.account = :account AND s.state = 'open'
 SELECT s.purse, i.contract, o.kind, json_extract(a.fields, '$.value'), o.gas_used, o.gas_price,
        o.earned
 FROM outcomes o
-JOIN attempts a ON a.id = o.attempt
+CROSS JOIN attempts a ON a.id = o.attempt
 JOIN slots s USING (chain, account, nonce)
 JOIN intents i ON i.key = o.intent
 WHERE o.judged_at >= :since AND a.chain = :chain AND a.account = :account;
