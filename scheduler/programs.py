@@ -70,7 +70,7 @@ class Running:
     heartbeat: Heartbeat
     journal: Journal
     locks: ExitStack
-    patience: float
+    patience: float = math.inf
     same_chain: bool = False
 
     def follow(self) -> AsyncIterator[HeadEvent]:
