@@ -19,7 +19,7 @@ import click
 from scheduler import __version__, config
 from scheduler.errors import Misconfigured, exit_status
 from scheduler.launch import launch
-from scheduler.plan import ETH_ALARM, MOC_JOBS, SCHEDULER, Plan
+from scheduler.plan import ETH_ALARM, MOC_JOBS, MOC_PROGRAMS, SCHEDULER, Plan
 from scheduler.processes import supervised
 from scheduler.transactions.environment import key_for
 from scheduler.transactions.secrets import private_file
@@ -88,14 +88,37 @@ def check(config_file: Path | None) -> None:
 
 
 @scheduler_commands.command()
-@click.argument("program", type=click.Choice([SCHEDULER]), metavar="PROGRAM")
+@click.argument("program", type=click.Choice([SCHEDULER, *MOC_PROGRAMS]), metavar="PROGRAM")
 @_config_option
 def run(program: str, config_file: Path | None) -> None:
     """Run PROGRAM in the foreground, as supervisord does.
 
     Waits for whatever can change outside: the node, its syncing, a contract not there yet.
     """
-    _launch(program, config.load(config_file), patient=True)
+    settings = config.load(config_file)
+    plan = _plan(program, settings, _key_in_environment(settings), patient=True)
+    launch(_share(plan, settings.moc.split))
+
+
+def _share(plan: Plan, split: bool) -> Plan:
+    """The plan without what is other programs' work on this box. Raises Misconfigured."""
+    if plan.program in MOC_PROGRAMS:
+        own = [name for name in MOC_PROGRAMS[plan.program] if name in plan.moc_tasks]
+        if plan.moc is None or not own:
+            raise Misconfigured(
+                f"nothing is configured that {plan.program} does: set address in [moc], and name "
+                f"{' or '.join(MOC_PROGRAMS[plan.program])} in its tasks if you name any"
+            )
+        others = tuple(name for name in plan.moc_tasks if name not in own)
+        return replace(plan, left_to_others=others, jobs=(), contracts=())
+    if not split:
+        return plan
+    if not (plan.jobs or plan.contracts):
+        raise Misconfigured(
+            f"nothing is left that {plan.program} does: with split = true in [moc] run "
+            f"{', '.join(MOC_PROGRAMS)}, or configure [alarm] or [[jobs]]"
+        )
+    return replace(plan, left_to_others=tuple(plan.moc_tasks))
 
 
 @click.group()

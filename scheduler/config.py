@@ -183,9 +183,13 @@ def _known_task(name: str) -> str:
 
 
 class Moc(_Section):
-    """[moc]: the MoC contract whose jobs are done; all seven, or those of `tasks`."""
+    """[moc]: the MoC contract whose jobs are done; all seven, or those of `tasks`.
+
+    `split`: by programs of their own, not by the program `scheduler`.
+    """
 
     address: AddressField | None = None
+    split: bool = False
     tasks: dict[Annotated[str, AfterValidator(_known_task)], MocTask] | None = None
 
     def chosen(self) -> dict[str, dict[str, int]]:
@@ -341,14 +345,14 @@ def _validated(values: Mapping[str, object], source: str, elsewhere: Mapping[str
 
 
 def _explained(error: ValidationError, source: str, elsewhere: Mapping[str, str]) -> str:
-    """The first thing wrong, in one line; never the value, which may be a secret."""
-    first = error.errors(include_input=False, include_url=False)[0]
-    key = ".".join(str(part) for part in first["loc"])
-    place = elsewhere.get(key.partition(".")[0]) or (f"{source}: {key}" if key else source)
-    message = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "extra_forbidden":
-        known = ", ".join(field.alias or name for name, field in Settings.model_fields.items())
-        message = f"there is no such key; the top-level ones are {known}"
-    more = len(error.errors()) - 1
-    rest = f" (and {more} more)" if more else ""
-    return f"{place}: {message}{rest}"
+    """All that is wrong, each in a line; never the value, which may be a secret."""
+    lines = []
+    for each in error.errors(include_input=False, include_url=False):
+        key = ".".join(str(part) for part in each["loc"])
+        place = elsewhere.get(key.partition(".")[0]) or (f"{source}: {key}" if key else source)
+        message = each["msg"].removeprefix("Value error, ")
+        if each["type"] == "extra_forbidden":
+            known = ", ".join(field.alias or name for name, field in Settings.model_fields.items())
+            message = f"there is no such key; the top-level ones are {known}"
+        lines.append(f"{place}: {message}")
+    return "\n".join(lines)

@@ -11,7 +11,16 @@ from scheduler.chain.model import Address
 SCHEDULER = "scheduler"
 ETH_ALARM = "eth_alarm"
 MOC_JOBS = "moc_jobs"
-PROGRAMS = (SCHEDULER, ETH_ALARM, MOC_JOBS)
+
+MOC_PROGRAMS: Mapping[str, tuple[str, ...]] = {
+    "scheduler-liquidation": ("liquidation", "bucket_liquidation"),
+    "scheduler-settlement": ("run_settlement",),
+    "scheduler-payments": ("daily_inrate_payment", "pay_bitpro_holders"),
+    "scheduler-prices": ("calculate_bma", "oracle_poke"),
+}
+"""Money on Chain's jobs as programs of their own, and which of the seven each does."""
+
+PROGRAMS = (SCHEDULER, *MOC_PROGRAMS, ETH_ALARM, MOC_JOBS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +36,8 @@ class Plan:
     `fallbacks` are the endpoints that are tried in turn when the first does not answer, `chain_id`
     what their chain must have, None for any; `remarks` are said when the program starts.
     `moc` is the MoC contract whose jobs are done, None for none, `moc_tasks` the settings of each
-    (see scheduler.moc.jobs.Task); `jobs` are others, as they are declared.
+    (see scheduler.moc.jobs.Task); `jobs` are others, as they are declared. Those of `moc_tasks` in
+    `left_to_others` are other programs' jobs: this one only looks after what these leave behind.
     """
 
     program: str
@@ -50,6 +60,7 @@ class Plan:
     moc: Address | None = None
     moc_tasks: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     jobs: Sequence[Mapping[str, Any]] = ()
+    left_to_others: Sequence[str] = ()
     fallbacks: Sequence[str] = ()
     chain_id: int | None = None
     remarks: Sequence[str] = ()

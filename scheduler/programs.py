@@ -143,7 +143,7 @@ class Program:
         versions = await self._versions(node, network, head)
         signer = await self._signer(node)
         account = Account(await fingerprint(node, network.development), signer.address)
-        jobs = families_of(node, account.chain, declared)
+        jobs = families_of(node, account.chain, self._own(declared))
         clocks = [
             AlarmClock(node, version, account.chain, account.address, network.slot_time)
             for version in versions.values()
@@ -163,7 +163,12 @@ class Program:
             node=node,
             chain_id=chain_id,
             account=account,
-            signer=Guard(signer, node, _rules(self._plan, jobs), journal),
+            signer=Guard(
+                signer,
+                node,
+                _rules(self._plan, families_of(node, account.chain, declared)),
+                journal,
+            ),
             journal=journal,
             policy=policy,
             families=families,
@@ -247,6 +252,10 @@ class Program:
             tasks = {name: Task(**task) for name, task in plan.moc_tasks.items()}
             jobs += await jobs_at(node, plan.moc, tasks, head)
         return jobs
+
+    def _own(self, declared: Sequence[Job]) -> list[Job]:
+        """Those that no other program of the box does."""
+        return [job for job in declared if job.name not in self._plan.left_to_others]
 
     async def _versions(
         self, node: JsonRpcNode, network: Network, head: Head

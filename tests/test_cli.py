@@ -40,9 +40,9 @@ def test_help_and_version_work_and_nothing_typed_shows_help_with_exit_2(
 USAGE = {
     "no program": (
         ("scheduler", "run"),
-        "Missing argument 'PROGRAM'. Choose from: scheduler; see scheduler run --help",
+        "Missing argument 'PROGRAM'. Choose from: scheduler, scheduler-liquidation, ",
     ),
-    "unknown program": (("scheduler", "run", "geth"), "'geth' is not 'scheduler'"),
+    "unknown program": (("scheduler", "run", "geth"), "'geth' is not one of 'scheduler'"),
     "unknown command": (("scheduler", "rnu"), "No such command 'rnu'"),
     "unknown option": (("eth_alarm", "scheduler", "--host", "x"), "No such option"),
     "unknown client": (("eth_alarm", "scheduler", "-c", "http"), "'http' is not one of"),
@@ -80,12 +80,11 @@ FILES = {
     "wrong type": ("[alarm]\naddresses = 5", "alarm.addresses: Input should be a valid tuple"),
     "network": ("network = 'main'", "network: write one of mainnet, sepolia"),
     "account": ("account = 'me'", "account: write an address: 0x and 40 hexadecimal digits"),
-    "signer": ("signer = 'clef'", "signer: Input should be 'node' or 'keystore'"),
+    "signer": ("signer = 'clef'", "signer: Input should be 'node', 'keystore'"),
     "keystore without a table": ("signer = 'keystore'", "needs a table [keystore] with file"),
     "amount": ("[fees]\nmax-gas-price = '50'", 'write an amount with its unit, such as "50 gwei"'),
     "the model's own name": ("rpc_url = '/geth.ipc'", "rpc_url: there is no such key"),
     "relative journal": ("journal = 'journal.db'", "journal: write a whole path, beginning with /"),
-    "several": ("network = 'main'\naccount = 'me'", "(and 1 more)"),
 }
 
 
@@ -99,6 +98,14 @@ def test_a_configuration_that_cannot_be_read_is_one_line_with_its_key_and_exit_2
     line = refusal(tmp_path, *command, SCHEDULER_JOURNAL="")
     assert line.startswith(f"scheduler: {path}")
     assert told in line
+
+
+def test_all_that_is_wrong_in_a_configuration_is_told_at_once(tmp_path: Path) -> None:
+    path = config(tmp_path, "network = 'main'\naccount = 'me'\n[fees]\ntip = 1\n")
+    done = finished(tmp_path, "scheduler", "config", "check", "--config", path)
+    assert done.returncode == 2
+    places = [line.split(": ")[2] for line in done.stderr.splitlines()]
+    assert places == ["network", "account", "fees.tip"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,105 @@
+"""Money on Chain's jobs as four programs with one account and one journal."""
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from scheduler.moc.jobs import TASKS
+from scheduler.plan import MOC_PROGRAMS
+from tests import nodes
+from tests.commands import Running, finished, refusal
+from tests.moc.rig import World
+from tests.moc.test_together import AVERAGE, DAILY, HOLDERS, calls
+
+_gas_limits = count(6_700_000)
+
+
+@pytest.fixture
+def running_chain() -> Iterator[World]:
+    """A block every second, as on a box."""
+    options = {"gas_limit": next(_gas_limits), "chain_id": 1337, "hardfork": "cancun"}
+    with nodes.anvil(**options) as node:
+        world = World(node)
+        world.mine(25)
+        world.request("evm_setIntervalMining", 1)
+        yield world
+        world.close()
+
+
+def configured(tmp_path: Path, *lines: str) -> str:
+    path = tmp_path / "config.toml"
+    path.write_text("\n".join([f'journal = "{tmp_path / "journal.db"}"', *lines, ""]))
+    return str(path)
+
+
+def split(tmp_path: Path, world: World) -> str:
+    lines = [f'rpc-url = "{world.node.ws}"', "[moc]", f'address = "{world.at["MoC"]}"']
+    return configured(tmp_path, *lines, "split = true")
+
+
+def run(program: str, config: str) -> tuple[str, ...]:
+    return ("scheduler", "run", program, "--config", config)
+
+
+def test_the_four_programs_do_all_seven_jobs_between_them() -> None:
+    assert sorted(name for names in MOC_PROGRAMS.values() for name in names) == sorted(TASKS)
+
+
+def test_each_does_its_own_jobs_and_none_is_done_twice(
+    running_chain: World, tmp_path: Path
+) -> None:
+    config = split(tmp_path, running_chain)
+    with ExitStack() as stack:
+        programs = {
+            name: stack.enter_context(Running(tmp_path, *run(name, config)))
+            for name in MOC_PROGRAMS
+        }
+        programs["scheduler-payments"].saw("Successfully dailyInratePayment in Block")
+        programs["scheduler-payments"].saw("Successfully payBitProHoldersInterestPayment in Block")
+        programs["scheduler-prices"].saw("Successfully calculateBitcoinMovingAverage in Block")
+        programs["scheduler-liquidation"].saw("NO: evalLiquidation!")
+        programs["scheduler-settlement"].saw("NO: runSettlement!")
+        assert [program.stop() for program in programs.values()] == [0, 0, 0, 0]
+        assert [program.errors for program in programs.values()] == [[], [], [], []]
+    done = [data for _, data in calls(running_chain)]
+    assert sorted(set(done)) == sorted([DAILY, HOLDERS, AVERAGE])
+    assert done.count(HOLDERS) == 1
+
+
+def test_a_program_of_another_name_does_not_do_the_same_jobs(
+    running_chain: World, tmp_path: Path
+) -> None:
+    world, config = running_chain, split(tmp_path, running_chain)
+    network = {
+        "app_mode": "MoC",
+        "uri": [world.node.http],
+        "chain_id": 1337,
+        "addresses": {"MoC": world.at["MoC"]},
+    }
+    content = {"tasks": {name: {} for name in TASKS}, "networks": {"local": network}}
+    (tmp_path / "config.json").write_text(json.dumps(content))
+    moc_jobs = ("moc_jobs", "-c", "config.json", "-n", "local")
+    with Running(tmp_path, *run("scheduler-settlement", config)) as program:
+        program.saw("NO: runSettlement!")
+        line = refusal(tmp_path, *moc_jobs, status=1)
+        assert "already serves" in line
+        with Running(tmp_path, *run("scheduler-payments", config)) as other:
+            other.saw("Successfully dailyInratePayment in Block")
+            assert other.stop() == 0
+        assert program.stop() == 0
+    with Running(tmp_path, *moc_jobs) as program:
+        program.saw("NO: runSettlement!")
+        assert program.stop() == 0
+
+
+def test_a_program_for_which_nothing_is_left_says_so(tmp_path: Path) -> None:
+    config = configured(tmp_path, "[moc]", f'address = "0x{"12" * 20}"', "split = true")
+    assert "nothing is left that scheduler does" in refusal(tmp_path, *run("scheduler", config))
+    config = configured(tmp_path, "[moc]", "split = true")
+    line = refusal(tmp_path, *run("scheduler-prices", config))
+    assert "nothing is configured that scheduler-prices does: set address in [moc]" in line
+    assert finished(tmp_path, *run("scheduler-monitors", config)).returncode == 2
