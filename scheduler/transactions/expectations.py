@@ -1,7 +1,7 @@
 """What an intent lets be read about itself: before it, behind it, and of who pays its gas back."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from scheduler.chain.model import Address, Call, CallResult
@@ -23,7 +23,13 @@ class View:
 
     def as_data(self) -> dict[str, Any]:
         """As JSON takes it; `from_data` reads it."""
-        return {**asdict(self), "data": self.data.hex(), "answer": self.answer.hex()}
+        return {
+            "to": self.to,
+            "data": self.data.hex(),
+            "answer": self.answer.hex(),
+            "otherwise": self.otherwise,
+            "word": self.word,
+        }
 
     @staticmethod
     def from_data(data: Mapping[str, Any]) -> "View":
@@ -49,6 +55,10 @@ class Refund:
     payer: Address
     reserved: int = 0
 
+    def as_data(self) -> dict[str, Any]:
+        """As JSON takes it."""
+        return {"payer": self.payer, "reserved": self.reserved}
+
 
 @dataclass(frozen=True, slots=True)
 class Expectations:
@@ -70,7 +80,7 @@ class Expectations:
         return {
             "before": [view.as_data() for view in self.before],
             "after": [view.as_data() for view in self.after],
-            "refund": None if self.refund is None else asdict(self.refund),
+            "refund": None if self.refund is None else self.refund.as_data(),
             "complete": None if self.complete is None else self.complete.as_data(),
         }
 

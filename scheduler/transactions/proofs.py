@@ -5,12 +5,15 @@ the chain (see Family.recognises), and what it found holds for exactly what it w
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from hashlib import sha256
 
 from scheduler.chain.model import Address, Hash, Head
 from scheduler.transactions.encoding import Transaction
 from scheduler.transactions.intents import Intent, Told
+
+# Once: json.dumps makes one anew for each text whose keys are to be sorted.
+_CANONICAL = json.JSONEncoder(sort_keys=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,14 @@ class Proof:
             raise ValueError(f"it is no proof: {error}") from error
 
     def as_text(self) -> str:
-        return json.dumps(asdict(self))
+        return json.dumps(
+            {
+                "says": self.says,
+                "block": self.block,
+                "block_hash": self.block_hash,
+                "covers": self.covers,
+            }
+        )
 
     def is_about(self, intent: Intent) -> bool:
         """Whether it holds for what this intent wants to send."""
@@ -53,4 +63,4 @@ def _digest(told: Told, to: Address, value: int, data: bytes) -> str:
     """Of all that decides what a transaction does, for whom, and how it is judged."""
     intent = (told.key, told.family, told.contract, told.kind, dict(told.params))
     what = (*intent, to, value, data.hex())
-    return sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
+    return sha256(_CANONICAL.encode(what).encode()).hexdigest()
