@@ -5,11 +5,14 @@ Four ways to hit a counter take turns on one node, each with an account of its o
 - `raw`: bytes that were signed before the clock runs, handed over in one message.
 - `unjournaled`: what a program without a journal does: asks for nonce and price, signs, sends.
 - `limit`: what no journal can beat: sign, write the bytes to a file and fsync it once, send.
-- `ours`: prepare (read, simulate, sign), commit, broadcast, as the programs do with every head.
+- `ours`: look, prepare (prove, simulate, sign), commit, broadcast, as the programs do with every
+  head.
 
 The goals compare `ours` without the node's time for the simulation, which neither of the others
 makes: throughput with `unjournaled` where several are due, the median latency with `limit`. What
-the simulation adds is a column of its own.
+the simulation adds is a column of its own. Throughput counts from the head on, what is read with
+every head included; latency from the intent on: the programs read that much while families look
+for what is due.
 """
 
 import asyncio
@@ -138,10 +141,10 @@ class Ground:
         assert head is not None
         return head
 
-    async def price(self) -> Any:
-        head, tip = await asyncio.gather(self.node.block(), self.node.suggested_tip())
-        assert head is not None
-        return first_price(head, tip, FeePolicy())
+    async def conditions(self, account: str, head: Head) -> tuple[int, Any]:
+        """The next nonce, and the price of the next block."""
+        found = await self.node.conditions(account, head)
+        return found.nonces.pending, first_price(head, found.suggested, FeePolicy())
 
     async def send(self, signed: Sequence[Signed]) -> None:
         answers = await self.node.send_raw([each.raw for each in signed])
@@ -161,8 +164,11 @@ class Sending:
         self.fee: Any = None
 
     async def get_ready(self, count: int) -> None:
-        self.nonce = (await self.ground.node.nonces(self.address)).pending
-        self.fee = await self.ground.price()
+        self.head = await self.ground.head()
+        self.nonce, self.fee = await self.ground.conditions(self.address, self.head)
+
+    async def look(self) -> None:
+        """What is read with every head."""
 
     async def send(self, count: int) -> None:
         raise NotImplementedError
@@ -183,11 +189,10 @@ class Raw(Sending):
 
 
 class Unjournaled(Sending):
+    async def look(self) -> None:
+        self.nonce, self.fee = await self.ground.conditions(self.address, self.head)
+
     async def send(self, count: int) -> None:
-        nonces, self.fee = await asyncio.gather(
-            self.ground.node.nonces(self.address), self.ground.price()
-        )
-        self.nonce = nonces.pending
         await self.ground.send(self.signed(count))
 
 
@@ -226,12 +231,12 @@ class Ours(Sending):
             [family],
         )
         self._sender = Sender(desk)
-        self._receipts = Receipts(desk, confirmations=1)
+        self._receipts = Receipts(desk, self._sender.gate, confirmations=1)
         self._count = 0
         self._intents: list[Intent] = []
 
     async def get_ready(self, count: int) -> None:
-        self._head = await self.ground.head()
+        self.head = await self.ground.head()
         self._intents = [self._intent(self._count + number) for number in range(count)]
         self._count += count
 
@@ -251,9 +256,12 @@ class Ours(Sending):
             max_cost=ETHER,
         )
 
+    async def look(self) -> None:
+        await self._sender.look(self.head)
+
     async def send(self, count: int) -> None:
-        prepared = await self._sender.prepare(self._intents, self._head)
-        attempts = await self._sender.commit(prepared, self._head)
+        prepared = await self._sender.prepare(self._intents, self.head)
+        attempts = await self._sender.commit(prepared, self.head)
         await self._sender.broadcast(attempts)
         if len(attempts) != count:
             raise RuntimeError(f"only {len(attempts)} of {count} were sent")
@@ -287,8 +295,8 @@ def _pending(endpoint: Endpoint) -> bool:
 
 @dataclass(frozen=True)
 class Taken:
-    """Seconds for all of a round's intents: until it was done with them, until the node's answer,
-    and of either for simulating."""
+    """Seconds for all of a round's intents: from the head until it was done with them, from the
+    intent until the node's answer, and of either for simulating."""
 
     whole: float
     answered: float
@@ -301,9 +309,11 @@ async def clocked(way: Sending, due: int, times: int) -> Taken:
     for _ in range(times):
         await way.get_ready(due)
         before, began = node.simulating, time.perf_counter()
+        await way.look()
+        looked = time.perf_counter()
         await way.send(due)
         whole += time.perf_counter() - began
-        answered += node.answered - began
+        answered += node.answered - looked
         simulating += node.simulating - before
     return Taken(whole, answered, simulating)
 

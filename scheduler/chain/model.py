@@ -134,3 +134,17 @@ class Nonces:
 
     latest: int
     pending: int
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What sending from an account depends on at a head, apart from what is sent.
+
+    `syncing` is what the node says of itself; `balance` in wei; `suggested` is the node's idea of a
+    priority fee, on chains without a base fee of a gas price, wei per gas.
+    """
+
+    syncing: bool
+    nonces: Nonces
+    balance: int
+    suggested: int

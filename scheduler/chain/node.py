@@ -18,6 +18,7 @@ from scheduler.chain.model import (
     Address,
     Call,
     CallResult,
+    Conditions,
     Hash,
     Head,
     HeadEvent,
@@ -202,9 +203,7 @@ class JsonRpcNode:
         return {"blockHash": block, **({"requireCanonical": canonical} if canonical else {})}
 
     async def nonces(self, account: Address) -> Nonces:
-        answers = await self._connection.read(
-            [Request("eth_getTransactionCount", (account, at)) for at in ("latest", "pending")]
-        )
+        answers = await self._connection.read(_transaction_counts(account))
         return self._connection.understand(
             lambda found: Nonces(*map(codec.quantity, found)), answers
         )
@@ -278,14 +277,20 @@ class JsonRpcNode:
             self._lacks.add(method)
             return None
 
-    async def suggested_tip(self) -> int:
-        answer = await self._connection.request("eth_maxPriorityFeePerGas")
-        return self._connection.understand(codec.quantity, answer)
-
-    async def suggested_gas_price(self) -> int:
-        return self._connection.understand(
-            codec.quantity, await self._connection.request("eth_gasPrice")
+    async def conditions(self, account: Address, head: Head) -> Conditions:
+        legacy = head.base_fee is None
+        syncing, *answers = await self._connection.read(
+            [
+                Request("eth_syncing"),
+                *_transaction_counts(account),
+                Request("eth_getBalance", (account, self._state_of(head.hash))),
+                Request("eth_gasPrice" if legacy else "eth_maxPriorityFeePerGas"),
+            ]
         )
+        latest, pending, balance, suggested = self._connection.understand(
+            _each(codec.quantity), answers
+        )
+        return Conditions(syncing is not False, Nonces(latest, pending), balance, suggested)
 
     async def accounts(self) -> list[Address]:
         answer = await self._connection.request("eth_accounts")
@@ -317,6 +322,10 @@ class JsonRpcNode:
                 if (account, nonce) in found:
                     return found[account, nonce]
         return None
+
+
+def _transaction_counts(account: Address) -> list[Request]:
+    return [Request("eth_getTransactionCount", (account, at)) for at in ("latest", "pending")]
 
 
 def _optional(reader: Callable[[Json], T]) -> Callable[[Json], T | None]:

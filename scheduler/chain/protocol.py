@@ -8,6 +8,7 @@ from scheduler.chain.model import (
     Address,
     Call,
     CallResult,
+    Conditions,
     Hash,
     Head,
     HeadEvent,
@@ -103,12 +104,8 @@ class Chain(Protocol):
         """
         ...
 
-    async def suggested_tip(self) -> int:
-        """The node's idea of a priority fee, wei per gas (`eth_maxPriorityFeePerGas`)."""
-        ...
-
-    async def suggested_gas_price(self) -> int:
-        """The node's idea of a legacy gas price, wei per gas (`eth_gasPrice`)."""
+    async def conditions(self, account: Address, head: Head) -> Conditions:
+        """What sending from the account depends on, in one message; its balance at `head`."""
         ...
 
 

@@ -1,9 +1,11 @@
 """The one flow: head, what is due, slots and attempts, outcomes."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
-from scheduler.chain.model import Head, HeadEvent
+from scheduler.chain.errors import RpcError
+from scheduler.chain.model import Head, HeadEvent, Nonces
 from scheduler.errors import NotYet
 from scheduler.transactions.care import OpenSlot, slots_of
 from scheduler.transactions.custody import Custody
@@ -57,7 +59,7 @@ class Flow:
         followed = False
         try:
             await self._sender.gate.look(event.head)
-            await self._observe(event)
+            await self._look_around(event)
             if self._past_decides():
                 # Families have looked around by now: some outcomes take that to be judged.
                 await self._follow(event)
@@ -78,12 +80,19 @@ class Flow:
 
     async def _follow(self, event: HeadEvent) -> None:
         """What became of this program's own, as far as receipts tell."""
-        nonces = await self._desk.node.nonces(self._desk.account.address)
+        nonces = await self._nonces(event.head)
         await self._reorgs.look(event, nonces.latest, self._custody.minds)
         await self._receipts.follow(event, nonces.latest, self._followed(self._open_slots()))
 
+    async def _nonces(self, head: Head) -> Nonces:
+        """The account's; read alone where the node refuses what else sending depends on."""
+        try:
+            return (await self._sender.conditions(head)).nonces
+        except RpcError:
+            return await self._desk.node.nonces(self._desk.account.address)
+
     async def _look_after(self, event: HeadEvent, followed: bool) -> None:
-        nonces = await self._desk.node.nonces(self._desk.account.address)
+        nonces = await self._nonces(event.head)
         if not followed:
             await self._reorgs.look(event, nonces.latest, self._custody.minds)
         if self._upkeep.is_needed(event.head, nonces) and self._custody.is_custodian():
@@ -141,8 +150,14 @@ class Flow:
         """Lets go of what other programs may take over."""
         self._custody.release()
 
-    async def _observe(self, event: HeadEvent) -> None:
+    async def _look_around(self, event: HeadEvent) -> None:
         self._instructions.tell()
+        looks = self._sender.look(event.head), self._observe(event)
+        for trouble in await asyncio.gather(*looks, return_exceptions=True):
+            if trouble is not None:
+                raise trouble
+
+    async def _observe(self, event: HeadEvent) -> None:
         for family in self._families:
             await family.observe(event)
 

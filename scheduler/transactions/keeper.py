@@ -1,6 +1,5 @@
 """Looks after what is in flight: sends again, raises prices, cancels what can do no good."""
 
-import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -166,10 +165,8 @@ class Keeper:
             self._nothing_waits()
             return []
         try:
-            market, [balance] = await asyncio.gather(
-                self._sender.market(head),
-                self._desk.node.balances([self._desk.account.address], at=head.hash),
-            )
+            conditions = await self._sender.conditions(head)
+            market, balance = self._sender.market(head, conditions), conditions.balance
         except NotYet as too_high:
             self._stuck.raised(str(too_high))
             for slot, _ in wanted:

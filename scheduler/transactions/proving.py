@@ -17,6 +17,12 @@ class Prover:
         self._families = families
         # Of intents that are due and not in the journal: proved once, however long they wait.
         self._before: dict[str, Proof] = {}
+        # Those that their families were asked about last, and that have none.
+        self._doubted: set[str] = set()
+
+    def is_doubted(self, intent: Intent) -> bool:
+        """Whether its family was asked about it before, and did not recognise it."""
+        return intent.key in self._doubted
 
     async def proofs(self, intents: Sequence[Intent], head: Head) -> dict[str, Proof]:
         """The proofs of those of these intents that have one, by key.
@@ -40,6 +46,7 @@ class Prover:
         for found in answers:
             proofs.update(found)
         self._before = proofs
+        self._doubted = {intent.key for intent in unknown} - proofs.keys()
         return proofs
 
     async def _asked(

@@ -152,13 +152,18 @@ class Purse:
         )
 
     @property
+    def balance(self) -> int:
+        """All that the account has, wei."""
+        return self.allowance.funds.balance
+
+    @property
     def shortage(self) -> str | None:
         """What lacked, and what to do about it; None where nothing did."""
         return "; ".join(self._shortages.values()) or None
 
     def could_hold(self, cost: int) -> bool:
         """Whether the whole balance would be enough for this alone."""
-        return self._lacks_nothing(self._too_poor(cost, self.allowance.funds.balance))
+        return self._lacks_nothing(self._too_poor(cost, self.balance))
 
     def takes(self, want: Want) -> bool:
         """Promises it, if that is allowed; one that is too much keeps no smaller one back."""

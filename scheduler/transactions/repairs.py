@@ -180,7 +180,7 @@ class Upkeep:
         if not nonces:
             return
         try:
-            fee = await self._sender.market(head)
+            fee = self._sender.market(head, await self._sender.conditions(head))
         except NotYet as too_high:
             self._kept.raised(f"nonce {nonces[0]} is missing, and not closed: {too_high}")
             return

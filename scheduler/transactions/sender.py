@@ -9,7 +9,8 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from scheduler.chain.model import Head
+from scheduler.chain.errors import NodeUnavailable, RpcError
+from scheduler.chain.model import Conditions, Hash, Head
 from scheduler.chain.protocol import Node
 from scheduler.errors import NotYet
 from scheduler.transactions.broadcast import Broadcaster
@@ -49,7 +50,15 @@ from scheduler.transactions.journal import (
 from scheduler.transactions.ladder import fee_of, without_echo
 from scheduler.transactions.proofs import Proof
 from scheduler.transactions.proving import Prover
-from scheduler.transactions.purse import BY_URGENCY, NO_BUDGET, Allowance, Budget, Funds, Want
+from scheduler.transactions.purse import (
+    BY_URGENCY,
+    NO_BUDGET,
+    Allowance,
+    Budget,
+    Funds,
+    Purse,
+    Want,
+)
 from scheduler.transactions.quarantine import SYNCING, Gate
 from scheduler.transactions.simulation import Aim, Trial, simulated
 from scheduler.transactions.states import IntentState, OutcomeKind
@@ -101,6 +110,7 @@ class Sender:
         self.held: str | None = None
         # As it was when something was prepared last.
         self._allowance: Allowance | None = None
+        self._looked: tuple[Hash, Conditions] | None = None
         self._prover = Prover(desk.journal, desk.families)
         self.broadcaster = Broadcaster(
             desk.node, desk.account, desk.signer, desk.journal, self._tell
@@ -121,31 +131,21 @@ class Sender:
         if not fresh:
             return []
         self.gate.check(head)
-        proofs, fee, syncing, nonces, [balance] = await asyncio.gather(
-            self._prover.proofs(fresh, head),
-            self.market(head),
-            desk.node.syncing(),
-            desk.node.nonces(desk.account.address),
-            desk.node.balances([desk.account.address], at=head.hash),
-        )
-        if syncing:
+        conditions = await self.conditions(head)
+        if conditions.syncing:
             raise NotYet(SYNCING)
-        aim = Aim(desk.account.address, head, blocks_ahead, desk.slot_time)
-        self._allowance = Allowance(desk.budget, Funds(balance, nonces.latest, head.number))
+        fee, nonces = self.market(head, conditions), conditions.nonces
+        funds = Funds(conditions.balance, nonces.latest, head.number)
+        self._allowance = Allowance(desk.budget, funds)
         purse = desk.journal.purse(desk.account, self._allowance)
-        # No node simulates what the account could not pay for, even if nothing else were sent.
         priced = self._priced(fresh, fee, head)
         priced, places = self._taking_over(priced, fee, nonces.latest, head)
-        payable = [
-            trial
-            for trial in self._allowed(priced, proofs)
-            if purse.could_hold(self.transaction(trial.intent, 0, trial.fee).worst_cost)
-        ]
-        verdicts = await self._verdicts(payable, aim)
+        aim = Aim(desk.account.address, head, blocks_ahead, desk.slot_time)
+        trials, verdicts, proofs = await self._tried(priced, purse, aim)
         # The node's pool may hold transactions that the journal does not know: never replace one.
         nonce = max(desk.journal.next_nonce(desk.account), nonces.pending)
         items: list[Prepared] = []
-        for trial, verdict in zip(payable, verdicts, strict=True):
+        for trial, verdict in zip(trials, verdicts, strict=True):
             intent = trial.intent
             proof = proofs.get(intent.key)
             if verdict.kind not in intent.worth_sending:
@@ -165,6 +165,31 @@ class Sender:
                     nonce += 1
         self._withhold(purse.shortage)
         return await self._signed(items)
+
+    async def _tried(
+        self, priced: Sequence[Trial], purse: Purse, aim: Aim
+    ) -> tuple[list[Trial], list[Verdict], dict[str, Proof]]:
+        """Those that may be signed and could be paid, what each would do, and the proofs.
+
+        No node simulates what the account could not pay for, even if nothing else were sent. The
+        proofs are asked for meanwhile: most intents have one in the end.
+        """
+        likely = [
+            trial
+            for trial in priced
+            if trial.worst_cost <= purse.balance and not self._prover.is_doubted(trial.intent)
+        ]
+        proofs, verdicts = await asyncio.gather(
+            self._prover.proofs([trial.intent for trial in priced], aim.head),
+            self._verdicts(likely, aim),
+        )
+        trials = [
+            trial for trial in self._allowed(priced, proofs) if purse.could_hold(trial.worst_cost)
+        ]
+        if trials != likely:
+            # Behind others than these they may do something else.
+            verdicts = await self._verdicts(trials, aim)
+        return trials, verdicts, proofs
 
     def _taking_over(
         self, trials: Sequence[Trial], market: Fee, latest: int, head: Head
@@ -285,18 +310,35 @@ class Sender:
         """Hands committed attempts to the node; see `Broadcaster.broadcast`."""
         return await self.broadcaster.broadcast(attempts)
 
-    async def market(self, head: Head) -> Fee:
+    async def look(self, head: Head) -> None:
+        """Reads the conditions at `head`, for all that asks for them later: it need not wait then.
+
+        Where they cannot be read, whoever asks for them tries again, and is told why not.
+        """
+        try:
+            self._looked = head.hash, await self._read_conditions(head)
+        except (NodeUnavailable, RpcError):
+            self._looked = None
+
+    async def conditions(self, head: Head) -> Conditions:
+        """What sending depends on at `head`. Raises NodeUnavailable, RpcError."""
+        if self._looked is not None and self._looked[0] == head.hash:
+            return self._looked[1]
+        return await self._read_conditions(head)
+
+    async def _read_conditions(self, head: Head) -> Conditions:
+        return await self._desk.node.conditions(self._desk.account.address, head)
+
+    def market(self, head: Head, conditions: Conditions) -> Fee:
         """The price with which a transaction built on `head` starts. Raises NotYet where it is
         above the operator's ceiling."""
-        node = self._desk.node
-        dynamic = head.base_fee is not None
-        suggested = await (node.suggested_tip() if dynamic else node.suggested_gas_price())
         raised = [
             (fee_of(bid), fee_of(first))
             for bid, first in self._desk.journal.raised_bids(self._desk.account)
         ]
         try:
-            return first_price(head, without_echo(suggested, raised), self._desk.policy)
+            suggested = without_echo(conditions.suggested, raised)
+            return first_price(head, suggested, self._desk.policy)
         except FeeTooHigh as error:
             raise NotYet(str(error)) from error
 
@@ -318,6 +360,8 @@ class Sender:
 
     async def _verdicts(self, trials: Sequence[Trial], aim: Aim) -> list[Verdict]:
         """What the families say of what each would do in the block aimed at."""
+        if not trials:
+            return []
         effects = await simulated(self._desk.node, trials, aim)
         return [
             self._verdict(trial.intent, effect, trial.price(aim))

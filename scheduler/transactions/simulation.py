@@ -46,6 +46,11 @@ class Trial:
     intent: Intent
     fee: Fee
 
+    @property
+    def worst_cost(self) -> int:
+        """The most that it can take from the account, wei."""
+        return self.intent.value + self.intent.gas * self.fee.cap
+
     def price(self, aim: Aim) -> int:
         """What a unit of its gas would cost, wei."""
         return price_at(self.fee, aim.base_fee)

@@ -1,6 +1,7 @@
 """JsonRpcNode against real nodes: every method of Chain and NodeAccounts means what it says."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from eth_account import Account
@@ -327,8 +328,17 @@ async def test_transaction_is_found_by_its_sender_and_nonce(rig: Rig, chain: Jso
     assert await chain.sent_by(rig.account, nonces.pending, since=latest.number) is None
 
 
-async def test_suggested_fees(chain: JsonRpcNode) -> None:
-    assert 0 < await chain.suggested_tip() <= await chain.suggested_gas_price()
+async def test_what_sending_depends_on_is_read_together(chain: JsonRpcNode) -> None:
+    head = await chain.block()
+    assert head is not None
+    found = await chain.conditions(NOBODY, head)
+    assert (found.syncing, found.nonces, found.balance) == (
+        await chain.syncing(),
+        await chain.nonces(NOBODY),
+        (await chain.balances([NOBODY], at=head.hash))[0],
+    )
+    legacy = await chain.conditions(NOBODY, replace(head, base_fee=None))
+    assert 0 < found.suggested <= legacy.suggested
 
 
 async def test_an_answer_that_makes_no_sense_is_no_answer(chain: JsonRpcNode) -> None:

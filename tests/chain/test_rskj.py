@@ -7,7 +7,7 @@ import pytest
 from scheduler.chain.connection import connect
 from scheduler.chain.dialect import RSKJ
 from scheduler.chain.errors import CannotSimulate, RpcError
-from scheduler.chain.model import Call
+from scheduler.chain.model import Call, Nonces
 from scheduler.chain.node import JsonRpcNode
 from tests import nodes
 from tests.chain.contracts import Rig
@@ -126,5 +126,8 @@ async def test_what_the_node_sent_is_found_mined_and_its_receipt_tells_the_price
 
 
 async def test_it_suggests_what_it_takes(chain: JsonRpcNode) -> None:
-    assert await chain.suggested_gas_price() >= MINIMUM_GAS_PRICE
-    assert await chain.syncing() is False
+    head = await chain.block()
+    assert head is not None
+    found = await chain.conditions("0x" + "1f" * 20, head)
+    assert found.suggested >= MINIMUM_GAS_PRICE
+    assert (found.syncing, found.nonces, found.balance) == (False, Nonces(0, 0), 0)

@@ -19,7 +19,7 @@ from scheduler.chain.connection import connect
 from scheduler.chain.dialect import GETH, RSKJ
 from scheduler.chain.errors import METHOD_NOT_FOUND, NodeUnavailable, RpcError
 from scheduler.chain.fingerprint import fingerprint
-from scheduler.chain.model import Address, Hash, Head, HeadEvent
+from scheduler.chain.model import Address, Conditions, Hash, Head, HeadEvent
 from scheduler.chain.node import JsonRpcNode
 from scheduler.chain.protocol import Node as NodeProtocol
 from scheduler.devchain.accounts import receipt_of
@@ -163,6 +163,10 @@ class Between:
 
     async def syncing(self) -> bool:
         return self.says_syncing or await self._node.syncing()
+
+    async def conditions(self, account: str, head: Head) -> Conditions:
+        found = await self._node.conditions(account, head)
+        return replace(found, syncing=self.says_syncing or found.syncing)
 
     async def send_raw(self, raws: Sequence[bytes]) -> list[Hash | RpcError]:
         hashes = ["0x" + keccak(raw).hex() for raw in raws]

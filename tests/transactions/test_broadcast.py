@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -178,7 +179,8 @@ async def test_a_nonce_that_is_used_sends_the_program_to_the_receipts_at_once(
     on_anvil.want(on_anvil.wish())
     await on_anvil.turn()
     on_anvil.bench.mine()
-    behind(on_anvil, "nonces", lambda _: Nonces(0, 0))
+    fresh = await on_anvil.node.conditions(on_anvil.address, await on_anvil.head())
+    behind(on_anvil, "conditions", lambda *_: replace(fresh, nonces=Nonces(0, 0)))
     behind(on_anvil, "receipts", lambda hashes: [None for _ in hashes])
     behind(on_anvil, "known", lambda hashes: [False for _ in hashes])
     await on_anvil.turn()
@@ -191,7 +193,7 @@ def behind(office: Office, method: str, answer: Callable[[Any], Any]) -> None:
     real = getattr(office.node, method)
     answers = [answer]
 
-    async def asked(argument: Any) -> Any:
-        return answers.pop()(argument) if answers else await real(argument)
+    async def asked(*arguments: Any) -> Any:
+        return answers.pop()(*arguments) if answers else await real(*arguments)
 
     setattr(office.node, method, asked)

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -222,12 +223,10 @@ async def test_a_slot_does_not_begin_where_the_last_one_ended(
     assert isinstance(raised, DynamicFee)
     await mine_at(at, GWEI)
 
-    async def paid_last() -> int:
-        """As geth's, where most of the latest blocks' transactions are like this one."""
-        return raised.tip
-
-    monkeypatch.setattr(at.node, "suggested_tip", paid_last, raising=False)
-    market = await at.sender.market(await at.head())
+    head = await at.head()
+    # As geth's, where most of the latest blocks' transactions are like this one.
+    paid_last = replace(await at.sender.conditions(head), suggested=raised.tip)
+    market = at.sender.market(head, paid_last)
     assert isinstance(market, DynamicFee)
     assert market.tip == first.tip < raised.tip
 

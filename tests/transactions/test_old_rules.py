@@ -32,8 +32,9 @@ async def test_an_intent_is_executed_once(at: Office) -> None:
 
 async def test_the_blocks_minimum_gas_price_is_paid(at: Office) -> None:
     """anvil's blocks have no minimumGasPrice; it is put into the head, as rskj's would have it."""
-    minimum = 2 * await at.node.suggested_gas_price()
-    head = replace(await at.head(), minimum_gas_price=minimum)
+    head = await at.head()
+    minimum = 2 * (await at.sender.conditions(head)).suggested
+    head = replace(head, minimum_gas_price=minimum)
     assert head.base_fee is None
     [prepared] = await at.sender.prepare([at.wish()], head)
     assert prepared.transaction.fee == LegacyFee(minimum)

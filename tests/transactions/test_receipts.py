@@ -117,9 +117,8 @@ async def test_a_reorg_while_the_program_was_down_is_found_at_its_first_head(
     [
         ("receipts", NodeUnavailable("gone")),
         ("known", NodeUnavailable("gone")),
-        ("nonces", NodeUnavailable("gone")),
-        ("suggested_tip", NodeUnavailable("gone")),
-        ("suggested_tip", RpcError(-32000, "header not found")),
+        ("conditions", NodeUnavailable("gone")),
+        ("conditions", RpcError(-32000, "header not found")),
     ],
 )
 async def test_a_reorg_that_could_not_be_looked_at_is_not_forgotten(
@@ -145,7 +144,7 @@ async def test_what_was_sent_is_looked_after_where_nothing_can_be_sent(
     await on_anvil.turn()
     on_anvil.want(on_anvil.wish("two"))
     on_anvil.bench.mine()
-    mistakes.fails("suggested_tip", RpcError(-32000, "no idea"))
+    mistakes.fails("conditions", RpcError(-32000, "no idea"))
     with pytest.raises(RpcError, match="no idea"):
         await on_anvil.turn()
     assert on_anvil.family.story("one")[-1] == "succeeded"

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from scheduler.chain.errors import NodeUnavailable, RpcError
+from scheduler.chain.model import Conditions, Head
 from scheduler.errors import NotYet
 from scheduler.transactions.expectations import Expectations, View
 from scheduler.transactions.intents import Refused
@@ -144,7 +145,7 @@ async def test_an_unreachable_node_is_told_and_nothing_is_reserved(
     async def away(*_: object) -> object:
         raise NodeUnavailable("gone")
 
-    monkeypatch.setattr(at.node, "nonces", away, raising=False)
+    monkeypatch.setattr(at.node, "conditions", away, raising=False)
     at.want(at.wish())
     with pytest.raises(NodeUnavailable):
         await at.turn()
@@ -152,16 +153,15 @@ async def test_an_unreachable_node_is_told_and_nothing_is_reserved(
 
 
 async def test_where_the_node_simulates_nothing_nothing_is_blamed_and_nothing_is_sent(
-    on_anvil: Office,
+    on_anvil: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     head = replace(await on_anvil.head(), hash="0x" + "99" * 32)
-    balance = on_anvil.node.balances
+    conditions = on_anvil.node.conditions
 
-    async def of_the_real_head(accounts: list[str], at: str) -> list[int]:
-        real = await on_anvil.head()
-        return list(await balance(accounts, at=real.hash))
+    async def of_the_real_head(account: str, _: Head) -> Conditions:
+        return await conditions(account, await on_anvil.head())
 
-    on_anvil.node.balances = of_the_real_head
+    monkeypatch.setattr(on_anvil.node, "conditions", of_the_real_head)
     with pytest.raises(RpcError):
         await on_anvil.sender.prepare([on_anvil.wish("a"), on_anvil.wish("b")], head)
     assert on_anvil.family.heard == []
