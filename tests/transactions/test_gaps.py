@@ -1,10 +1,11 @@
 """Nonces of the account that are in no slot of the journal: others' transactions, and gaps."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from scheduler.chain.model import Nonces
+from scheduler.chain.model import Conditions, Head
 from scheduler.transactions.care import FOREIGN_PATIENCE, GONE_PATIENCE
 from scheduler.transactions.quarantine import CALM_BLOCKS
 from scheduler.transactions.states import AttemptState, IntentState, Purpose
@@ -120,13 +121,13 @@ async def test_what_the_node_does_not_show_is_waited_for_longer(at: Office) -> N
 
     geth counts whatever is in its pool; anvil leaves out what is too cheap for the next block.
     """
-    nonces = at.node.nonces
+    conditions = at.node.conditions
 
-    async def as_geth_counts(account: str) -> Nonces:
-        found: Nonces = await nonces(account)
-        return Nonces(found.latest, max(found.pending, 1))
+    async def as_geth_counts(account: str, head: Head) -> Conditions:
+        found: Conditions = await conditions(account, head)
+        return replace(found, nonces=replace(found.nonces, pending=max(found.nonces.pending, 1)))
 
-    at.node.nonces = as_geth_counts
+    at.node.conditions = as_geth_counts
     at.node.pooled = nothing_shown
     await sent_behind_a_stranger(at, gas_price=GWEI)
     for _ in range(FOREIGN_PATIENCE - 1):
