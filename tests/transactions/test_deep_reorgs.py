@@ -148,7 +148,7 @@ async def test_a_deep_reorg_that_could_not_be_looked_at_is_not_forgotten(
 
     with monkeypatch.context() as patch:
         if fails == "the node":
-            patch.setattr(at.node, "nonces", gone, raising=False)
+            patch.setattr(at.node, "conditions", gone, raising=False)
         else:
             patch.setattr(at.journal, "reopen", gone)
         with pytest.raises(NodeUnavailable):
