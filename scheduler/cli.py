@@ -270,6 +270,7 @@ def _plan(program: str, settings: config.Settings, key: str | None, patient: boo
         moc=settings.moc.address,
         moc_tasks=settings.moc.chosen(),
         jobs=settings.jobs,
+        claiming=settings.alarm.model_dump(exclude={"addresses"}),
     )
 
 

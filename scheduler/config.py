@@ -147,9 +147,18 @@ class Signing(_Section):
 
 
 class Alarm(_Section):
-    """[alarm]: the contracts to serve; none for the network's own."""
+    """[alarm]: the contracts to serve, none for the network's own; how calls are claimed, in wei.
+
+    The bounds on what is at risk are twice the deposit for a default payment of v0.7, and five
+    times.
+    """
 
     addresses: tuple[AddressField, ...] = ()
+    claiming: Literal["seed", "profit", "never"] = "seed"
+    claim_floor: Wei = 0
+    claim_margin: Annotated[int, Field(ge=1, strict=True)] | None = None
+    max_at_risk_per_call: Wei = 2 * 10**16
+    max_at_risk_per_day: Wei = 5 * 10**16
 
 
 def _jobs(values: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:

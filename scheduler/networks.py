@@ -19,7 +19,8 @@ class AlarmContract:
 class Network:
     """What differs between networks. `block_time` in seconds, `confirmations` in blocks.
 
-    `slot_time` is the least time between two blocks' timestamps, in seconds.
+    `slot_time` is the least time between two blocks' timestamps, in seconds. `inclusion` is in how
+    many blocks what pays the market's price is in one, all but certainly.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Network:
     confirmations: int
     development: bool = False
     slot_time: int = 1
+    inclusion: int = 10
     alarm: tuple[AlarmContract, ...] = ()
 
     def alarm_contract(self, version: str) -> Address | None:
@@ -51,6 +53,7 @@ def networks() -> dict[str, Network]:
             confirmations=entry["confirmations"],
             development=entry.get("development", False),
             slot_time=entry.get("slot-time", 1),
+            inclusion=entry.get("inclusion", 10),
             alarm=tuple(AlarmContract(**contract) for contract in entry.get("alarm", ())),
         )
         for name, entry in toml.loads(text).items()

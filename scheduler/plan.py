@@ -38,6 +38,8 @@ class Plan:
     `moc` is the MoC contract whose jobs are done, None for none, `moc_tasks` the settings of each
     (see scheduler.moc.jobs.Task); `jobs` are others, as they are declared. Those of `moc_tasks` in
     `left_to_others` are other programs' jobs: this one only looks after what these leave behind.
+    `claiming` is how calls of the alarm clock are claimed, by the keys of its section; nothing is
+    where it is empty.
     """
 
     program: str
@@ -64,3 +66,4 @@ class Plan:
     fallbacks: Sequence[str] = ()
     chain_id: int | None = None
     remarks: Sequence[str] = ()
+    claiming: Mapping[str, Any] = field(default_factory=dict)

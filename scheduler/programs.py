@@ -5,16 +5,21 @@ import logging
 import math
 import os
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from eth_keys.datatypes import PrivateKey
 
+from scheduler.alarm.calls import Unit
+from scheduler.alarm.claiming import Policy, Strategy, drawing
+from scheduler.alarm.claims import Claims
 from scheduler.alarm.detection import version_at
-from scheduler.alarm.family import NAME, AlarmClock
-from scheduler.alarm.rules import RULES
+from scheduler.alarm.drafts import NAME
+from scheduler.alarm.family import AlarmClock
+from scheduler.alarm.rules import rules
 from scheduler.alarm.version import Version
 from scheduler.chain.blocksage import BlockSage, Heartbeat
 from scheduler.chain.connection import connect
@@ -42,7 +47,7 @@ from scheduler.transactions.journal import Account, Journal
 from scheduler.transactions.keystore import open_keystore
 from scheduler.transactions.ladder import GETH_PERCENT, RSKJ_PERCENT
 from scheduler.transactions.pruning import Keeping
-from scheduler.transactions.purse import GETH_SLOTS, RSKJ_SLOTS, Budget
+from scheduler.transactions.purse import GETH_SLOTS, RSKJ_SLOTS, Budget, Deposits
 from scheduler.transactions.rules import RuleBook, Tightening
 from scheduler.transactions.sender import Desk
 from scheduler.transactions.signers import KeySigner, NodeSigner, Signer
@@ -144,8 +149,16 @@ class Program:
         signer = await self._signer(node)
         account = Account(await fingerprint(node, network.development), signer.address)
         jobs = families_of(node, account.chain, self._own(declared))
+        claims = claim_policy(self._plan.claiming, network)
         clocks = [
-            AlarmClock(node, version, account.chain, account.address, network.slot_time)
+            AlarmClock(
+                node,
+                version,
+                account.chain,
+                account.address,
+                network.slot_time,
+                Claims(node, account.address, claims, drawing(), network.slot_time),
+            )
             for version in versions.values()
         ]
         families: list[AlarmClock | JobFamily] = [*jobs, *clocks]
@@ -173,7 +186,10 @@ class Program:
             policy=policy,
             families=families,
             program=self._plan.program,
-            budget=budget(self._plan.budget, network.node),
+            budget=replace(
+                budget(self._plan.budget, network.node),
+                deposits=deposits(self._plan.claiming, versions),
+            ),
             slot_time=network.slot_time,
         )
         heartbeat = Heartbeat(node.sage)
@@ -316,6 +332,23 @@ def budget(section: Mapping[str, int | None], node: str) -> Budget:
     )
 
 
+def claim_policy(section: Mapping[str, Any], network: Network) -> Policy:
+    """How calls are claimed by what the configuration's section says; not at all if it is empty."""
+    margin = section.get("claim_margin") or network.inclusion
+    return Policy(
+        Strategy(section.get("claiming", "never")),
+        max_at_risk=section.get("max_at_risk_per_call", 0),
+        margin={Unit.BLOCKS: margin, Unit.SECONDS: math.ceil(margin * network.block_time)},
+        floor=section.get("claim_floor", 0),
+    )
+
+
+def deposits(section: Mapping[str, Any], contracts: Collection[Address]) -> Deposits | None:
+    """How much may be staked on claims of the calls of these contracts; None where nothing is."""
+    most = section.get("max_at_risk_per_day")
+    return None if most is None else Deposits(frozenset(contracts), most)
+
+
 def _key(plan: Plan) -> PrivateKey | None:
     """The key from the plan's key file, opened once; None where the node signs."""
     if plan.key_file is None or plan.password_file is None:
@@ -332,8 +365,9 @@ def _key(plan: Plan) -> PrivateKey | None:
 def _rules(plan: Plan, jobs: Sequence[JobFamily]) -> RuleBook:
     """What may be signed: every family's rules, since a custodian signs for those of others."""
     recipients = None if plan.recipients is None else frozenset(plan.recipients)
-    rules = {NAME: RULES, **{job.name: (job.rule,) for job in jobs}}
-    return RuleBook(rules, Tightening(plan.max_value, plan.max_gas_cost, recipients))
+    alarm = rules(plan.claiming.get("max_at_risk_per_call", 0))
+    declared = {NAME: alarm, **{job.name: (job.rule,) for job in jobs}}
+    return RuleBook(declared, Tightening(plan.max_value, plan.max_gas_cost, recipients))
 
 
 def _check_directory(journal: Path) -> None:

@@ -10,6 +10,7 @@ from eth_utils.crypto import keccak
 from scheduler.chain.model import Address, Call, CallResult, Hash
 
 EXECUTE = keccak(text="execute()")[:4]
+CLAIM = keccak(text="claim()")[:4]
 
 
 class NotThisContract(Exception):

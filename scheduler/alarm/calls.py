@@ -47,6 +47,38 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True)
+class ClaimTerms:
+    """How a call can be claimed: in which blocks or seconds, for what, and with which deposit.
+
+    `first` and `last` are the first and the last, by the call's unit, in which it can be claimed.
+    Its claimer gets a share of its payment that grows by one of `steps` equal parts for each
+    `steps`-th of `growth`, from nothing at `first` on. `deposit`, in wei, must be sent along;
+    `comes_back` where a claim that succeeds returns it at once, and otherwise the execution does;
+    `at_risk` where one that fails may leave it in the contract.
+    """
+
+    first: int
+    last: int
+    growth: int
+    steps: int
+    deposit: int
+    comes_back: bool
+    at_risk: bool
+
+    @property
+    def window(self) -> int:
+        """How long it can be claimed, in the call's unit."""
+        return self.last - self.first + 1
+
+    def share(self, payment: int, at: int) -> int:
+        """What a claim in block or second `at` secures of so much payment, in wei."""
+        elapsed = max(0, at - self.first)
+        if self.growth <= 0:
+            return 0
+        return payment * min(self.steps, self.steps * elapsed // self.growth) // self.steps
+
+
+@dataclass(frozen=True, slots=True)
 class Terms:
     """What about a call never changes.
 
@@ -54,7 +86,8 @@ class Terms:
     executed; in the first `reserved` of them by its claimer alone. `gas` is what its target is to
     have, `price` the least that its executor must pay for gas (wei per gas). `payment` is for the
     executor, `fee` for whom the contracts name besides, `value` for the target, in wei. `data` is
-    what the target is called with, as far as it never changes, or a hash of it.
+    what the target is called with, as far as it never changes, or a hash of it. `claim` is how the
+    call can be claimed.
     """
 
     call: Address
@@ -70,6 +103,7 @@ class Terms:
     recipient: Address
     data: bytes
     owner: Address
+    claim: ClaimTerms
 
     def subject(self) -> str:
         """Names the call for good: its address, and a hash of its terms.
@@ -139,7 +173,12 @@ def last_block(terms: Terms, head: Head, slot_time: int) -> int:
 
     For a window of seconds: if from `head` on each block came as early as it can.
     """
-    if terms.unit is Unit.BLOCKS:
-        return terms.last
+    return last_block_by(terms.unit, terms.last, head, slot_time)
+
+
+def last_block_by(unit: Unit, last: int, head: Head, slot_time: int) -> int:
+    """The highest number that a block can have that is no later than `last`, by `unit`."""
+    if unit is Unit.BLOCKS:
+        return last
     following = Moment.after(head, slot_time)
-    return following.block + max(0, terms.last - following.time) // slot_time
+    return following.block + max(0, last - following.time) // slot_time

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from eth_abi.abi import encode
 
@@ -13,12 +13,13 @@ from scheduler.alarm.calls import (
     Status,
     Terms,
     Unit,
-    first_turn,
     is_our_turn,
     is_over,
-    last_block,
 )
+from scheduler.alarm.claims import Claims
+from scheduler.alarm.drafts import CLAIM, NAME, Drafts, is_for_its_call
 from scheduler.alarm.story import Story
+from scheduler.alarm.tracked import Tracked
 from scheduler.alarm.version import Entry, Version
 from scheduler.chain.model import Address, Call, Head, HeadEvent, Log
 from scheduler.chain.protocol import Chain
@@ -34,36 +35,20 @@ from scheduler.transactions.intents import (
     Replanned,
     Told,
     Unmined,
-    Urgency,
     Verdict,
 )
 from scheduler.transactions.states import OutcomeKind
-
-NAME = "alarm"
-EXECUTE = "execute"
 
 # How far ahead of its target a call is tracked, and how far ahead its loop is entered: in blocks
 # the seed's numbers, in seconds what they were then, at 15 s a block.
 TRACKED_AHEAD = {Unit.BLOCKS: 40, Unit.SECONDS: 600}
 LOOP_AHEAD = {Unit.BLOCKS: 2, Unit.SECONDS: 30}
 
+# How far ahead of its target a call can be claimed, with a block or two to read it in: 255 blocks
+# and 10 that are frozen, or an hour and 3 minutes.
+CLAIMED_AHEAD = {Unit.BLOCKS: 267, Unit.SECONDS: 3900}
+
 log = logging.getLogger("SCHEDULER")
-
-
-@dataclass(slots=True)
-class Tracked:
-    """A call whose target is near or past. `done` once an execution of ours was mined."""
-
-    terms: Terms
-    status: Status
-    story: Story
-    in_loop: bool = False
-    done: bool = False
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it still waits for being executed."""
-        return not (self.done or self.status.executed or self.status.cancelled)
 
 
 class AlarmClock:
@@ -78,14 +63,19 @@ class AlarmClock:
         fingerprint: str,
         executor: Address,
         slot_time: int = 1,
+        claims: Claims | None = None,
     ) -> None:
         """`fingerprint` names the chain in intents; `executor` is the account that executes.
 
-        `slot_time` is the least time between two blocks' timestamps, in seconds.
+        `slot_time` is the least time between two blocks' timestamps, in seconds; without `claims`
+        nothing is claimed.
         """
         self._chain = chain
         self._version = version
-        self._fingerprint = fingerprint
+        self._drafts = Drafts(version, fingerprint, executor, slot_time)
+        self._claims = claims
+        claiming = claims is not None and claims.is_on
+        self._reach = CLAIMED_AHEAD if claiming else TRACKED_AHEAD
         self.contract = version.contract
         self._executor = executor
         self._slot_time = slot_time
@@ -123,20 +113,37 @@ class AlarmClock:
         await self._track(event.head)
         await self._enter_loops(event.head)
         self._drop_past(event.head)
+        if self._claims is not None:
+            await self._claims.look(self._tracked.values(), event.head)
         self._current = True
 
     def due(self, head: Head) -> list[Intent]:
-        """An intent for each call that we should execute in the block after `head`.
+        """An intent for each call that we should execute or claim in the block after `head`.
 
         A window of seconds counts as open where the earliest time that this block can have is in
         it: no block is too early then, however soon it comes.
         """
         following = self._after(head)
-        return [
-            self._intent(tracked, head)
+        executions = [
+            self._drafts.execution(tracked.terms, tracked.status, head)
             for tracked in self._tracked.values()
             if not tracked.done
             and is_our_turn(tracked.terms, tracked.status, self._executor, following)
+        ]
+        return executions + self._claims_due(head)
+
+    def _claims_due(self, head: Head) -> list[Intent]:
+        if self._claims is None:
+            return []
+        return [
+            self._drafts.claim(
+                claim.tracked.terms,
+                claim.tracked.status,
+                head,
+                self._claims.policy,
+                claim.most_for_gas,
+            )
+            for claim in self._claims.due
         ]
 
     async def recognises(self, intents: Sequence[Intent], head: Head) -> list[str | None]:
@@ -147,24 +154,33 @@ class AlarmClock:
         answers = await self._chain.call(asked, at=head.hash)
         says = f"{self.contract} knows the call ({self._version.knows})"
         return [
-            says if abi.says_yes(answer) and _is_execution(intent) else None
+            says if abi.says_yes(answer) and is_for_its_call(intent) else None
             for intent, answer in zip(intents, answers, strict=True)
         ]
 
     def judge(self, kind: str, params: Params, effects: Effects) -> Verdict:
         """From the logs, and what is known about the call where they do not tell all."""
         call = str(params["call"])
+        if kind == CLAIM:
+            return self._version.judge_claim(call, effects, int(params["deposit"]))
         tracked = self._known(call)
         known = None if tracked is None else (tracked.terms, tracked.status)
         return self._version.judge(call, effects, known)
 
     def still_useful(self, kind: str, params: Params, head: Head) -> bool:
-        """While the call's window is open for the block after `head`."""
-        return self._after(head).of(Unit(params["unit"])) <= int(params["last"])
+        """While the window is open for the block after `head`, and nobody else has the claim."""
+        if kind == CLAIM:
+            tracked = self._known(str(params["call"]))
+            if tracked is not None and not tracked.is_claimable:
+                return False
+        return self._is_within(params, head)
 
     def forgettable(self, kind: str, params: Params, head: Head) -> bool:
-        """When the call's window had ended by `head`: nothing executes it any more."""
-        return not self.still_useful(kind, params, head)
+        """When the window had ended by `head`: nothing executes or claims the call any more."""
+        return not self._is_within(params, head)
+
+    def _is_within(self, params: Params, head: Head) -> bool:
+        return self._after(head).of(Unit(params["unit"])) <= int(params["last"])
 
     def retries(self, kind: str, outcome: OutcomeKind) -> bool:
         """Never: what aborts an execution, or fails its target, has used up the call or its gas."""
@@ -174,13 +190,17 @@ class AlarmClock:
         """Says it in the seed's words; a call whose execution was mined is not tried again."""
         call, target = str(intent.params["call"]), int(intent.params["target"])
         tracked = self._known(call)
-        if tracked is not None and self._key(tracked.terms) != intent.key:
+        if tracked is not None and self._drafts.key(intent.kind, tracked.terms) != intent.key:
             # A reorg has put another call there since: what became of the old one is not its fate.
             tracked = None
         story = tracked.story if tracked else Story(call, target)
         if tracked and isinstance(progress, Mined | Unmined | Ended | Recorded | Replanned):
-            tracked.done = not isinstance(progress, Unmined | Replanned)
-        story.progress(progress)
+            over = not isinstance(progress, Unmined | Replanned)
+            if intent.kind == CLAIM:
+                tracked.claim_done = over
+            else:
+                tracked.done = over
+        story.progress(progress, claiming=intent.kind == CLAIM)
 
     def counts(self) -> dict[str, int]:
         """How many calls are known, and how many of them are tracked."""
@@ -193,41 +213,6 @@ class AlarmClock:
 
     def _after(self, head: Head) -> Moment:
         return Moment.after(head, self._slot_time)
-
-    def _key(self, terms: Terms) -> str:
-        return ":".join((NAME, EXECUTE, self._fingerprint, self.contract, terms.subject()))
-
-    def _intent(self, tracked: Tracked, head: Head) -> Intent:
-        terms, following = tracked.terms, self._after(head)
-        execution = self._version.execution(
-            terms, tracked.status, self._executor, following, head.gas_limit
-        )
-        first = first_turn(terms, tracked.status, self._executor)
-        return Intent(
-            key=self._key(terms),
-            family=NAME,
-            kind=EXECUTE,
-            chain=self._fingerprint,
-            contract=self.contract,
-            params={
-                "call": terms.call,
-                "unit": terms.unit.value,
-                "target": terms.target,
-                "last": terms.last,
-            },
-            to=terms.call,
-            data=execution.data,
-            gas=execution.gas,
-            first_block=first if terms.unit is Unit.BLOCKS else following.block,
-            last_block=last_block(terms, head, self._slot_time),
-            urgency=Urgency.URGENT,
-            min_price=terms.price,
-            # Nothing: the call pays for its execution, or it is not executed.
-            max_cost=0,
-            # A target that fails is executed all the same: the executor is paid for it.
-            worth_sending=frozenset({OutcomeKind.SUCCEEDED, OutcomeKind.TARGET_FAILED}),
-            expects=execution.expects,
-        )
 
     async def _walk(self, head: Head) -> None:
         """Everything anew, as the contract has it at `head`."""
@@ -291,7 +276,7 @@ class AlarmClock:
 
     async def _track(self, head: Head) -> None:
         """Reads the calls whose target came within reach, and says so of those to be executed."""
-        reach = dict.fromkeys([*self._within(head, TRACKED_AHEAD), *self._before])
+        reach = dict.fromkeys([*self._within(head, self._reach), *self._before])
         near = [call for call in reach if self._lists(call) and call not in self._tracked]
         found = await self._version.read(near, head)
         for terms, status in found:
@@ -303,6 +288,8 @@ class AlarmClock:
         for terms, status in found:
             if terms.call not in self._tracked:
                 self._begin(terms, status, head)
+        for call in self._within(head, TRACKED_AHEAD):
+            self._announce(self._tracked[call])
 
     def _within(self, head: Head, ahead: Mapping[Unit, int]) -> list[Address]:
         """The calls whose target is at most so far ahead of `head`, or passed."""
@@ -333,12 +320,18 @@ class AlarmClock:
             return
         tracked = Tracked(terms, status, Story(terms.call, terms.target))
         self._tracked[terms.call] = tracked
-        if tracked.is_open:
-            log.info("Tracking call: %s", terms.call)
-            tracked.story.sleeping(terms.target - LOOP_AHEAD[terms.unit])
+        if terms.target <= Moment.at(head).of(terms.unit) + TRACKED_AHEAD[terms.unit]:
+            self._announce(tracked)
         if not status.executed:
             # It was cancelled or claimed while it was too far ahead to be looked at.
             tracked.story.changed(status, self._executor, None)
+
+    def _announce(self, tracked: Tracked) -> None:
+        """Says, once, that a call's target came near."""
+        if tracked.is_open and not tracked.announced:
+            log.info("Tracking call: %s", tracked.terms.call)
+            tracked.story.sleeping(tracked.terms.target - LOOP_AHEAD[tracked.terms.unit])
+        tracked.announced = True
 
     async def _enter_loops(self, head: Head) -> None:
         """Shortly before its target a call is read once more: reads may have been missed."""
@@ -363,8 +356,3 @@ class AlarmClock:
                 tracked.story.expired()
             self._calendars[tracked.terms.unit].remove(call)
             self._dropped[call] = self._tracked.pop(call)
-
-
-def _is_execution(intent: Intent) -> bool:
-    """Whether the transaction executes the call that the intent is about."""
-    return intent.data == abi.EXECUTE and intent.params["call"] == intent.to

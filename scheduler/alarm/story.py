@@ -34,7 +34,7 @@ class Story:
         self._log = logging.Logger(f"CALL-{call.upper()}")
         self._log.parent = logging.getLogger()
         self._target = target
-        self._refusal: str | None = None
+        self._refusals: dict[bool, str] = {}
         self.attempted = False
 
     def sleeping(self, until: int) -> None:
@@ -48,6 +48,15 @@ class Story:
 
     def removed(self) -> None:
         self._log.warning("A reorg removed the call; it is not scheduled any more")
+
+    def too_dear_to_claim(self, deposit: int, most: int) -> None:
+        self._refuse(
+            f"Not claiming the call: its deposit of {_ether(deposit)} ether is more than the "
+            f"{_ether(most)} ether of alarm.max-at-risk-per-call",
+            reason="deposit",
+            claiming=True,
+            level=logging.WARNING,
+        )
 
     def changed(self, status: Status, us: Address, block: int | None) -> None:
         """What the chain says of the call is new; `block` is where, if that is known."""
@@ -63,25 +72,29 @@ class Story:
         elif status.claimer not in (ZERO_ADDRESS, us):
             self._log.info("Call has been claimed by %s%s", status.claimer, where)
 
-    def progress(self, progress: Progress) -> None:
-        """What became of our execution of it."""
+    def progress(self, progress: Progress, claiming: bool = False) -> None:
+        """What became of our execution of it, or of our claim."""
         if isinstance(progress, Attempting):
-            self.attempted = True
-            self._log.info("Attempting to execute call")
+            if not claiming:
+                self.attempted = True
+            self._log.info("Attempting to %s call", "claim" if claiming else "execute")
         elif isinstance(progress, Accepted):
             self._log.info("Transaction accepted.")
         elif isinstance(progress, Mined):
-            self._mined(progress)
+            self._mined(progress, claiming)
         elif isinstance(progress, Refused):
-            self._refused(progress)
+            self._refused(progress, claiming)
         elif isinstance(progress, Unsigned):
-            self._unsigned(progress)
+            text = f"Not signing for the call: {progress.reason}"
+            if claiming:
+                text = f"Not claiming the call: {progress.reason}"
+            self._refuse(text, progress.reason, claiming, logging.WARNING)
         elif isinstance(progress, Unmined):
             self._log.warning(
                 "A reorg removed the block; transaction %s is pending again", progress.hash
             )
         elif isinstance(progress, Ended):
-            self._log.error("Outcome: %s: %s", progress.verdict.kind.value, progress.verdict.detail)
+            self._ended(progress, claiming)
         elif isinstance(progress, Displaced):
             self._log.error(
                 "Transaction %s, which is not ours, took its nonce: somebody else "
@@ -99,41 +112,54 @@ class Story:
         elif isinstance(progress, Settled):
             self._log.debug("Transaction %s is final", progress.hash)
 
-    def _mined(self, mined: Mined) -> None:
+    def _mined(self, mined: Mined, claiming: bool) -> None:
         receipt, verdict = mined.receipt, mined.verdict
         level = logging.INFO if verdict.kind is OutcomeKind.SUCCEEDED else logging.ERROR
         self._log.log(
             level,
-            "Outcome: %s at block %d (target %d): %s; gas used %d, cost %s ether, "
-            "paid %s ether, transaction %s",
+            "%s: %s at block %d (target %d): %s; gas used %d, cost %s ether, "
+            "%s %s ether, transaction %s",
+            "Claim" if claiming else "Outcome",
             verdict.kind.value,
             receipt.block_number,
             self._target,
             verdict.detail,
             receipt.gas_used,
             _ether(mined.cost),
+            "sent back" if claiming else "paid",
             _ether(verdict.earned),
             receipt.transaction_hash,
         )
 
-    def _refused(self, refused: Refused) -> None:
-        """Once for each reason, however many blocks it lasts."""
+    def _ended(self, ended: Ended, claiming: bool) -> None:
+        verdict = ended.verdict
+        if claiming:
+            # It kept the deposit: that is what it is for.
+            self._log.info("Claim: %s: %s", verdict.kind.value, verdict.detail)
+        else:
+            self._log.error("Outcome: %s: %s", verdict.kind.value, verdict.detail)
+
+    def _refused(self, refused: Refused, claiming: bool) -> None:
         verdict = refused.verdict
         if verdict.kind is OutcomeKind.ABANDONED:
-            text = f"Scheduler cannot pay for the call: {verdict.detail}"
             # It is told with numbers that change with every block's price; the reason does not.
             reason = verdict.kind.value
+            text = f"Scheduler cannot pay for the call: {verdict.detail}"
+            if claiming:
+                text = "Not claiming the call yet: its gas would cost more than the claim is worth"
         else:
             text = f"Not executing the call: {verdict.kind.value}: {verdict.detail}"
+            if claiming:
+                text = f"Not claiming the call: {verdict.kind.value}: {verdict.detail}"
             reason = verdict.detail
-        if reason != self._refusal:
-            self._log.warning("%s", text)
-        self._refusal = reason
+        # That a claim is left to others, or to a later block, is part of its rules.
+        self._refuse(text, reason, claiming, logging.INFO if claiming else logging.WARNING)
 
-    def _unsigned(self, unsigned: Unsigned) -> None:
-        if unsigned.reason != self._refusal:
-            self._log.warning("Not signing for the call: %s", unsigned.reason)
-        self._refusal = unsigned.reason
+    def _refuse(self, text: str, reason: str, claiming: bool, level: int) -> None:
+        """Once for each reason, however many blocks it lasts."""
+        if reason != self._refusals.get(claiming):
+            self._log.log(level, "%s", text)
+        self._refusals[claiming] = reason
 
 
 def _ether(wei: int) -> str:

@@ -5,8 +5,10 @@ from typing import Any
 
 from scheduler.alarm.abi import topic
 from scheduler.alarm.calls import Terms, Unit
-from scheduler.alarm.future_calls import RESERVED_BLOCKS, FutureCalls
+from scheduler.alarm.future_calls import FREEZE_BLOCKS, RESERVED_BLOCKS, FutureCalls, claim_terms
 from scheduler.chain.model import Address
+from scheduler.transactions.intents import Verdict
+from scheduler.transactions.states import OutcomeKind
 
 # The seed's numbers. A call only suggests gas, and 0 where its scheduler did not say; the contract
 # keeps 100,000 back from its target for its own books, and spends up to 60,000 before it.
@@ -47,7 +49,18 @@ class V06(FutureCalls):
             recipient=recipient,
             data=signature,
             owner=owner,
+            # One block more than v0.7, here as well.
+            claim=claim_terms(target, payment, target - FREEZE_BLOCKS, at_risk=False),
         )
 
     def execution_gas(self, terms: Terms) -> int:
         return terms.gas + EXECUTION_OVERHEAD_GAS if terms.gas else UNSUGGESTED_GAS
+
+    def failed_claim(self, deposit: int) -> Verdict:
+        """Measured: it sends back the deposit in every state."""
+        return Verdict(
+            OutcomeKind.NO_EFFECT,
+            "it claims nothing, and its deposit comes back: out of its claim window, or somebody "
+            "else was first",
+            deposit,
+        )

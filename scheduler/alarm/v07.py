@@ -5,8 +5,10 @@ from typing import Any
 
 from scheduler.alarm.abi import topic
 from scheduler.alarm.calls import Terms, Unit
-from scheduler.alarm.future_calls import RESERVED_BLOCKS, FutureCalls
+from scheduler.alarm.future_calls import FREEZE_BLOCKS, RESERVED_BLOCKS, FutureCalls, claim_terms
 from scheduler.chain.model import Address
+from scheduler.transactions.intents import Verdict
+from scheduler.transactions.states import OutcomeKind
 
 API_VERSION = 7
 
@@ -49,7 +51,16 @@ class V07(FutureCalls):
             recipient=recipient,
             data=signature,
             owner=owner,
+            # The call is frozen from lastClaimBlock() on, and keeps what is sent to it then.
+            claim=claim_terms(target, payment, target - FREEZE_BLOCKS - 1, at_risk=True),
         )
 
     def execution_gas(self, terms: Terms) -> int:
         return terms.gas + EXECUTION_OVERHEAD_GAS
+
+    def failed_claim(self, deposit: int) -> Verdict:
+        return Verdict(
+            OutcomeKind.NO_EFFECT,
+            f"it claims nothing, and the call keeps the deposit of {deposit} wei: out of its claim "
+            "window, or somebody else was first",
+        )

@@ -5,9 +5,17 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from scheduler.alarm import buckets
-from scheduler.alarm.abi import EXECUTE, decoded, getter, selector, topic, values
-from scheduler.alarm.calls import NEVER, TRANSACTION_GAS_CAP, Moment, Status, Terms, Unit
-from scheduler.alarm.version import Entry, Execution
+from scheduler.alarm.abi import CLAIM, EXECUTE, decoded, getter, selector, topic, values
+from scheduler.alarm.calls import (
+    NEVER,
+    TRANSACTION_GAS_CAP,
+    ClaimTerms,
+    Moment,
+    Status,
+    Terms,
+    Unit,
+)
+from scheduler.alarm.version import Action, Entry
 from scheduler.chain.model import Address, CallResult, Head, Log
 from scheduler.chain.protocol import Chain
 from scheduler.transactions.expectations import Expectations, Refund, View
@@ -31,6 +39,12 @@ ABORT_REASONS = (
     "TooLowGasPrice",
 )
 
+# A claim pays this share of the bounty for each part of its window that is over (ClaimLib).
+PERCENT = 100
+
+# What a claim takes at most: 107,451 gas, measured.
+CLAIM_GAS = 180_000
+
 # What the gas limit has beyond the least, for rules of gas to come.
 SPARE_GAS = 20_000
 
@@ -40,8 +54,8 @@ _UNITS = {1: Unit.BLOCKS, 2: Unit.SECONDS}
 # What TransactionRequestCore.requestData answers.
 _REQUEST_DATA = ("address[6]", "bool[3]", "uint256[15]", "uint8[1]")
 
-# Which of its words is meta.wasSuccessful: the last of the bools.
-_WAS_SUCCESSFUL = 8
+# Which of its words are claimData.claimedBy and, the last of the bools, meta.wasSuccessful.
+_CLAIMED_BY, _WAS_SUCCESSFUL = 0, 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +70,8 @@ class Request:
     called: bool
     fee: int
     bounty: int
+    claim_window: int
+    freeze: int
     reserved: int
     unit: Unit
     window_size: int
@@ -63,6 +79,7 @@ class Request:
     call_gas: int
     call_value: int
     gas_price: int
+    deposit: int
 
     @staticmethod
     def read(result: CallResult) -> "Request":
@@ -77,6 +94,8 @@ class Request:
             called=flags[1],
             fee=numbers[1],
             bounty=numbers[3],
+            claim_window=numbers[5],
+            freeze=numbers[6],
             reserved=numbers[7],
             unit=_UNITS[numbers[8]],
             window_size=numbers[9],
@@ -84,6 +103,7 @@ class Request:
             call_gas=numbers[11],
             call_value=numbers[12],
             gas_price=numbers[13],
+            deposit=numbers[14],
         )
 
 
@@ -175,7 +195,7 @@ class V10:
 
     def execution(
         self, terms: Terms, status: Status, executor: Address, now: Moment, gas_limit: int
-    ) -> Execution:
+    ) -> Action:
         """`requestData` answers the same as it did, or something has happened to it."""
         gas = min(least_gas(terms.gas) + SPARE_GAS, gas_limit, TRANSACTION_GAS_CAP)
         unchanged = View(
@@ -194,7 +214,7 @@ class V10:
             if gas >= least_gas(terms.gas)
             else None,
         )
-        return Execution(EXECUTE, gas, expects)
+        return Action(EXECUTE, gas, expects)
 
     def judge(self, call: Address, effects: Effects, known: tuple[Terms, Status] | None) -> Verdict:
         """Executed or Aborted is logged whatever happened; neither says whether the target failed,
@@ -213,6 +233,31 @@ class V10:
             if log.topics[0] == ABORTED:
                 return Verdict(OutcomeKind.NO_EFFECT, f"aborted: {abort_reason(log)}")
         return Verdict(OutcomeKind.NO_EFFECT, "nothing happened")
+
+    def claim(self, terms: Terms, status: Status, claimer: Address) -> Action:
+        """As for an execution; `requestData` then begins with the claimer."""
+        data = selector("requestData()")
+        unchanged = View(terms.call, data, status.state, "it is not as it was any more")
+        claimed = View(
+            terms.call,
+            data,
+            bytes.fromhex(claimer[2:]).rjust(32, b"\0"),
+            "it would not be claimed",
+            word=_CLAIMED_BY,
+        )
+        return Action(CLAIM, CLAIM_GAS, Expectations(before=(unchanged,), after=(claimed,)))
+
+    def judge_claim(self, call: Address, effects: Effects, deposit: int) -> Verdict:
+        """A claim that is not one reverts; the deposit of one that is comes with the execution."""
+        if not effects.ok:
+            return Verdict(OutcomeKind.REVERTED, effects.error or "the claim reverted")
+        if effects.unmet is not None:
+            return Verdict(OutcomeKind.NO_EFFECT, effects.unmet)
+        if effects.foreseen:
+            return Verdict(OutcomeKind.SUCCEEDED, "it can be claimed")
+        if any(log.address == call and log.topics[0] == CLAIMED for log in effects.logs):
+            return Verdict(OutcomeKind.SUCCEEDED, "claimed")
+        return Verdict(OutcomeKind.NO_EFFECT, f"it claims nothing, for {deposit} wei")
 
     def _announces(self, log: Log) -> bool:
         return log.address == self.contract and log.topics[0] == REQUEST_CREATED
@@ -261,6 +306,21 @@ def _terms(call: Address, request: Request, data: bytes) -> Terms:
         recipient=request.recipient,
         data=sha256(data).digest(),
         owner=request.owner,
+        claim=_claim_terms(request),
+    )
+
+
+def _claim_terms(request: Request) -> ClaimTerms:
+    """A claim out of its window reverts, and the deposit comes back with the execution."""
+    frozen = request.window_start - request.freeze
+    return ClaimTerms(
+        first=frozen - request.claim_window,
+        last=frozen - 1,
+        growth=request.claim_window,
+        steps=PERCENT,
+        deposit=request.deposit,
+        comes_back=False,
+        at_risk=False,
     )
 
 

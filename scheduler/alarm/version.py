@@ -24,8 +24,8 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Execution:
-    """The transaction that executes a call: its data, its gas limit, and what to expect of it."""
+class Action:
+    """A transaction to a call: its data, its gas limit, and what to expect of it."""
 
     data: bytes
     gas: int
@@ -83,11 +83,19 @@ class Version(Protocol):
 
     def execution(
         self, terms: Terms, status: Status, executor: Address, now: Moment, gas_limit: int
-    ) -> Execution:
+    ) -> Action:
         """How `executor` executes the call in a block at `now` with so much gas."""
         ...
 
     def judge(self, call: Address, effects: Effects, known: tuple[Terms, Status] | None) -> Verdict:
         """What a transaction that was to execute the call did, from its logs; `known` is what is
         known about the call, if anything is. The receipt's status is 1 whatever happened."""
+        ...
+
+    def claim(self, terms: Terms, status: Status, claimer: Address) -> Action:
+        """How `claimer` claims the call; the deposit is its value."""
+        ...
+
+    def judge_claim(self, call: Address, effects: Effects, deposit: int) -> Verdict:
+        """What a transaction that was to claim the call with so much `deposit`, in wei, did."""
         ...

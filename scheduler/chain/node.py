@@ -260,9 +260,12 @@ class JsonRpcNode:
                 found[nonce] = self._connection.understand(codec.sent, entry)
         if "eth_getTransactionBySenderAndNonce" not in self._lacks:
             return found
-        [block] = await self._connection.read([Request("eth_getBlockByNumber", ("pending", True))])
-        pending = self._connection.understand(codec.transactions, block)
+        pending = await self.pending()
         return {nonce: pending[account, nonce] for nonce in nonces if (account, nonce) in pending}
+
+    async def pending(self) -> dict[tuple[Address, int], Sent]:
+        [block] = await self._connection.read([Request("eth_getBlockByNumber", ("pending", True))])
+        return self._connection.understand(codec.transactions, block)
 
     async def _if_there(self, method: str, *params: Json) -> Json:
         """The answer of a method that not every node has; None where this one has it not."""

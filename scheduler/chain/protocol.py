@@ -97,6 +97,10 @@ class Chain(Protocol):
         """
         ...
 
+    async def pending(self) -> dict[tuple[Address, int], Sent]:
+        """By sender and nonce, what the node would mine next; as `pooled`, it may show little."""
+        ...
+
     async def send_raw(self, raws: Sequence[bytes]) -> list[Hash | RpcError]:
         """Hands signed transactions to the node; an answer each, in order. Never repeats itself.
 

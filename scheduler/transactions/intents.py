@@ -228,8 +228,8 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Unsigned:
-    """It may not be signed, so it is not sent: no rule allows it, or nothing proves that its
-    recipient is the family's. The reason stays the same for as long as that is so."""
+    """It may not be signed, so it is not sent: no rule or budget allows it, or nothing proves that
+    its recipient is the family's. The reason stays the same for as long as that is so."""
 
     reason: str
 

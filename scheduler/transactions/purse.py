@@ -26,12 +26,25 @@ DAY = 86_400
 
 
 @dataclass(frozen=True, slots=True)
+class Deposits:
+    """How much ether, in wei, transactions for these contracts may stake in a UTC day.
+
+    What was sent along counts for as long as it is not mined, and after that as far as it did not
+    come back with the transaction itself.
+    """
+
+    contracts: frozenset[Address]
+    per_day: int
+
+
+@dataclass(frozen=True, slots=True)
 class Budget:
     """What the operator and the node allow an account. Amounts in wei; None for no limit.
 
     `urgent_per_day` and `normal_per_day` are what may leave the account in a UTC day for each,
     `floor` is what work that is not urgent leaves in it, and `loss_per_contract` is after which
-    loss of a UTC day nothing more is begun for a contract. `slots` is how many transactions of an
+    loss of a UTC day nothing more is begun for a contract. `deposits` bounds what is sent along to
+    some contracts. `slots` is how many transactions of an
     account the node's pool takes, `kept` how many of them are for what is urgent alone.
     """
 
@@ -41,6 +54,7 @@ class Budget:
     loss_per_contract: int | None = None
     slots: int | None = None
     kept: int = 0
+    deposits: Deposits | None = None
 
     def per_day(self, urgency: Urgency) -> int | None:
         """What this purse may spend in a UTC day, wei."""
@@ -52,7 +66,7 @@ class Budget:
     def looks_back(self) -> bool:
         """Whether it matters what was spent or lost before."""
         limits = (self.urgent_per_day, self.normal_per_day, self.loss_per_contract)
-        return any(limit is not None for limit in limits)
+        return self.deposits is not None or any(limit is not None for limit in limits)
 
 
 # Bounded by the balance alone.
@@ -110,26 +124,36 @@ class Expense:
         cost = self.fee if self.kind is OutcomeKind.SUCCEEDED else self.spent
         return max(0, cost - self.earned)
 
+    @property
+    def staked(self) -> int:
+        """What was sent along and did not come back with the transaction itself."""
+        return 0 if self.kind is OutcomeKind.REVERTED else max(0, self.value - self.earned)
+
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """What the journal has of an account: its promises, and its expenses of this UTC day."""
+    """What the journal has of an account: its promises, and its expenses of this UTC day.
+
+    `stakes` are what transactions that wait to be mined carry, in wei, and for which contracts.
+    """
 
     promises: tuple[Promise, ...] = ()
     expenses: tuple[Expense, ...] = ()
+    stakes: tuple[tuple[Address, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Want:
     """What a transaction asks for: at most `cost` wei more, and the slot `nonce`.
 
-    `nonce` is None where it has its slot already.
+    `nonce` is None where it has its slot already. `stake` is how much of the cost it carries.
     """
 
     urgency: Urgency
     contract: Address
     cost: int
     nonce: int | None = None
+    stake: int = 0
 
 
 @dataclass
@@ -147,6 +171,8 @@ class Purse:
         self._today = _sums((each.urgency, each.cost) for each in books.promises)
         self._today += _sums((each.urgency, each.spent) for each in books.expenses)
         self._lost = _sums((each.contract, each.lost) for each in books.expenses)
+        self._staked = _sums(books.stakes)
+        self._staked += _sums((each.contract, each.staked) for each in books.expenses)
         self._normal = sum(
             each.urgency is Urgency.NORMAL and each.nonce >= funds.nonce for each in books.promises
         )
@@ -171,8 +197,22 @@ class Purse:
             return False
         self._free -= want.cost
         self._today[want.urgency] += want.cost
+        self._staked[want.contract] += want.stake
         self._normal += want.nonce is not None and want.urgency is Urgency.NORMAL
         return True
+
+    def too_much_at_stake(self, want: Want) -> str | None:
+        """Why what it carries is too much for this day, in words; None where it is not."""
+        deposits = self.allowance.budget.deposits
+        if deposits is None or not want.stake or want.contract not in deposits.contracts:
+            return None
+        staked = sum(self._staked[contract] for contract in deposits.contracts)
+        if staked + want.stake <= deposits.per_day:
+            return None
+        return (
+            f"alarm.max-at-risk-per-day is {deposits.per_day} wei, and with its deposit of "
+            f"{want.stake} wei more than that would be staked today (UTC)"
+        )
 
     def _lacks_nothing(self, objection: tuple[str, str] | None) -> bool:
         if objection is not None:
@@ -183,6 +223,9 @@ class Purse:
         """What it is about, and in words; the first that there is."""
         if want.urgency is Urgency.REPAIR:
             return self._too_poor(want.cost, self._free)
+        too_much_at_stake = self.too_much_at_stake(want)
+        if too_much_at_stake is not None:
+            return "deposits", too_much_at_stake
         return (
             self._no_room(want)
             or self._too_lossy(want)

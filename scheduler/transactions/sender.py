@@ -160,7 +160,10 @@ class Sender:
             else:
                 transaction = self.transaction(intent, nonce, trial.fee)
                 cost = transaction.worst_cost
-                if purse.takes(Want(intent.urgency, intent.contract, cost, nonce)):
+                want = Want(intent.urgency, intent.contract, cost, nonce, intent.value)
+                if too_much := purse.too_much_at_stake(want):
+                    self._tell(intent.told, Unsigned(too_much))
+                elif purse.takes(want):
                     items.append(Prepared(intent, transaction, None, head.number, proof))
                     nonce += 1
         self._withhold(purse.shortage)

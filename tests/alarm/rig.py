@@ -11,8 +11,11 @@ from typing import Any
 
 from eth_utils.crypto import keccak
 
-from scheduler.alarm.family import NAME, AlarmClock
-from scheduler.alarm.rules import RULES
+from scheduler.alarm.claiming import Draw, Policy
+from scheduler.alarm.claims import Claims
+from scheduler.alarm.drafts import NAME
+from scheduler.alarm.family import AlarmClock
+from scheduler.alarm.rules import rules
 from scheduler.alarm.v07 import V07
 from scheduler.alarm.version import Version
 from scheduler.chain.connection import Connection, connect
@@ -36,6 +39,7 @@ from scheduler.transactions.fees import FeePolicy
 from scheduler.transactions.flow import Flow
 from scheduler.transactions.guard import Guard
 from scheduler.transactions.journal import Account, Journal
+from scheduler.transactions.purse import NO_BUDGET
 from scheduler.transactions.rules import RuleBook
 from scheduler.transactions.sender import Desk
 from scheduler.transactions.signers import NodeSigner
@@ -185,16 +189,21 @@ class Program:
 
     slot_time = 1
     policy = FeePolicy()
+    # How calls are claimed; None for not at all.
+    claiming: Policy | None = None
+    # Decides by chance; the least number makes each claim that can be made.
+    draw: Draw = staticmethod(lambda call, block: 0)
+    budget = NO_BUDGET
 
     def __init__(
         self, world: World, transport: CountingTransport, node: FailingNode, journal: Journal,
-        chain: str,
+        chain: str, us: str | None = None,
     ) -> None:  # fmt: skip
         self.world = world
         self.transport = transport
         self.node = node
         self.journal = journal
-        self.us = world.chain.account
+        self.us = us or world.chain.account
         self.chain = chain
         self.account = Account(chain, self.us)
         self.versions: Sequence[Version] = [V07(node, world.chain.deployment.scheduler)]
@@ -203,20 +212,25 @@ class Program:
     def restart(self) -> None:
         """Begins anew with nothing but the journal."""
         families = [
-            AlarmClock(self.node, version, self.chain, self.us, self.slot_time)
+            AlarmClock(self.node, version, self.chain, self.us, self.slot_time, self.claims())
             for version in self.versions
         ]
         self.family = families[0]
         chain_id = self.world.chain.deployment.chain_id
         guard = Guard(
-            NodeSigner(self.node, self.us), self.node, RuleBook({NAME: RULES}), self.journal
+            NodeSigner(self.node, self.us), self.node, RuleBook({NAME: rules(10**18)}), self.journal
         )
         self.desk = Desk(
             self.node, chain_id, self.account, guard, self.journal, self.policy, families,
-            slot_time=self.slot_time,
+            budget=self.budget, slot_time=self.slot_time,
         )  # fmt: skip
         self.flow = Flow(self.desk, CONFIRMATIONS)
         self.tracker = HeadTracker()
+
+    def claims(self) -> Claims | None:
+        if self.claiming is None:
+            return None
+        return Claims(self.node, self.us, self.claiming, self.draw, self.slot_time)
 
     async def event(self) -> HeadEvent | None:
         """What the follower of heads would report now."""
@@ -267,18 +281,21 @@ class Program:
 
 @asynccontextmanager
 async def program(
-    world: World, directory: Path, rskj: StandIn | None = None
+    world: World, directory: Path, rskj: StandIn | None = None, us: str | None = None
 ) -> AsyncIterator[Program]:
-    """A scheduler with a new journal in `directory`; its node is rskj where one is given."""
+    """A scheduler with a new journal in `directory`; its node is rskj where one is given.
+
+    `us` is its account, or the development chain's own.
+    """
     transport = CountingTransport(Endpoint.parse(str(world.chain.node.ipc)), timeout=10.0)
     node = FailingNode(connect(rskj.ws) if rskj else Connection(transport))
     node.speak(RSKJ if rskj else GETH)
     journal = Journal.open(directory / "journal.db")
     chain = await fingerprint(node, development=True)
-    us = world.chain.account
+    us = us or world.chain.account
     journal.admit(Account(chain, us), accounted=world.transactions(us))
     try:
-        yield Program(world, transport, node, journal, chain)
+        yield Program(world, transport, node, journal, chain, us)
     finally:
         journal.close()
         await node.close()

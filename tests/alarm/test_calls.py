@@ -10,7 +10,7 @@ from eth_utils.crypto import keccak
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scheduler.alarm.calls import Moment, Status, Terms, Unit, first_turn, is_our_turn
+from scheduler.alarm.calls import ClaimTerms, Moment, Status, Terms, Unit, first_turn, is_our_turn
 from scheduler.chain.model import ZERO_ADDRESS
 from scheduler.devchain.accounts import Role, address_of
 from scheduler.devchain.scheduling import ScheduledCall
@@ -35,6 +35,7 @@ TERMS = Terms(
     recipient="0x" + "33" * 20,
     data=b"\1\2\3\4",
     owner="0x" + "44" * 20,
+    claim=ClaimTerms(735, 989, 240, 240, 2, comes_back=True, at_risk=True),
 )
 
 
@@ -196,6 +197,7 @@ def test_calls_with_other_terms_have_other_subjects(field: str) -> None:
         str: lambda: ZERO_ADDRESS,
         bytes: lambda: b"\4\3\2\1",
         Unit: lambda: Unit.SECONDS,
+        ClaimTerms: lambda: replace(value, deposit=value.deposit + 1),
     }
     changed = replace(TERMS, **{field: other[type(value)]()})
     assert changed.subject() != TERMS.subject()

@@ -12,6 +12,7 @@ from scheduler.transactions.purse import (
     Allowance,
     Books,
     Budget,
+    Deposits,
     Expense,
     Funds,
     Promise,
@@ -166,6 +167,42 @@ def test_a_contract_that_lost_too_much_is_left_alone_and_no_other() -> None:
     assert there.shortage is not None
     assert there.shortage.startswith("0xc0 lost 10 wei today (UTC)")
     assert purse(10**6, Budget(loss_per_contract=11), books).takes(want)
+
+
+@given(
+    limit=WEI,
+    stakes=st.lists(st.tuples(st.sampled_from([CONTRACT, OTHER]), WEI)).map(tuple),
+    entries=EXPENSES,
+    asked=st.lists(WEI),
+)
+def test_no_more_is_staked_in_a_day_than_the_operator_allows(
+    limit: int, stakes: tuple[tuple[str, int], ...], entries: tuple[Expense, ...], asked: list[int]
+) -> None:
+    deposits = Deposits(frozenset([CONTRACT]), limit)
+    there = purse(10**40, Budget(deposits=deposits), Books((), entries, stakes))
+    staked = sum(stake for contract, stake in stakes if contract == CONTRACT)
+    staked += sum(entry.staked for entry in entries if entry.contract == CONTRACT)
+    for nonce, stake in enumerate(asked):
+        allowed = there.takes(Want(NORMAL, CONTRACT, stake, nonce, stake))
+        assert allowed is (not stake or staked + stake <= limit)
+        staked += stake * allowed
+        assert there.takes(Want(NORMAL, OTHER, stake, nonce, stake)), "it is of another contract"
+
+
+@pytest.mark.parametrize(
+    ("kind", "earned", "staked"),
+    [
+        (OutcomeKind.SUCCEEDED, 10, 0),
+        (OutcomeKind.SUCCEEDED, 0, 10),
+        (OutcomeKind.NO_EFFECT, 0, 10),
+        (OutcomeKind.NO_EFFECT, 10, 0),
+        (OutcomeKind.REVERTED, 0, 0),
+    ],
+)
+def test_what_came_back_with_a_transaction_is_not_staked_any_more(
+    kind: OutcomeKind, earned: int, staked: int
+) -> None:
+    assert expense(kind, 3, earned, value=10).staked == staked
 
 
 @given(

@@ -299,6 +299,18 @@ WHERE s.chain = :chain AND s.account = :account AND s.state = 'open'
     WHERE a.chain = s.chain AND a.account = s.account AND a.nonce = s.nonce
       AND a.state IN ('mined', 'final') AND a.block_number <= :head_number);
 
+-- name: stakes
+-- A slot's bids for the same carry the same, and one of them at most is mined.
+SELECT DISTINCT s.nonce, i.contract, json_extract(a.fields, '$.value')
+FROM slots s
+JOIN attempts a USING (chain, account, nonce)
+JOIN intents i ON i.key = a.intent
+WHERE s.chain = :chain AND s.account = :account AND s.state = 'open' AND a.purpose = 'act'
+  AND NOT EXISTS (
+    SELECT 1 FROM attempts m
+    WHERE m.chain = s.chain AND m.account = s.account AND m.nonce = s.nonce
+      AND m.state IN ('mined', 'final'));
+
 -- name: expenses
 SELECT s.purse, i.contract, o.kind, json_extract(a.fields, '$.value'), o.gas_used, o.gas_price,
        o.earned

@@ -181,9 +181,16 @@ class Reservations(Accounts):
         head_number = allowance.funds.head_number
         promises = self._read("promises", **account.columns, head_number=head_number)
         expenses: Sequence[Row] = ()
+        stakes: Sequence[Row] = ()
         if allowance.budget.looks_back:
             expenses = self._read("expenses", **account.columns, since=now - now % DAY)
-        books = Books(tuple(map(_promise_of, promises)), tuple(map(_expense_of, expenses)))
+        if allowance.budget.deposits is not None:
+            stakes = self._read("stakes", **account.columns)
+        books = Books(
+            tuple(map(_promise_of, promises)),
+            tuple(map(_expense_of, expenses)),
+            tuple((contract, int(value, 16)) for _, contract, value in stakes),
+        )
         return Purse(account.address, allowance, books)
 
     def _take_over(
@@ -341,6 +348,7 @@ def _promise(prepared: Sequence[Prepared], purse: Purse) -> None:
             item.transaction.worst_cost,
             # It moves up by those that are left out before it.
             item.transaction.nonce - len(withheld),
+            item.transaction.value,
         )
         if not purse.takes(want):
             withheld.append(item.intent.key)
