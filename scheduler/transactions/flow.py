@@ -169,7 +169,7 @@ class Flow:
         attempts = await self._sender.commit(prepared, event.head)
         if attempts:
             await self._sender.broadcast(attempts)
-        _raise_first(self._sender.held, self._sender.withheld)
+        _raise_first(self._sender.admission.held, self._sender.admission.withheld)
 
 
 def _raise_first(*troubles: str | None) -> None:

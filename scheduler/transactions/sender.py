@@ -13,6 +13,7 @@ from scheduler.chain.errors import NodeUnavailable, RpcError
 from scheduler.chain.model import Conditions, Hash, Head
 from scheduler.chain.protocol import Node
 from scheduler.errors import NotYet
+from scheduler.transactions.admission import Admission
 from scheduler.transactions.broadcast import Broadcaster
 from scheduler.transactions.care import OpenSlot, slots_of
 from scheduler.transactions.encoding import Fee, Transaction
@@ -29,7 +30,6 @@ from scheduler.transactions.intents import (
     Family,
     Intent,
     Progress,
-    Recorded,
     Refused,
     Told,
     Unsigned,
@@ -51,7 +51,6 @@ from scheduler.transactions.ladder import fee_of, without_echo
 from scheduler.transactions.proofs import Proof
 from scheduler.transactions.proving import Prover
 from scheduler.transactions.purse import (
-    BY_URGENCY,
     NO_BUDGET,
     Allowance,
     Budget,
@@ -61,13 +60,8 @@ from scheduler.transactions.purse import (
 )
 from scheduler.transactions.quarantine import SYNCING, Gate
 from scheduler.transactions.simulation import Aim, Trial, simulated
-from scheduler.transactions.states import IntentState, OutcomeKind
+from scheduler.transactions.states import OutcomeKind
 from scheduler.transactions.takeover import giving_way, no_less_than, outbidding
-
-SUSPENDED = (
-    "what is due failed too often and is suspended; see why: scheduler journal show {key}; "
-    "to have it tried again: scheduler journal retry {key}"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +96,9 @@ class Sender:
     """Gets intents into slots, once each."""
 
     def __init__(self, desk: Desk) -> None:
-        """`withheld` says why something due is not sent: what lacks, and what to do about it;
-        `held` that the operator holds this program back."""
         self._desk = desk
         self.gate = Gate(desk.node, desk.account, desk.journal)
-        self.withheld: str | None = None
-        self.held: str | None = None
+        self.admission = Admission(desk.journal, desk.program, self._tell)
         # As it was when something was prepared last.
         self._allowance: Allowance | None = None
         self._looked: tuple[Hash, Conditions] | None = None
@@ -126,8 +117,7 @@ class Sender:
         Raises NotYet where nothing can be sent now, NodeUnavailable, JournalUnavailable.
         """
         desk = self._desk
-        intents = desk.journal.admissible(intents)
-        fresh = self._not_held(self._fresh(intents, head.number + blocks_ahead))
+        fresh = self.admission.fresh(intents, head.number + blocks_ahead)
         if not fresh:
             return []
         self.gate.check(head)
@@ -166,7 +156,7 @@ class Sender:
                 elif purse.takes(want):
                     items.append(Prepared(intent, transaction, None, head.number, proof))
                     nonce += 1
-        self._withhold(purse.shortage)
+        self.admission.withhold(purse.shortage)
         return await self._signed(items)
 
     async def _tried(
@@ -223,33 +213,6 @@ class Sender:
             for trial in trials
         ], places
 
-    def _fresh(self, intents: Sequence[Intent], block: int) -> list[Intent]:
-        """Those that may be sent for `block`, the most urgent first; families hear of the others.
-
-        Begins `withheld` anew.
-        """
-        journal = self._desk.journal
-        states = journal.intent_states([intent.key for intent in intents])
-        # Planned already: there was a slot before.
-        again = [key for key, state in states.items() if state is IntentState.PLANNED]
-        failures = journal.failures(again) if again else {}
-        self.withheld = None
-        fresh = []
-        for intent in intents:
-            state = states.get(intent.key, IntentState.PLANNED)
-            if state is IntentState.PLANNED:
-                if intent.key not in failures or block >= failures[intent.key].next_try:
-                    fresh.append(intent)
-            elif state is IntentState.SUSPENDED:
-                self._withhold(SUSPENDED.format(key=intent.key))
-            elif state is not IntentState.IN_SLOT:
-                self._tell(intent.told, Recorded(state))
-        return sorted(fresh, key=lambda intent: BY_URGENCY.index(intent.urgency))
-
-    def _withhold(self, why: str | None) -> None:
-        if why is not None:
-            self.withheld = why if self.withheld is None else f"{self.withheld}; {why}"
-
     def _priced(self, intents: Sequence[Intent], fee: Fee, head: Head) -> list[Trial]:
         """Each at the market's `fee`, or at what it asks for, where the operator allows that."""
         ceiling = self._desk.policy.max_gas_price
@@ -281,13 +244,13 @@ class Sender:
             try:
                 attempts = desk.journal.reserve(desk.account, rest, desk.program, self._allowance)
             except HeldBack:
-                rest = [item for item in rest if self._not_held([item.intent])]
+                rest = [item for item in rest if self.admission.not_held([item.intent])]
             except IntentTaken as taken:
                 rest = [item for item in rest if item.intent.key != taken.key]
             except Withheld as withheld:
                 # Another process was promised what was there.
                 rest = [item for item in rest if item.intent.key not in withheld.keys]
-                self._withhold(withheld.shortage)
+                self.admission.withhold(withheld.shortage)
             except SlotClosed as closed:
                 rest = [
                     replace(item, takes=None)
@@ -302,12 +265,6 @@ class Sender:
                     self._tell(attempt.intent, Attempting(attempt.nonce))
                 return attempts
         return []
-
-    def _not_held(self, intents: Sequence[Intent]) -> list[Intent]:
-        """Those that the operator does not hold back now."""
-        hold = self._desk.journal.holds.on(self._desk.program)
-        self.held = str(hold) if hold else None
-        return [each for each in intents if not hold or each.urgency is Urgency.REPAIR]
 
     async def broadcast(self, attempts: Sequence[Attempt]) -> bool:
         """Hands committed attempts to the node; see `Broadcaster.broadcast`."""

@@ -81,8 +81,8 @@ async def test_what_two_processes_prepared_is_promised_to_one_of_them(bounded: O
     assert len(first) == len(second) == 1
     await ours.sender.commit(first, head)
     assert await theirs.sender.commit(second, head) == []
-    assert theirs.sender.withheld is not None
-    assert theirs.sender.withheld.startswith("budget.normal-per-day is ")
+    assert theirs.sender.admission.withheld is not None
+    assert theirs.sender.admission.withheld.startswith("budget.normal-per-day is ")
     assert in_flight(ours) == ["ours"]
     assert ours.journal.intent_states(["theirs"]) == {}
     journal.close()

@@ -1,9 +1,11 @@
 """One turn for each head: what is due is sent, then what was sent is looked after."""
 
+import asyncio
 import logging
 
 import pytest
 
+from scheduler.chain.model import Conditions, Head, HeadEvent
 from scheduler.errors import NotYet
 from scheduler.notices import Notice
 from scheduler.transactions.encoding import DynamicFee
@@ -164,3 +166,25 @@ async def test_a_turn_counts_what_is_due_and_what_is_in_flight(at: Office) -> No
     await at.turn()
     assert (at.flow.due, at.flow.in_flight) == (0, 2)
     at.bench.mine()
+
+
+async def test_what_sending_depends_on_is_read_once_and_while_families_look_around(
+    on_anvil: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading, read = asyncio.Event(), on_anvil.node.conditions
+    asked: list[Head] = []
+
+    async def noted(account: str, head: Head) -> Conditions:
+        asked.append(head)
+        reading.set()
+        return await read(account, head)
+
+    async def observe(_: HeadEvent) -> None:
+        await asyncio.wait_for(reading.wait(), 30)
+
+    monkeypatch.setattr(on_anvil.node, "conditions", noted)
+    monkeypatch.setattr(on_anvil.family, "observe", observe)
+    on_anvil.want(on_anvil.wish())
+    head = await on_anvil.turn()
+    assert asked == [head]
+    assert len(on_anvil.open_attempts()) == 1

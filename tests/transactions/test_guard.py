@@ -5,7 +5,7 @@ import asyncio
 import json
 import logging
 import sqlite3
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from copy import copy
 from dataclasses import replace
@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from scheduler.chain.model import Call
 from scheduler.errors import NotYet
 from scheduler.transactions import guard
 from scheduler.transactions.encoding import DynamicFee
@@ -81,6 +82,26 @@ async def test_what_the_family_does_not_recognise_is_not_signed_and_the_rest_is(
     await at.until_mined("ours")
     assert at.bench.nonce(at.address) == 1
     assert at.journal.intent_states(["theirs"]) == {}
+
+
+async def test_what_the_family_does_not_recognise_is_simulated_with_the_first_head_alone(
+    at: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever can forge events must not keep the node busy; the rest is tried without it."""
+    simulate = at.node.simulate
+    tried: list[list[str]] = []
+
+    async def noted(calls: Sequence[Call], **aim: Any) -> Any:
+        tried.append([call.to for call in calls])
+        return await simulate(calls, **aim)
+
+    monkeypatch.setattr(at.node, "simulate", noted, raising=False)
+    at.family.strangers = {at.bench.reverter}
+    at.want(at.wish("theirs", to=at.bench.reverter), at.wish("ours", max_cost=0))
+    for _ in range(3):
+        await at.mine_and_turn()
+    both, ours = [at.bench.reverter, at.bench.counter], [at.bench.counter]
+    assert tried == [both, ours, ours, ours]
 
 
 async def test_what_no_rule_allows_is_not_signed_whatever_the_family_says(at: Office) -> None:
