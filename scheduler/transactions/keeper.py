@@ -87,12 +87,14 @@ class Keeper:
             if slot.foreign and slot.nonce not in known
         }
         steps = self._steps(waiting, known, head, latest, ordered)
-        replaced = await self._replaced(
-            [(slot, step) for slot, step in steps if step in (Step.BUMP, Step.CANCEL)],
-            head,
-            latest,
-            ordered,
-        )
+        wanted = [(slot, step) for slot, step in steps if step in (Step.BUMP, Step.CANCEL)]
+        replaced: list[Attempt] = []
+        unsigned: NotYet | None = None
+        try:
+            replaced = await self._replaced(wanted, head, latest, ordered)
+        except NotYet as error:
+            # What is signed already is sent again all the same.
+            unsigned = error
         bidding = {attempt.nonce for attempt in replaced}
         # All bids, the lowest first: one may be refused that an earlier one was not.
         lost = [
@@ -102,11 +104,14 @@ class Keeper:
             for bid in slot.standing
             if not bid.is_found
         ]
-        if not lost and not replaced:
-            return False
-        return await self._sender.broadcast(
-            sorted([*lost, *replaced], key=lambda attempt: attempt.nonce)
-        )
+        used = False
+        if lost or replaced:
+            used = await self._sender.broadcast(
+                sorted([*lost, *replaced], key=lambda attempt: attempt.nonce)
+            )
+        if unsigned is not None:
+            raise unsigned
+        return used
 
     def _steps(
         self,

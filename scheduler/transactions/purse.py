@@ -147,6 +147,8 @@ class Want:
     """What a transaction asks for: at most `cost` wei more, and the slot `nonce`.
 
     `nonce` is None where it has its slot already. `stake` is how much of the cost it carries.
+    `taken_over` wei are promised to that slot from the purse of less urgent work, and come from
+    this one from now on.
     """
 
     urgency: Urgency
@@ -154,6 +156,7 @@ class Want:
     cost: int
     nonce: int | None = None
     stake: int = 0
+    taken_over: int = 0
 
 
 @dataclass
@@ -196,7 +199,8 @@ class Purse:
         if not self._lacks_nothing(self._objection(want)):
             return False
         self._free -= want.cost
-        self._today[want.urgency] += want.cost
+        self._today[want.urgency] += want.cost + want.taken_over
+        self._today[Urgency.NORMAL] -= want.taken_over
         self._staked[want.contract] += want.stake
         self._normal += want.nonce is not None and want.urgency is Urgency.NORMAL
         return True
@@ -264,7 +268,8 @@ class Purse:
 
     def _too_much_today(self, want: Want) -> tuple[str, str] | None:
         limit = self.allowance.budget.per_day(want.urgency)
-        lacks = 0 if limit is None else self._today[want.urgency] + want.cost - limit
+        asked = want.cost + want.taken_over
+        lacks = 0 if limit is None else self._today[want.urgency] + asked - limit
         if lacks <= 0:
             return None
         key = f"budget.{want.urgency.value}-per-day"

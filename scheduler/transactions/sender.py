@@ -144,7 +144,8 @@ class Sender:
                 place = places[0]
                 transaction = self.transaction(intent, place.nonce, trial.fee)
                 more = max(0, transaction.worst_cost - place.worst_cost)
-                if purse.takes(Want(intent.urgency, intent.contract, more)):
+                want = Want(intent.urgency, intent.contract, more, taken_over=place.worst_cost)
+                if purse.takes(want):
                     places = places[1:]
                     items.append(Prepared(intent, transaction, None, head.number, proof, place.bid))
             else:

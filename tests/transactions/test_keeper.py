@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from scheduler.chain.errors import RpcError
+from scheduler.errors import NotYet
 from scheduler.transactions.encoding import DynamicFee, LegacyFee, sign
 from scheduler.transactions.expectations import Expectations, View
 from scheduler.transactions.fees import FeePolicy
@@ -77,6 +78,25 @@ async def test_what_the_node_dropped_is_sent_again_with_the_same_bytes(at: Offic
     assert at.node.sent == [attempt.hash, attempt.hash]
     await at.until_mined()
     assert at.hits == 1
+
+
+async def test_what_was_dropped_is_sent_again_where_no_further_bid_is_signed(
+    at: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A signer that is busy with a bid kept back what needs none."""
+    at.want(at.wish())
+    await at.turn()
+
+    async def busy(_: object) -> None:
+        raise NotYet("nothing was signed")
+
+    monkeypatch.setattr(at.desk.signer, "sign", busy)
+    [attempt] = at.open_attempts()
+    await stuck(at, 2)
+    at.node.sent.clear()
+    with pytest.raises(NotYet, match="nothing was signed"):
+        await stuck(at, 1)
+    assert at.node.sent == [attempt.hash]
 
 
 async def test_a_price_that_the_blocks_left_behind_is_raised_until_it_is_mined(at: Office) -> None:

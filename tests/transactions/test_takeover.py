@@ -13,8 +13,9 @@ from scheduler.transactions.care import OpenSlot
 from scheduler.transactions.encoding import DynamicFee
 from scheduler.transactions.fees import FeePolicy, price_at
 from scheduler.transactions.intents import GaveWay, Urgency
-from scheduler.transactions.journal import Attempt, Journal, Prepared, SlotClosed
+from scheduler.transactions.journal import Attempt, Journal, Prepared, SlotClosed, Withheld
 from scheduler.transactions.ladder import GETH_PERCENT, fee_of, outbid
+from scheduler.transactions.purse import Allowance, Budget, Funds, Want
 from scheduler.transactions.states import MINED_OUTCOMES, AttemptState, IntentState, Purpose
 from scheduler.transactions.takeover import giving_way, outbidding
 from tests.transactions.rig import HIT, VIEW, Bench, Office, Touches, later
@@ -241,6 +242,21 @@ def test_a_slot_that_was_mined_meanwhile_is_not_taken_over(journal: Journal) -> 
         journal.reserve(ACCOUNT, [item])
     assert closed.value.nonce == 0
     assert journal.intent_states(["urgent"]) == {}
+
+
+def test_what_the_slot_was_promised_comes_from_the_urgent_purse(journal: Journal) -> None:
+    """It was counted there from then on, but not asked for: the day cost more than its budget."""
+    cheap = prepared(0, intent("cheap"))
+    journal.reserve(ACCOUNT, [cheap])
+    urgent = taking(journal, "urgent")
+    funds, worst = Funds(10**20, 0, 4), urgent.transaction.worst_cost
+    assert worst > 0
+    bounded = Allowance(Budget(urgent_per_day=worst - 1), funds)
+    with pytest.raises(Withheld, match="urgent-per-day"):
+        journal.reserve(ACCOUNT, [urgent], allowance=bounded)
+    enough = Allowance(Budget(urgent_per_day=worst), funds)
+    assert journal.reserve(ACCOUNT, [urgent], allowance=enough)
+    assert not journal.purse(ACCOUNT, enough).takes(Want(Urgency.URGENT, "0xc0", 1))
 
 
 def test_a_slot_that_was_taken_over_meanwhile_is_not_taken_over_again(journal: Journal) -> None:
