@@ -140,22 +140,18 @@ class Sender:
             proof = proofs.get(intent.key)
             if verdict.kind not in intent.worth_sending:
                 self._tell(intent.told, Refused(verdict))
-            elif places and intent.urgency is Urgency.URGENT:
-                place = places[0]
-                transaction = self.transaction(intent, place.nonce, trial.fee)
-                more = max(0, transaction.worst_cost - place.worst_cost)
-                want = Want(intent.urgency, intent.contract, more, taken_over=place.worst_cost)
-                if purse.takes(want):
+                continue
+            place = places[0] if places and intent.urgency is Urgency.URGENT else None
+            transaction = self.transaction(intent, place.nonce if place else nonce, trial.fee)
+            want = _want(intent, transaction, place)
+            if too_much := purse.too_much_at_stake(want):
+                self._tell(intent.told, Unsigned(too_much))
+            elif purse.takes(want):
+                takes = place.bid if place else None
+                items.append(Prepared(intent, transaction, None, head.number, proof, takes))
+                if place:
                     places = places[1:]
-                    items.append(Prepared(intent, transaction, None, head.number, proof, place.bid))
-            else:
-                transaction = self.transaction(intent, nonce, trial.fee)
-                cost = transaction.worst_cost
-                want = Want(intent.urgency, intent.contract, cost, nonce, intent.value)
-                if too_much := purse.too_much_at_stake(want):
-                    self._tell(intent.told, Unsigned(too_much))
-                elif purse.takes(want):
-                    items.append(Prepared(intent, transaction, None, head.number, proof))
+                else:
                     nonce += 1
         self.admission.withhold(purse.shortage)
         return await self._signed(items)
@@ -390,6 +386,16 @@ class Sender:
         family = self._desk.family(told)
         if family is not None:
             family.told(told, progress)
+
+
+def _want(intent: Intent, transaction: Transaction, place: OpenSlot | None) -> Want:
+    """What a transaction for the intent asks for, in a new slot or in the one of `place`."""
+    urgency, contract, cost = intent.urgency, intent.contract, transaction.worst_cost
+    if place is None:
+        return Want(urgency, contract, cost, transaction.nonce, stake=intent.value)
+    taken_over = place.worst_cost
+    more = max(0, cost - taken_over)
+    return Want(urgency, contract, more, stake=intent.value, taken_over=taken_over)
 
 
 def _without_family(effects: Effects) -> Verdict:

@@ -15,7 +15,7 @@ from scheduler.transactions.intents import Urgency
 from scheduler.transactions.journal import Prepared
 from scheduler.transactions.journal.orders import What
 from scheduler.transactions.pruning import Keeping
-from scheduler.transactions.purse import Budget
+from scheduler.transactions.purse import Budget, Deposits
 from scheduler.transactions.states import IntentState
 from tests.transactions.rig import CONFIRMATIONS, ETHER, Bench, Office, office
 from tests.transactions.samples import DONE, prepared
@@ -84,7 +84,12 @@ def counted(at: Office) -> Iterator[Steps]:
 async def some_heads(bench: Bench, path: Path, past: int) -> Steps:
     """Heads with nothing to do, and with intents that are sent, outbid, mined and final."""
     async with office(bench, path, bench.key()) as opened:
-        budget = Budget(urgent_per_day=ETHER, normal_per_day=ETHER, loss_per_contract=ETHER)
+        budget = Budget(
+            urgent_per_day=ETHER,
+            normal_per_day=ETHER,
+            loss_per_contract=ETHER,
+            deposits=Deposits(frozenset({bench.counter}), ETHER),
+        )
         at = Office(bench, opened.node, replace(opened.desk, budget=budget), path, opened.key)
         remember(at, await at.head(), past)
         at.flow = Flow(at.desk, CONFIRMATIONS, Keeping(seconds=86_400, blocks=0))
@@ -109,7 +114,13 @@ async def test_no_query_takes_more_where_ten_times_as_much_is_over(
 ) -> None:
     few = await some_heads(anvil_bench, tmp_path / "few.db", FEW)
     many = await some_heads(anvil_bench, tmp_path / "many.db", MANY)
-    assert {"open_attempts", "expenses", "orders.open", "pruning.candidates"} <= few.keys()
+    assert {
+        "open_attempts",
+        "expenses",
+        "stakes",
+        "orders.open",
+        "pruning.candidates",
+    } <= few.keys()
     assert few.keys() == many.keys()
     grew = {name: (few[name], many[name]) for name in few if many[name] > 1.5 * few[name]}
     assert grew == {}

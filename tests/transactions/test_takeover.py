@@ -15,7 +15,7 @@ from scheduler.transactions.fees import FeePolicy, price_at
 from scheduler.transactions.intents import GaveWay, Urgency
 from scheduler.transactions.journal import Attempt, Journal, Prepared, SlotClosed, Withheld
 from scheduler.transactions.ladder import GETH_PERCENT, fee_of, outbid
-from scheduler.transactions.purse import Allowance, Budget, Funds, Want
+from scheduler.transactions.purse import Allowance, Budget, Deposits, Funds, Want
 from scheduler.transactions.states import MINED_OUTCOMES, AttemptState, IntentState, Purpose
 from scheduler.transactions.takeover import giving_way, outbidding
 from tests.transactions.rig import HIT, VIEW, Bench, Office, Touches, later
@@ -257,6 +257,17 @@ def test_what_the_slot_was_promised_comes_from_the_urgent_purse(journal: Journal
     enough = Allowance(Budget(urgent_per_day=worst), funds)
     assert journal.reserve(ACCOUNT, [urgent], allowance=enough)
     assert not journal.purse(ACCOUNT, enough).takes(Want(Urgency.URGENT, "0xc0", 1))
+
+
+def test_what_takes_over_stakes_no_more_than_what_has_a_slot_of_its_own(journal: Journal) -> None:
+    journal.reserve(ACCOUNT, [prepared(0, intent("cheap"))])
+    wish = intent("urgent", urgency=Urgency.URGENT, value=5)
+    [bid] = journal.open_attempts(ACCOUNT)
+    urgent = replace(prepared(0, wish), takes=bid)
+    deposits = Deposits(frozenset({wish.contract}), 4)
+    allowance = Allowance(Budget(deposits=deposits), Funds(10**20, 0, 4))
+    with pytest.raises(Withheld, match="max-at-risk-per-day"):
+        journal.reserve(ACCOUNT, [urgent], allowance=allowance)
 
 
 def test_a_slot_that_was_taken_over_meanwhile_is_not_taken_over_again(journal: Journal) -> None:

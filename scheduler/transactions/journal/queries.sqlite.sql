@@ -302,8 +302,8 @@ WHERE s.chain = :chain AND s.account = :account AND s.state = 'open'
 -- name: stakes
 -- A slot's bids for the same carry the same, and one of them at most is mined.
 SELECT DISTINCT s.nonce, i.contract, json_extract(a.fields, '$.value')
-FROM slots s
-JOIN attempts a USING (chain, account, nonce)
+FROM slots s INDEXED BY open_slots
+CROSS JOIN attempts a USING (chain, account, nonce)
 JOIN intents i ON i.key = a.intent
 WHERE s.chain = :chain AND s.account = :account AND s.state = 'open' AND a.purpose = 'act'
   AND NOT EXISTS (

@@ -206,7 +206,13 @@ class Reservations(Accounts):
             raise SlotClosed(takes.nonce)
         [(_, reserved)] = found
         more = max(0, item.transaction.worst_cost - int(reserved))
-        want = Want(item.intent.urgency, item.intent.contract, more, taken_over=int(reserved))
+        want = Want(
+            item.intent.urgency,
+            item.intent.contract,
+            more,
+            stake=item.transaction.value,
+            taken_over=int(reserved),
+        )
         if purse is not None and not purse.takes(want):
             raise Withheld([item.intent.key], purse.shortage or "")
         self._run("set_reserved", **slot, reserved=str(int(reserved) + more))
