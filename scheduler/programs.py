@@ -340,6 +340,7 @@ def claim_policy(section: Mapping[str, Any], network: Network) -> Policy:
         max_at_risk=section.get("max_at_risk_per_call", 0),
         margin={Unit.BLOCKS: margin, Unit.SECONDS: math.ceil(margin * network.block_time)},
         floor=section.get("claim_floor", 0),
+        depth=network.confirmations,
     )
 
 

@@ -9,14 +9,18 @@ from pathlib import Path
 
 import pytest
 
+from scheduler.alarm.calls import Unit
+from scheduler.alarm.claiming import Policy, Strategy
+from scheduler.config import Settings
 from scheduler.devchain.accounts import Role, Wallet, address_of
 from scheduler.devchain.chain import DevelopmentChain
 from scheduler.devchain.chronologic import TransactionRequest, requested_by, send_request
 from scheduler.devchain.deployment import deploy
 from scheduler.devchain.endpoint import Endpoint
 from scheduler.devchain.evidence import Witness
-from scheduler.programs import budget
-from scheduler.transactions.purse import Budget
+from scheduler.networks import networks
+from scheduler.programs import budget, claim_policy, deposits
+from scheduler.transactions.purse import Budget, Deposits
 from tests import nodes
 from tests.commands import (
     Running,
@@ -458,3 +462,24 @@ def test_the_slots_are_those_of_the_node_where_the_configuration_says_nothing(
     allowed = budget(section, node)
     assert (allowed.slots, allowed.kept) == (slots, kept)
     assert allowed == Budget(slots=slots, kept=kept)
+
+
+def test_claims_are_bounded_by_what_the_configuration_says() -> None:
+    section = Settings.model_validate({"alarm": {"claim-floor": "1 gwei"}}).alarm.model_dump()
+    mainnet, dev = networks()["mainnet"], networks()["dev"]
+    policy = claim_policy(section, mainnet)
+    assert policy == Policy(
+        Strategy.SEED,
+        max_at_risk=2 * 10**16,
+        margin={Unit.BLOCKS: 10, Unit.SECONDS: 120},
+        floor=10**9,
+        depth=12,
+    )
+    assert claim_policy({**section, "claim_margin": 7}, mainnet).margin[Unit.BLOCKS] == 7
+    assert claim_policy(section, dev).margin == {Unit.BLOCKS: 3, Unit.SECONDS: 3}
+    assert deposits(section, ["0xc0"]) == Deposits(frozenset(["0xc0"]), 5 * 10**16)
+
+
+def test_a_program_that_knows_nothing_of_claims_makes_none() -> None:
+    assert claim_policy({}, networks()["mainnet"]).strategy is Strategy.NEVER
+    assert deposits({}, ["0xc0"]) is None

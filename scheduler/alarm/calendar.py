@@ -42,6 +42,10 @@ class Calendar:
         for target in self._targets[: bisect_right(self._targets, block)]:
             yield from self._by_target[target]
 
+    def known_since(self, call: Address) -> int:
+        """The block that scheduled the call, or at which it was found."""
+        return self._known[call][1]
+
     def since(self, block: int) -> Iterable[Address]:
         """The calls that are known since `block` or later: what a reorg of it takes away."""
         return [call for call, (_, since) in self._known.items() if since >= block]

@@ -38,14 +38,16 @@ class Policy:
     """How the operator wants calls claimed. Amounts in wei.
 
     `floor` is what a claim must be expected to bring for `Strategy.PROFIT`, `max_at_risk` is the
-    most that one claim may stake, and `margin` how far from the end of the claim window, by the
-    call's unit, none is sent or left pending any more.
+    most that one claim may stake, `margin` how far from the end of the claim window, by the call's
+    unit, none is sent or left pending any more, and `depth` how many blocks on top of the one that
+    scheduled a call keep a reorg from taking it away, its deposit then being sent to nobody.
     """
 
     strategy: Strategy
     max_at_risk: int
     margin: dict[Unit, int] = field(default_factory=lambda: dict.fromkeys(Unit, 0))
     floor: int = 0
+    depth: int = 0
 
     def last(self, claim: ClaimTerms, unit: Unit) -> int:
         """The last block or second in which a claim of ours should be mined."""

@@ -114,7 +114,7 @@ class AlarmClock:
         await self._enter_loops(event.head)
         self._drop_past(event.head)
         if self._claims is not None:
-            await self._claims.look(self._tracked.values(), event.head)
+            await self._claims.look(self._settled(event.head), event.head)
         self._current = True
 
     def due(self, head: Head) -> list[Intent]:
@@ -131,6 +131,17 @@ class AlarmClock:
             and is_our_turn(tracked.terms, tracked.status, self._executor, following)
         ]
         return executions + self._claims_due(head)
+
+    def _settled(self, head: Head) -> list[Tracked]:
+        """The calls that no reorg will take away: what is sent to such a call alone is safe."""
+        if self._claims is None:
+            return []
+        latest = head.number - self._claims.policy.depth
+        return [
+            tracked
+            for tracked in self._tracked.values()
+            if self._calendars[tracked.terms.unit].known_since(tracked.terms.call) <= latest
+        ]
 
     def _claims_due(self, head: Head) -> list[Intent]:
         if self._claims is None:
@@ -168,10 +179,13 @@ class AlarmClock:
         return self._version.judge(call, effects, known)
 
     def still_useful(self, kind: str, params: Params, head: Head) -> bool:
-        """While the window is open for the block after `head`, and nobody else has the claim."""
+        """While the window is open for the block after `head`; of a claim, while it can be had.
+
+        To a call that a reorg took away, the deposit would be sent for nothing.
+        """
         if kind == CLAIM:
             tracked = self._known(str(params["call"]))
-            if tracked is not None and not tracked.is_claimable:
+            if tracked is None or not tracked.is_claimable:
                 return False
         return self._is_within(params, head)
 

@@ -301,6 +301,76 @@ async def test_a_claim_that_a_reorg_takes_out_is_in_the_chain_again(
 
 
 @only_v07
+async def test_a_claim_of_a_call_that_a_reorg_took_away_is_cancelled(
+    world: World, serving: Program, customer: Customer
+) -> None:
+    """The deposit would be sent to an address where there is nobody."""
+    await serving.see()
+    before_call = world.snapshot()
+    world.mine()
+    [call] = customer.schedule(world, world.head + 100)
+    world.mine(2)
+    await serving.see()
+    assert pending(serving) == 1
+    before = world.alarm.balance(serving.us)
+    world.reorg(before_call)
+    world.mine(8)
+    await serving.see()
+    assert serving.journal.open_attempts(serving.account)[-1].purpose is Purpose.CANCEL
+    await serving.watch_to(world.head + 3)
+    assert world.executions(call, serving.us) == []
+    assert before - world.alarm.balance(serving.us) < DEPOSIT
+
+
+@only_v07
+@pytest.mark.parametrize("short", [0, 1])
+async def test_a_call_is_claimed_once_it_is_so_deep_that_no_reorg_takes_it_away(
+    world: World, serving: Program, customer: Customer, short: int
+) -> None:
+    claim_as(serving, customer, replace(POLICY, depth=5))
+    await serving.see()
+    [call] = customer.schedule(world, world.head + 100)
+    await serving.jump_to(call.scheduled_in + 5 - short)
+    assert pending(serving) == 1 - short
+
+
+@only_v07
+async def test_a_claim_that_the_operator_wants_no_more_is_cancelled(
+    world: World, serving: Program, customer: Customer
+) -> None:
+    call = scheduled(world, customer)
+    await serving.see()
+    await at_place(serving, call, 100)
+    assert pending(serving) == 1
+    world.request("anvil_dropAllTransactions")
+    claim_as(serving, customer, replace(POLICY, strategy=Strategy.NEVER))
+    world.mine()
+    await serving.see()
+    assert serving.journal.open_attempts(serving.account)[-1].purpose is Purpose.CANCEL
+
+
+@only_v07
+@pytest.mark.parametrize("lucky", [False, True])
+async def test_what_claims_cost_the_node_does_not_grow_with_the_calls(
+    world: World, serving: Program, customer: Customer, lucky: bool
+) -> None:
+    """Whether they are left by chance, or since they do not pay for their gas yet."""
+    serving.policy = FeePolicy(min_tip=100 * GWEI)
+    serving.draw = lambda call, block: 0 if lucky else 255
+    claim_as(serving, customer, POLICY)
+    costs = []
+    for calls in (1, 9):
+        customer.schedule(world, *[world.head + 250] * calls)
+        await serving.see()
+        world.mine()
+        messages = serving.transport.messages
+        await serving.see()
+        costs.append(serving.transport.messages - messages)
+    assert serving.flow.due == (10 if lucky else 0)
+    assert costs[0] == costs[1]
+
+
+@only_v07
 @pytest.mark.parametrize(("most", "claimed"), [(DEPOSIT, True), (DEPOSIT - 1, False)])
 async def test_no_more_than_max_at_risk_is_staked_on_a_call(
     world: World, serving: Program, customer: Customer, said: Said, most: int, claimed: bool

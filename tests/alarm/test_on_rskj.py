@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from eth_account import Account
 
+from scheduler.alarm.claiming import Policy, Strategy
 from scheduler.alarm.v10 import V10
 from scheduler.devchain.evidence import Witness
 from scheduler.devchain.scheduling import DEFAULT_PAYMENT, ScheduledCall
@@ -121,6 +122,39 @@ async def test_a_call_that_a_rival_has_executed_is_not_sent(
     assert effects.unmet == "it is executed already"
     verdict = scheduler.family.judge("execute", {"call": call.address}, effects)
     assert verdict.kind is OutcomeKind.NO_EFFECT
+
+
+async def test_a_call_is_claimed_once_and_its_deposit_comes_back(
+    world: World, scheduler: Program
+) -> None:
+    scheduler.claiming = Policy(Strategy.SEED, ETHER)
+    scheduler.restart()
+    (call,) = world.schedule(world.head + 312)
+    await scheduler.see()
+    await scheduler.jump_to(call.target_block - 65)
+    before = world.alarm.balance(scheduler.us)
+    await scheduler.watch_to(world.head + 3)
+    assert world.alarm.view(call.address, "claimer()", "address") == scheduler.us
+    assert len(world.executions(call, scheduler.us)) == 1
+    assert before - world.alarm.balance(scheduler.us) < 2 * DEFAULT_PAYMENT
+    assert scheduler.outcomes() == {"succeeded": 1}
+
+
+async def test_a_call_that_a_rival_claims_first_is_foreseen_not_to_be_claimed(
+    world: World, scheduler: Program
+) -> None:
+    scheduler.claiming = Policy(Strategy.SEED, ETHER)
+    scheduler.restart()
+    (call,) = world.schedule(world.head + 312)
+    await scheduler.see()
+    world.mine_to(call.target_block - 66)
+    event = await scheduler.event()
+    assert event is not None
+    await scheduler.family.observe(event)
+    world.claim(call, world.rival)
+    effects = await foreseen(scheduler, call.target_block - 65)
+    verdict = scheduler.family.judge("claim", {"call": call.address, "deposit": 10**16}, effects)
+    assert (verdict.kind, verdict.detail) == (OutcomeKind.NO_EFFECT, "it is claimed already")
 
 
 async def test_a_call_that_another_has_claimed_is_not_sent(

@@ -328,6 +328,27 @@ async def test_transaction_is_found_by_its_sender_and_nonce(rig: Rig, chain: Jso
     assert await chain.sent_by(rig.account, nonces.pending, since=latest.number) is None
 
 
+async def test_what_waits_to_be_mined_is_shown_by_sender_and_nonce(
+    rig: Rig, chain: JsonRpcNode
+) -> None:
+    """With geth a block may come in between, so it is looked at several times."""
+    if rig.node.kind == "anvil":
+        rig.node.rpc("evm_setAutomine", False)
+    for _ in range(20):
+        nonces = await chain.nonces(rig.account)
+        hash = rig.send(to=NOBODY, data="0x4e71d92d")
+        shown = (await chain.pending()).get((rig.account, nonces.pending))
+        if rig.node.kind == "anvil":
+            rig.node.rpc("evm_setAutomine", True)
+            rig.node.rpc("evm_mine")
+        rig.receipt(hash)
+        if shown is not None:
+            break
+    assert shown is not None
+    assert (shown.hash, shown.to, shown.data.hex()) == (hash, NOBODY, "4e71d92d")
+    assert (rig.account, nonces.pending) not in await chain.pending()
+
+
 async def test_what_sending_depends_on_is_read_together(chain: JsonRpcNode) -> None:
     head = await chain.block()
     assert head is not None
