@@ -160,7 +160,7 @@ def load(
         gas_price=top.gas_price or 0,
         account=account,
         key=key,
-        remarks=tuple(reading.remarks),
+        remarks=tuple(map(_in_one_line, reading.remarks)),
     )
 
 
@@ -178,8 +178,9 @@ class _Reading:
         return f"{self._source}: {'.'.join(map(str, where))}"
 
     def fault(self, line: str) -> None:
-        if line not in self.faults:
-            self.faults.append(line)
+        told = _in_one_line(line)
+        if told not in self.faults:
+            self.faults.append(told)
 
     def trying(self, action: Callable[..., T], *arguments: Any) -> T | None:
         """What the action answers; None where it says that something is wrong."""
@@ -210,6 +211,11 @@ class _Reading:
         return found
 
 
+def _in_one_line(text: str) -> str:
+    """Keys of the file may hold anything."""
+    return "".join(each if each.isprintable() else "…" for each in text)
+
+
 def _parsed(source: str, environment: Mapping[str, str], path: Path | None) -> dict[str, Any]:
     """The JSON object in the file, or without a path in the environment. Raises Misconfigured."""
     try:
@@ -226,6 +232,9 @@ def _parsed(source: str, environment: Mapping[str, str], path: Path | None) -> d
         # Not the error itself: its cause holds the whole text, and so keys.
         where = f"line {error.lineno}, column {error.colno}"
         raise Misconfigured(f"{source} is not JSON: {error.msg} ({where})") from None
+    except ValueError:
+        # Python reads no number of more than 4,300 digits (3.11+).
+        raise Misconfigured(f"{source} is not JSON: a number in it is far too long") from None
     except RecursionError:
         raise Misconfigured(f"{source} is not JSON: it is nested too deeply") from None
     if not isinstance(data, dict):

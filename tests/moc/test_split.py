@@ -11,7 +11,7 @@ import pytest
 from scheduler.moc.jobs import TASKS
 from scheduler.plan import MOC_PROGRAMS
 from tests import nodes
-from tests.commands import Running, finished, refusal
+from tests.commands import Running, finished, head_of, refusal, until
 from tests.moc.rig import World
 from tests.moc.test_together import AVERAGE, DAILY, HOLDERS, calls
 
@@ -94,6 +94,34 @@ def test_a_program_of_another_name_does_not_do_the_same_jobs(
     with Running(tmp_path, *moc_jobs) as program:
         program.saw("NO: runSettlement!")
         assert program.stop() == 0
+
+
+def test_what_a_killed_program_left_behind_is_raised_in_price_by_another(
+    running_chain: World, tmp_path: Path
+) -> None:
+    """The custodian signs for a job that is not its own: it knows the rules of all seven."""
+    world, config = running_chain, split(tmp_path, running_chain)
+    world.request("evm_setIntervalMining", 0)
+    dear = 200 * 10**9
+    with Running(tmp_path, *run("scheduler-settlement", config)) as other:
+        with Running(tmp_path, *run("scheduler-payments", config)) as program:
+            while not int(world.request("txpool_status")["pending"], 16):
+                world.mine()
+                for name in ("scheduler-payments", "scheduler-settlement"):
+                    until(lambda name=name: head_of(tmp_path, name) >= world.head)  # type: ignore[misc]
+            program.kill()
+        sent = world.sent()
+        # What was sent is too cheap for all blocks from now on.
+        until(lambda: _mined_at(world, dear) > sent, seconds=90)
+        assert other.stop() == 0
+    assert {int(receipt["effectiveGasPrice"], 16) >= dear for receipt in world.ours()} == {True}
+
+
+def _mined_at(world: World, base_fee: int) -> int:
+    """How many transactions of the jobs' account are mined after a block with this base fee."""
+    world.request("anvil_setNextBlockBaseFeePerGas", hex(base_fee))
+    world.mine()
+    return world.sent()
 
 
 def test_a_program_for_which_nothing_is_left_says_so(tmp_path: Path) -> None:
