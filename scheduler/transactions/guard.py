@@ -3,10 +3,10 @@
 A key may be this program's, or the node's: asking the node to sign and send is signing, too.
 """
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from scheduler.chain.endpoint import within
 from scheduler.chain.model import Address, Hash
 from scheduler.chain.protocol import NodeAccounts
 from scheduler.errors import NotYet
@@ -83,8 +83,8 @@ class Guard:
         self._check(drafts)
         signing = self._signer.sign([draft.transaction for draft in drafts])
         try:
-            return await asyncio.wait_for(signing, TIME_LIMIT)
-        except asyncio.TimeoutError:
+            return await within(TIME_LIMIT, signing)
+        except TimeoutError:
             raise NotYet(
                 f"{self.address}: nothing was signed within {TIME_LIMIT:g} seconds; see what keeps "
                 "the signer busy (a node, or clef waiting for somebody to approve)"

@@ -17,7 +17,7 @@ import pytest
 from scheduler.chain.model import Call
 from scheduler.errors import NotYet
 from scheduler.transactions import guard
-from scheduler.transactions.encoding import DynamicFee
+from scheduler.transactions.encoding import DynamicFee, Signed
 from scheduler.transactions.guard import Draft, NotAllowed
 from scheduler.transactions.intents import Unsigned
 from scheduler.transactions.journal import Attempt, Journal
@@ -294,6 +294,22 @@ def _stricter(opened: Office, **limits: Any) -> guard.Guard:
     return guard.Guard(
         signer, opened.desk.node, RuleBook(rules, Tightening(**limits)), opened.journal
     )
+
+
+async def test_a_stop_that_comes_with_the_signature_is_not_lost(at: Office) -> None:
+    """`asyncio.wait_for` of Python 3.10 and 3.11 answered the signature, and the stop was gone."""
+
+    class Stopping:
+        address = at.address
+
+        async def sign(self, transactions: object) -> list[Signed | None]:
+            asked.cancel()
+            return []
+
+    stopped = guard.Guard(Stopping(), at.desk.node, rules_for(), at.journal)
+    asked = asyncio.ensure_future(stopped.sign([]))
+    with pytest.raises(asyncio.CancelledError):
+        await asked
 
 
 async def test_a_signer_that_takes_too_long_is_given_up_and_locks_nothing(
