@@ -95,8 +95,6 @@ class Flow:
         nonces = await self._nonces(event.head)
         if not followed:
             await self._reorgs.look(event, nonces.latest, self._custody.minds)
-        if self._upkeep.is_needed(event.head, nonces) and self._custody.is_custodian():
-            await self._upkeep.do(event.head, nonces)
         there = self._open_slots()
         with self._custody.orphans(there) as orphans:
             if not followed:
@@ -114,6 +112,9 @@ class Flow:
                     slots = self._own(self._open_slots())
             self._sender.gate.account_for_strangers(event.head, nonces.latest)
         self.in_flight = len(slots)
+        # In the end: a signer that does not sign for it keeps nothing else back.
+        if self._upkeep.is_needed(event.head, nonces) and self._custody.is_custodian():
+            await self._upkeep.do(event.head, nonces)
 
     def _end_plans(self, head: Head) -> None:
         """Ends the intents in no slot that can do no good any more: nothing else would."""

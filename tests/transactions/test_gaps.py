@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from scheduler.chain.errors import RpcError
 from scheduler.chain.model import Conditions, Head
+from scheduler.errors import NotYet
 from scheduler.transactions.care import FOREIGN_PATIENCE, GONE_PATIENCE
 from scheduler.transactions.quarantine import CALM_BLOCKS
 from scheduler.transactions.states import AttemptState, IntentState, Purpose
@@ -66,6 +68,33 @@ async def test_a_transaction_that_vanished_leaves_a_gap_that_is_closed(
     }
 
 
+async def test_what_was_mined_is_followed_while_nobody_signs_for_a_gap(
+    at: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at.node.pooled = nothing_shown
+    at.want(at.wish())
+    await at.turn()
+    [one] = at.open_attempts()
+    gap = at.stranger(1, data=VIEW)
+    at.want(at.wish("two"))
+    await at.turn()
+    ask = at.bench.endpoint.request
+    at.node.refusal = RpcError(-32000, "something that nobody has heard of")
+    for hash_ in (gap, one.hash):
+        ask("anvil_dropTransaction", hash_)
+    await at.mine_and_turn(GONE_PATIENCE - 1)
+
+    async def busy(_: object) -> None:
+        raise NotYet("nothing was signed")
+
+    monkeypatch.setattr(at.desk.signer, "sign", busy)
+    assert one.raw is not None
+    ask("eth_sendRawTransaction", "0x" + one.raw.hex())
+    with pytest.raises(NotYet, match="nothing was signed"):
+        await at.mine_and_turn()
+    assert at.family.story("one")[-1] == "succeeded"
+
+
 async def nothing_shown(*_: object) -> dict[int, object]:
     return {}
 
@@ -86,7 +115,7 @@ async def test_a_transaction_that_is_pending_is_watched_and_left_alone(at: Offic
 async def test_one_that_vanishes_while_it_is_watched_is_replaced(at: Office) -> None:
     hash_ = await sent_behind_a_stranger(at)
     at.bench.endpoint.request("anvil_dropTransaction", hash_)
-    await at.mine_and_turn(GONE_PATIENCE)
+    await at.mine_and_turn(GONE_PATIENCE - 1)
     assert [attempt.purpose for attempt in at.open_attempts()] == [Purpose.ACT, Purpose.ACT]
     await at.mine_and_turn(3)
     assert at.hits == 1
