@@ -447,6 +447,25 @@ def test_what_the_budget_does_not_allow_is_not_sent_and_said_once(box: Box) -> N
     assert evidence.executed_in is None
 
 
+@pytest.mark.parametrize(("alarm", "claimed"), [({}, True), ({"claiming": "never"}, False)])
+def test_a_call_is_claimed_unless_the_operator_does_not_want_it(
+    box: Box, alarm: dict[str, str], claimed: bool
+) -> None:
+    """By chance, which is against it in each of these blocks with 1 in 3 or less."""
+    alarm["addresses"] = [box.chain.deployment.scheduler]
+    config = box.configured(alarm=alarm)
+    call = schedule_on(box.chain, ahead=100)
+    with Running(box.home, "eth_alarm", "scheduler", "--config", str(config)) as program:
+        until(lambda: head_of(box.home) > 0)
+        walk_to(box.chain, call.scheduled_in + 20, box.home)
+        if claimed:
+            program.saw("Claim: succeeded at block")
+        assert program.stop() == 0
+    claims = program.having("Attempting to claim call")
+    assert len(claims) == claimed
+    assert all(line.startswith(f"CALL-{call.address.upper()}: INFO") for line in claims)
+
+
 @pytest.mark.parametrize(
     ("section", "node", "slots", "kept"),
     [

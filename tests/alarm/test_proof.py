@@ -3,10 +3,13 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from eth_abi.abi import encode
 
+from scheduler.alarm.abi import EXECUTE
+from scheduler.alarm.claiming import Policy, Strategy
 from scheduler.alarm.future_calls import CALL_SCHEDULED
 from scheduler.chain.model import Address, Hash, Head, Log
 from scheduler.devchain.scheduling import ScheduledCall
@@ -130,3 +133,29 @@ async def test_a_scheduler_that_answers_nonsense_proves_nothing(
     await scheduler.watch_to(call.target_block)
     assert world.executions(call, scheduler.us) == []
     assert any("nothing proves that" in line for line in said.of(call.address))
+
+
+@pytest.mark.parametrize(
+    ("changed", "proved"),
+    [
+        ({}, True),
+        ({"to": IMPOSTOR}, False),
+        ({"data": EXECUTE}, False),
+        ({"kind": "execute"}, False),
+        ({"value": 10**16 + 1}, False),
+        ({"value": 0}, False),
+    ],
+)
+async def test_a_claim_is_proved_for_its_call_and_its_deposit_alone(
+    world: World, scheduler: Program, changed: dict[str, Any], proved: bool
+) -> None:
+    scheduler.claiming = Policy(Strategy.SEED, 10**18)
+    scheduler.restart()
+    [call] = world.schedule(world.head + 100)
+    event = await scheduler.event()
+    assert event is not None
+    await scheduler.family.observe(event)
+    [claim] = scheduler.family.due(event.head)
+    assert (claim.to, claim.value, claim.kind) == (call.address, 10**16, "claim")
+    [says] = await scheduler.family.recognises([replace(claim, **changed)], event.head)
+    assert (says is not None) is proved
