@@ -247,7 +247,7 @@ class Program:
             self.tracker.accept(event)
         return event
 
-    async def see(self) -> Head:  # dbg
+    async def see(self) -> Head:
         """Deals with the present head, and with all blocks since the last one that it saw."""
         event = await self.event()
         assert event is not None, "there is nothing new to see"
