@@ -173,10 +173,17 @@ def mine_up_to(chain: DevelopmentChain, block: int) -> None:
 
 
 def walk_to(chain: DevelopmentChain, block: int, home: Path, program: str = "eth_alarm") -> None:
-    """Mines block by block up to `block`, each when the program has dealt with the one before."""
-    for number in range(chain.endpoint.number("eth_blockNumber") + 1, block + 1):
+    """Mines block by block up to `block`, each when the program has dealt with the one before.
+
+    What the program sends makes blocks, too, where the node mines each transaction at once.
+    """
+
+    def head() -> int:
+        return chain.endpoint.number("eth_blockNumber")
+
+    while head() < block:
         chain.endpoint.request("anvil_mine")
-        until(lambda number=number: head_of(home, program) >= number)  # type: ignore[misc]
+        until(lambda: head_of(home, program) >= head())
 
 
 def head_of(home: Path, program: str = "eth_alarm") -> int:

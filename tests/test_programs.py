@@ -79,9 +79,10 @@ def test_a_call_is_executed_at_its_target_over_every_way_to_the_node(
     assert len(blocks) == len(beats) >= 3
     assert blocks == list(range(blocks[0], blocks[-1] + 1, 4))
     name = f"CALL-{call.address.upper()}"
-    said = [line.split(maxsplit=4)[::4] for line in program.having(f"^{name}: ")]
-    assert [text.split(":")[0] for _, text in said] == [
-        f"Sleeping until {call.target_block - 2}",
+    said = [line.split(maxsplit=4)[4] for line in program.having(f"^{name}: ")]
+    # Before that it may have claimed the call: a draw decides.
+    assert said[0] == f"Sleeping until {call.target_block - 2}"
+    assert [text.split(":")[0] for text in said[said.index("Entering call loop") :]] == [
         "Entering call loop",
         "Attempting to execute call",
         "Transaction accepted.",

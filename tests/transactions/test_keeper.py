@@ -358,7 +358,7 @@ async def test_what_somebody_else_has_in_the_slot_is_outbid_in_one_step(at: Offi
     [ours] = at.open_attempts()
     assert at.key is not None
     at.bench.endpoint.request("anvil_dropTransaction", ours.hash)
-    theirs = DynamicFee(6 * GWEI, 3 * GWEI)
+    theirs = outbid(fee_of(ours.fields), 200)
     outsiders = sign(at.desk_transaction(to=at.address, nonce=ours.nonce, fee=theirs), at.key)
     for _ in range(2):  # ours is refused, then raised; the other is not mined meanwhile
         at.bench.mine()
