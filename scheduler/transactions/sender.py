@@ -101,6 +101,8 @@ class Sender:
         self.admission = Admission(desk.journal, desk.program, self._tell)
         # As it was when something was prepared last.
         self._allowance: Allowance | None = None
+        # How many nonces were taken then, as the node knew, and not only the journal.
+        self._taken = 0
         self._looked: tuple[Hash, Conditions] | None = None
         self._prover = Prover(desk.journal, desk.families)
         self.broadcaster = Broadcaster(
@@ -126,14 +128,13 @@ class Sender:
             raise NotYet(SYNCING)
         fee, nonces = self.market(head, conditions), conditions.nonces
         funds = Funds(conditions.balance, nonces.latest, head.number)
-        self._allowance = Allowance(desk.budget, funds)
+        self._allowance, self._taken = Allowance(desk.budget, funds), nonces.pending
         purse = desk.journal.purse(desk.account, self._allowance)
         priced = self._priced(fresh, fee, head)
         priced, places = self._taking_over(priced, fee, nonces.latest, head)
         aim = Aim(desk.account.address, head, blocks_ahead, desk.slot_time)
         trials, verdicts, proofs = await self._tried(priced, purse, aim)
-        # The node's pool may hold transactions that the journal does not know: never replace one.
-        nonce = max(desk.journal.next_nonce(desk.account), nonces.pending)
+        nonce = self._next_nonce()
         items: list[Prepared] = []
         for trial, verdict in zip(trials, verdicts, strict=True):
             intent = trial.intent
@@ -231,13 +232,11 @@ class Sender:
         """
         desk = self._desk
         aimed = head.number + 1
-        # Below it are nonces that the node, and not only the journal, knows to be taken.
-        lowest = min((item.transaction.nonce for item in prepared if not item.takes), default=0)
         rest = [
             item for item in prepared if item.intent.first_block <= aimed <= item.intent.last_block
         ]
         while rest:
-            rest = await self._numbered(rest, max(lowest, desk.journal.next_nonce(desk.account)))
+            rest = await self._numbered(rest, self._next_nonce())
             try:
                 attempts = desk.journal.reserve(desk.account, rest, desk.program, self._allowance)
             except HeldBack:
@@ -365,6 +364,11 @@ class Sender:
             replace(item, signed=signature)
             for item, signature in zip(items, signatures, strict=True)
         ]
+
+    def _next_nonce(self) -> int:
+        """The first that is free: the node's pool may hold transactions that the journal does not
+        know, and none of them is to be replaced."""
+        return max(self._desk.journal.next_nonce(self._desk.account), self._taken)
 
     async def _numbered(self, items: Sequence[Prepared], first: int) -> list[Prepared]:
         """The same transactions with the nonces from `first` on, signed again where they differ.

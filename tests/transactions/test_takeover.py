@@ -234,6 +234,25 @@ def taking(journal: Journal, key: str) -> Prepared:
     return replace(item, takes=bid)
 
 
+async def test_where_the_slot_is_gone_the_urgent_one_is_sent_behind_an_outsiders_transaction(
+    at: Office,
+) -> None:
+    at.want(at.wish("cheap"))
+    await at.turn()
+    await mine_at(at, 500 * GWEI)
+    [cheap] = at.open_attempts()
+    # anvil counts as pending only what the next block could take.
+    at.bench.endpoint.request("anvil_dropTransaction", cheap.hash)
+    give_back(at, cheap)
+    at.stranger(nonce=1, gas_price=600 * GWEI)
+    assert at.bench.nonce(at.address, "pending") == 2
+    [urgent] = await at.prepared(at.wish("urgent", urgency=Urgency.URGENT))
+    assert urgent.takes is not None
+    at.journal.mined(cheap, receipt(cheap), DONE)
+    [attempt] = await at.sender.commit([urgent], await at.head())
+    assert attempt.nonce == 2
+
+
 def test_a_slot_that_was_mined_meanwhile_is_not_taken_over(journal: Journal) -> None:
     [cheap] = journal.reserve(ACCOUNT, [prepared(0, intent("cheap"))])
     item = taking(journal, "urgent")
