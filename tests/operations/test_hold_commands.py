@@ -10,6 +10,7 @@ import pytest
 
 from scheduler.devchain.chain import DevelopmentChain
 from scheduler.devchain.evidence import Witness
+from scheduler.plan import PROGRAMS
 from scheduler.transactions.journal import Journal
 from tests.commands import (
     Running,
@@ -149,7 +150,7 @@ def test_one_that_is_resumed_while_all_are_held_back_does_not_go_on(stopped: Pat
 
 def test_wrong_usage_is_one_line(stopped: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     line = refusal(stopped, "scheduler", "pause", "shceduler")
-    assert line == "scheduler: no program 'shceduler': there are scheduler, eth_alarm"
+    assert line == f"scheduler: no program 'shceduler': there are {', '.join(PROGRAMS)}"
     assert "not both" in refusal(stopped, "scheduler", "drain", "scheduler", "--all")
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     assert "there is no journal at" in refusal(elsewhere, "scheduler", "resume")
