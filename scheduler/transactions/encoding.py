@@ -102,10 +102,9 @@ class Pen:
 
     def sign(self, transaction: Transaction) -> Signed:
         """The transaction signed (deterministic, RFC 6979; the lower `s` of two, EIP-2)."""
-        body = _body(transaction)
-        signature = self._key.sign_recoverable(keccak(_payload(transaction, body)), hasher=None)
+        signature = self._key.sign_recoverable(keccak(_payload(transaction)), hasher=None)
         r, s = (int.from_bytes(part, "big") for part in (signature[:32], signature[32:64]))
-        return _assemble(transaction, body, signature[64], r, s)
+        return _assemble(transaction, signature[64], r, s)
 
 
 def sign(transaction: Transaction, key: PrivateKey) -> Signed:
@@ -126,9 +125,8 @@ def verify(transaction: Transaction, sender: Address, raw: bytes) -> Signed:
         v, r, s = (int.from_bytes(field, "big") for field in fields[-3:])
         parity = v if dynamic else v - _eip155_offset(transaction)
         signature = Signature(vrs=(parity, r, s))
-        body = _body(transaction)
-        signer = signature.recover_public_key_from_msg_hash(keccak(_payload(transaction, body)))
-        signed = _assemble(transaction, body, parity, r, s)
+        signer = signature.recover_public_key_from_msg_hash(keccak(_payload(transaction)))
+        signed = _assemble(transaction, parity, r, s)
     except Exception as error:  # anything that a foreign signer can put into bytes
         raise WrongSignature(f"the signed transaction cannot be read: {error}") from error
     if s > SECPK1_N // 2:
@@ -138,53 +136,35 @@ def verify(transaction: Transaction, sender: Address, raw: bytes) -> Signed:
     return signed
 
 
-def _body(transaction: Transaction) -> bytes:
-    """Its fields one after the other, as they are in the list that is signed and in the one sent.
-
-    In RLP (Yellow Paper, appendix B), which says of an item only whether it is a list: rlp's own
-    encoder, which asks that of each, takes most of the time in which a transaction is signed.
-    """
+def _body(transaction: Transaction) -> list[object]:
     to = bytes.fromhex(transaction.to[2:])
-    head: tuple[int, ...]
     if isinstance(transaction.fee, LegacyFee):
-        head, tail = (transaction.nonce, transaction.fee.gas_price), b""
-    else:
-        fee = transaction.fee
-        head, tail = (transaction.chain_id, transaction.nonce, fee.tip, fee.max_fee), _list(b"")
-    return b"".join(
-        [
-            _numbers(*head, transaction.gas),
-            _string(to),
-            _numbers(transaction.value),
-            _string(transaction.data),
-            tail,
-        ]
-    )
+        price = [transaction.fee.gas_price]
+        return [transaction.nonce, *price, transaction.gas, to, transaction.value, transaction.data]
+    return [
+        transaction.chain_id,
+        transaction.nonce,
+        transaction.fee.tip,
+        transaction.fee.max_fee,
+        transaction.gas,
+        to,
+        transaction.value,
+        transaction.data,
+        [],
+    ]
 
 
-def _payload(transaction: Transaction, body: bytes) -> bytes:
+def _payload(transaction: Transaction) -> bytes:
     if isinstance(transaction.fee, LegacyFee):
-        return _list(body + _numbers(transaction.chain_id, 0, 0))
-    return DYNAMIC_FEE_TYPE + _list(body)
+        return _rlp([*_body(transaction), transaction.chain_id, 0, 0])
+    return DYNAMIC_FEE_TYPE + _rlp(_body(transaction))
 
 
-def _numbers(*numbers: int) -> bytes:
-    return b"".join([_string(_big_endian(number)) for number in numbers])
-
-
-def _string(value: bytes) -> bytes:
-    return value if len(value) == 1 and value[0] < 0x80 else _length(0x80, value) + value
-
-
-def _list(items: bytes) -> bytes:
-    return _length(0xC0, items) + items
-
-
-def _length(kind: int, content: bytes) -> bytes:
-    if len(content) < 56:
-        return bytes([kind + len(content)])
-    size = _big_endian(len(content))
-    return bytes([kind + 55 + len(size)]) + size
+def _rlp(fields: list[object]) -> bytes:
+    """The fields, numbers among them, in RLP (Yellow Paper, appendix B)."""
+    # Told that there are only bytes, rlp does not look for what each field is: a third of the time.
+    items = [_big_endian(field) if isinstance(field, int) else field for field in fields]
+    return bytes(rlp.encode(items, sedes=rlp.sedes.raw))
 
 
 def _big_endian(number: int) -> bytes:
@@ -195,9 +175,9 @@ def _eip155_offset(transaction: Transaction) -> int:
     return 35 + 2 * transaction.chain_id
 
 
-def _assemble(transaction: Transaction, body: bytes, parity: int, r: int, s: int) -> Signed:
+def _assemble(transaction: Transaction, parity: int, r: int, s: int) -> Signed:
     if isinstance(transaction.fee, LegacyFee):
-        raw = _list(body + _numbers(_eip155_offset(transaction) + parity, r, s))
+        raw = _rlp([*_body(transaction), _eip155_offset(transaction) + parity, r, s])
     else:
-        raw = DYNAMIC_FEE_TYPE + _list(body + _numbers(parity, r, s))
+        raw = DYNAMIC_FEE_TYPE + _rlp([*_body(transaction), parity, r, s])
     return Signed(raw, "0x" + keccak(raw).hex())
