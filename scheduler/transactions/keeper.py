@@ -25,6 +25,7 @@ from scheduler.transactions.journal import Attempt, Replacement
 from scheduler.transactions.ladder import RISE, fee_of, higher, next_bid, too_far
 from scheduler.transactions.purse import Allowance, Funds
 from scheduler.transactions.sender import Desk, Sender
+from scheduler.transactions.simulation import Trial
 from scheduler.transactions.states import OutcomeKind, Purpose
 
 log = logging.getLogger("SENDER")
@@ -258,7 +259,7 @@ class Keeper:
         for is not: that would fail whatever it does. The journal then says what lacks.
         """
         acting = {
-            slot.nonce: (intent_of(slot.bid), bid)
+            slot.nonce: Trial(intent_of(slot.bid), bid)
             for slot, step, bid in bids
             if step is Step.BUMP
             and not slot.cancelling
@@ -341,16 +342,13 @@ def _draft(slot: OpenSlot, purpose: Purpose, transaction: Transaction) -> Draft:
     return Draft(slot.bid.intent, transaction)
 
 
-def _payable(
-    acting: Mapping[int, tuple[Intent, Fee]], balance: int
-) -> dict[int, tuple[Intent, Fee]]:
+def _payable(acting: Mapping[int, Trial], balance: int) -> dict[int, Trial]:
     """Those that can be paid, by nonce, though all below them cost the most that they can."""
     found = {}
-    for nonce, (intent, fee) in acting.items():
-        worst = intent.value + intent.gas * fee.cap
-        if worst <= balance:
-            balance -= worst
-            found[nonce] = (intent, fee)
+    for nonce, trial in acting.items():
+        if trial.worst_cost <= balance:
+            balance -= trial.worst_cost
+            found[nonce] = trial
     return found
 
 

@@ -304,13 +304,12 @@ class Sender:
             self._desk.chain_id, nonce, intent.to, intent.value, intent.gas, intent.data, fee
         )
 
-    async def verdicts(self, bids: Sequence[tuple[Intent, Fee]], head: Head) -> list[Verdict]:
+    async def verdicts(self, trials: Sequence[Trial], head: Head) -> list[Verdict]:
         """What each intent would do in the block after `head`, at this price, behind the others.
 
         On the state of `head`, in which none of its own pending attempts are. They are given in
         the order of their nonces, since that is how they would be mined.
         """
-        trials = [Trial(intent, fee) for intent, fee in bids]
         aim = Aim(self._desk.account.address, head, slot_time=self._desk.slot_time)
         return await self._verdicts(trials, aim)
 

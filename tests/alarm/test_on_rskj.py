@@ -175,8 +175,8 @@ async def test_what_is_in_flight_is_still_worth_a_higher_price(
     head = await scheduler.see()
     [attempt] = scheduler.journal.open_attempts(scheduler.account)
     sender = Sender(scheduler.desk)
-    bid = (intent_of(attempt), LegacyFee(2 * MINIMUM_GAS_PRICE))
-    [verdict] = await sender.verdicts([bid], head)
+    trial = Trial(intent_of(attempt), LegacyFee(2 * MINIMUM_GAS_PRICE))
+    [verdict] = await sender.verdicts([trial], head)
     assert verdict.kind is OutcomeKind.SUCCEEDED
 
 
