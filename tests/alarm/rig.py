@@ -24,7 +24,7 @@ from scheduler.chain.endpoint import Endpoint
 from scheduler.chain.errors import NodeUnavailable
 from scheduler.chain.fingerprint import fingerprint
 from scheduler.chain.heads import HeadTracker
-from scheduler.chain.model import Call, CallResult, Hash, Head, HeadEvent
+from scheduler.chain.model import Call, CallResult, Hash, Head
 from scheduler.chain.node import JsonRpcNode
 from scheduler.chain.transport_ipc import IpcTransport
 from scheduler.devchain.accounts import Wallet
@@ -45,6 +45,7 @@ from scheduler.transactions.sender import Desk
 from scheduler.transactions.signers import NodeSigner
 from tests.devchain.alarm import Alarm
 from tests.rskj.server import StandIn
+from tests.seeing import Seeing
 
 CONFIRMATIONS = 2
 EXECUTE = keccak(text="execute()")[:4]
@@ -184,7 +185,7 @@ class World:
         return self.chain.endpoint.number("eth_getTransactionCount", account, "pending")
 
 
-class Program:
+class Program(Seeing):
     """What the supervised scheduler is made of; `see` shows it the present head."""
 
     slot_time = 1
@@ -231,28 +232,6 @@ class Program:
         if self.claiming is None:
             return None
         return Claims(self.node, self.us, self.claiming, self.draw, self.slot_time)
-
-    async def event(self) -> HeadEvent | None:
-        """What the follower of heads would report now."""
-        head = await self.node.block()
-        assert head is not None
-        steps = self.tracker.track(head)
-        try:
-            wanted = next(steps)
-            while True:
-                wanted = steps.send([await self.node.block(which) for which in wanted])
-        except StopIteration as done:
-            event: HeadEvent | None = done.value
-        if event is not None:
-            self.tracker.accept(event)
-        return event
-
-    async def see(self) -> Head:
-        """Deals with the present head, and with all blocks since the last one that it saw."""
-        event = await self.event()
-        assert event is not None, "there is nothing new to see"
-        await self.flow.on(event)
-        return event.head
 
     async def watch_to(self, block: int) -> None:
         """Mines and sees one block after the other until `block` is the head."""

@@ -10,7 +10,6 @@ from scheduler.chain.dialect import GETH, RSKJ
 from scheduler.chain.endpoint import Endpoint as Target
 from scheduler.chain.fingerprint import fingerprint
 from scheduler.chain.heads import HeadTracker
-from scheduler.chain.model import Head, HeadEvent
 from scheduler.chain.node import JsonRpcNode
 from scheduler.devchain.endpoint import Endpoint
 from scheduler.devchain.moc import MocDeployment, deploy_moc
@@ -29,6 +28,7 @@ from scheduler.transactions.sender import Desk
 from scheduler.transactions.signers import NodeSigner
 from tests.alarm.rig import CountingTransport
 from tests.rskj.server import StandIn
+from tests.seeing import Seeing
 
 CONFIRMATIONS = 2
 
@@ -109,7 +109,7 @@ def deployment_of(at: MocDeployment, tasks: dict[str, Task] | None = None) -> De
     return Deployment(contracts, GENERATIONS[at.generation], tasks or TASKS)
 
 
-class Program:
+class Program(Seeing):
     """What the supervised program is made of; `see` shows it the present head."""
 
     def __init__(
@@ -147,28 +147,6 @@ class Program:
         )
         self.flow = Flow(self.desk, CONFIRMATIONS)
         self.tracker = HeadTracker()
-
-    async def event(self) -> HeadEvent | None:
-        """What the follower of heads would report now."""
-        head = await self.node.block()
-        assert head is not None
-        steps = self.tracker.track(head)
-        try:
-            wanted = next(steps)
-            while True:
-                wanted = steps.send([await self.node.block(which) for which in wanted])
-        except StopIteration as done:
-            event: HeadEvent | None = done.value
-        if event is not None:
-            self.tracker.accept(event)
-        return event
-
-    async def see(self) -> Head:
-        """Deals with the present head, and with all blocks since the last one that it saw."""
-        event = await self.event()
-        assert event is not None, "there is nothing new to see"
-        await self.flow.on(event)
-        return event.head
 
     async def live(self, blocks: int) -> None:
         """Sees the present head, and then so many more blocks, one after the other."""
