@@ -5,22 +5,19 @@ import logging
 import math
 import os
 from collections import Counter
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from eth_keys.datatypes import PrivateKey
 
-from scheduler.alarm.calls import Unit
-from scheduler.alarm.claiming import Policy, Strategy, drawing
+from scheduler.alarm.claiming import drawing
 from scheduler.alarm.claims import Claims
 from scheduler.alarm.detection import version_at
-from scheduler.alarm.drafts import NAME
 from scheduler.alarm.family import AlarmClock
-from scheduler.alarm.rules import rules
 from scheduler.alarm.version import Version
+from scheduler.bounds import budget, claim_policy, deposits, rule_book
 from scheduler.chain.blocksage import BlockSage, Heartbeat
 from scheduler.chain.connection import connect
 from scheduler.chain.dialect import dialect_of
@@ -47,8 +44,6 @@ from scheduler.transactions.journal import Account, Journal
 from scheduler.transactions.keystore import open_keystore
 from scheduler.transactions.ladder import GETH_PERCENT, RSKJ_PERCENT
 from scheduler.transactions.pruning import Keeping
-from scheduler.transactions.purse import GETH_SLOTS, RSKJ_SLOTS, Budget, Deposits
-from scheduler.transactions.rules import RuleBook, Tightening
 from scheduler.transactions.sender import Desk
 from scheduler.transactions.signers import KeySigner, NodeSigner, Signer
 
@@ -179,7 +174,7 @@ class Program:
             signer=Guard(
                 signer,
                 node,
-                _rules(self._plan, families_of(node, account.chain, declared)),
+                rule_book(self._plan, families_of(node, account.chain, declared)),
                 journal,
             ),
             journal=journal,
@@ -315,41 +310,6 @@ class Program:
         return NodeSigner(node, wanted or accounts[0])
 
 
-def budget(section: Mapping[str, int | None], node: str) -> Budget:
-    """What the configuration's section allows, with the slots of this kind of node by default.
-
-    A quarter of the slots is kept for urgent work, where it does not say otherwise.
-    """
-    slots = section.get("slots") or (RSKJ_SLOTS if node == "rskj" else GETH_SLOTS)
-    kept = section.get("kept_slots")
-    return Budget(
-        urgent_per_day=section.get("urgent_per_day"),
-        normal_per_day=section.get("normal_per_day"),
-        floor=section.get("floor") or 0,
-        loss_per_contract=section.get("loss_per_contract"),
-        slots=slots,
-        kept=slots // 4 if kept is None else kept,
-    )
-
-
-def claim_policy(section: Mapping[str, Any], network: Network) -> Policy:
-    """How calls are claimed by what the configuration's section says; not at all if it is empty."""
-    margin = section.get("claim_margin") or network.inclusion
-    return Policy(
-        Strategy(section.get("claiming", "never")),
-        max_at_risk=section.get("max_at_risk_per_call", 0),
-        margin={Unit.BLOCKS: margin, Unit.SECONDS: math.ceil(margin * network.block_time)},
-        floor=section.get("claim_floor", 0),
-        depth=network.confirmations,
-    )
-
-
-def deposits(section: Mapping[str, Any], contracts: Collection[Address]) -> Deposits | None:
-    """How much may be staked on claims of the calls of these contracts; None where nothing is."""
-    most = section.get("max_at_risk_per_day")
-    return None if most is None else Deposits(frozenset(contracts), most)
-
-
 def _key(plan: Plan) -> PrivateKey | None:
     """The key from the plan's key file, opened once; None where the node signs."""
     if plan.key_file is None or plan.password_file is None:
@@ -361,14 +321,6 @@ def _key(plan: Plan) -> PrivateKey | None:
             f"account = {plan.account}, but the key file is of {address}; correct one of them"
         )
     return key
-
-
-def _rules(plan: Plan, jobs: Sequence[JobFamily]) -> RuleBook:
-    """What may be signed: every family's rules, since a custodian signs for those of others."""
-    recipients = None if plan.recipients is None else frozenset(plan.recipients)
-    alarm = rules(plan.claiming.get("max_at_risk_per_call", 0))
-    declared = {NAME: alarm, **{job.name: (job.rule,) for job in jobs}}
-    return RuleBook(declared, Tightening(plan.max_value, plan.max_gas_cost, recipients))
 
 
 def _check_directory(journal: Path) -> None:

@@ -43,8 +43,8 @@ LIBRARIES = {
 }  # fmt: skip
 GENERATED = ("__editable__", "_cython_", "_sysconfigdata_")
 OWN = {
-    "alarm", "chain", "errors", "jobs", "launch", "locks", "logs", "moc", "networks", "notices",
-    "processes", "plan", "programs", "pulse", "service", "toml", "transactions",
+    "alarm", "bounds", "chain", "errors", "jobs", "launch", "locks", "logs", "moc", "networks",
+    "notices", "processes", "plan", "programs", "pulse", "service", "toml", "transactions",
 }  # fmt: skip
 
 # Puts a program together as `scheduler.launch` does, and turns its loop once.

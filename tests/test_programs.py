@@ -11,6 +11,7 @@ import pytest
 
 from scheduler.alarm.calls import Unit
 from scheduler.alarm.claiming import Policy, Strategy
+from scheduler.bounds import budget, claim_policy, deposits
 from scheduler.config import Settings
 from scheduler.devchain.accounts import Role, Wallet, address_of
 from scheduler.devchain.chain import DevelopmentChain
@@ -19,7 +20,6 @@ from scheduler.devchain.deployment import deploy
 from scheduler.devchain.endpoint import Endpoint
 from scheduler.devchain.evidence import Witness
 from scheduler.networks import networks
-from scheduler.programs import budget, claim_policy, deposits
 from scheduler.transactions.purse import Budget, Deposits
 from tests import nodes
 from tests.commands import (
