@@ -100,8 +100,9 @@ class Situation:
     so. `missed`: blocks that came while that was waiting.
     `useful`: being mined could still have the effect. `known`: the node has one of its standing
     bids. `front`: it is the account's lowest unmined nonce, so nothing but its price keeps it out
-    of blocks. `patience`: blocks that it, or what waits behind it, may miss. `order`: what the
-    operator wants with it. `in_the_way`: it is foreign, and keeps back work of ours for too long.
+    of blocks. `patience`: blocks that it, or what waits behind it, may miss. `pressed`: something
+    more urgent waits behind it. `order`: what the operator wants with it. `in_the_way`: it is
+    foreign, and keeps back work of ours for too long.
     """
 
     head_number: int
@@ -112,6 +113,7 @@ class Situation:
     known: bool
     front: bool
     patience: int
+    pressed: bool = False
     order: What | None = None
     refusal: Answer | None = None
     in_the_way: bool = False
@@ -136,8 +138,9 @@ def step_for(slot: OpenSlot, now: Situation) -> Step:
     if now.refusal is Answer.REPLACEMENT_UNDERPRICED:
         return Step.BUMP
     priced_out = now.base_fee is not None and fee_of(slot.bid.fields).cap < now.base_fee
-    # Behind others it waits for them, whatever it pays.
-    if now.missed >= now.patience and (now.front or priced_out):
+    # Behind others it waits for them, whatever it pays. But what waits behind all of them would
+    # wait for one after the other.
+    if now.missed >= now.patience and (now.front or priced_out or now.pressed):
         return Step.BUMP
     return Step.WAIT if now.known else Step.RESEND
 

@@ -101,10 +101,11 @@ class Flow:
                 await self._receipts.follow(event, nonces.latest, self._followed(there))
             slots = self._own(there)
             if slots or orphans:
-                slots = self._own(self._open_slots())
+                queue = self._open_slots()
+                slots = self._own(queue)
                 tended = [*orphans, *slots]
                 ordered = self._instructions.for_slots(tended)
-                if await self._keeper.tend(tended, event.head, nonces.latest, ordered):
+                if await self._keeper.tend(tended, queue, event.head, nonces.latest, ordered):
                     # Since the receipts were read: no need to wait for the next head.
                     nonces = await self._desk.node.nonces(self._desk.account.address)
                     there = self._open_slots()

@@ -20,7 +20,7 @@ from scheduler.transactions.care import (
 from scheduler.transactions.encoding import Fee, Transaction
 from scheduler.transactions.guard import Draft
 from scheduler.transactions.instructions import Ordered
-from scheduler.transactions.intents import Intent, Verdict
+from scheduler.transactions.intents import Intent, Urgency, Verdict
 from scheduler.transactions.journal import Attempt, Replacement
 from scheduler.transactions.ladder import RISE, fee_of, higher, next_bid, too_far
 from scheduler.transactions.purse import Allowance, Funds
@@ -54,11 +54,17 @@ class Keeper:
         self._objections: dict[int, str] = {}
 
     async def tend(
-        self, slots: Sequence[OpenSlot], head: Head, latest: int, ordered: Ordered
+        self,
+        slots: Sequence[OpenSlot],
+        queue: Sequence[OpenSlot],
+        head: Head,
+        latest: int,
+        ordered: Ordered,
     ) -> bool:
-        """Does for each of these slots what it needs at `head`, and what the operator `ordered`;
+        """Does for each of `slots` what it needs at `head`, and what the operator `ordered`;
         whether one turns out to be mined.
 
+        `queue` are all of the account's open slots, other programs' among them, by nonce, and
         `latest` is how many transactions of the account are mined. Raises NodeUnavailable,
         RpcError, JournalUnavailable, NotYet.
         """
@@ -87,7 +93,7 @@ class Keeper:
             for slot in waiting
             if slot.foreign and slot.nonce not in known
         }
-        steps = self._steps(waiting, known, head, latest, ordered)
+        steps = self._steps(waiting, _pressing(queue), known, head, latest, ordered)
         wanted = [(slot, step) for slot, step in steps if step in (Step.BUMP, Step.CANCEL)]
         replaced: list[Attempt] = []
         unsigned: NotYet | None = None
@@ -117,17 +123,16 @@ class Keeper:
     def _steps(
         self,
         waiting: Sequence[OpenSlot],
+        pressing: int | None,
         known: set[int],
         head: Head,
         latest: int,
         ordered: Ordered,
     ) -> list[tuple[OpenSlot, Step]]:
         steps: list[tuple[OpenSlot, Step]] = []
-        # Whatever waits behind a slot waits for it: the most urgent decides.
-        patience = max(PATIENCE.values())
-        for slot in reversed(waiting):
+        for slot in waiting:
             bid = slot.bid
-            patience = min(patience, PATIENCE[bid.limits.urgency])
+            in_front = pressing is not None and slot.nonce < pressing
             situation = Situation(
                 head_number=head.number,
                 tried=bid.id in self._sender.broadcaster.tried,
@@ -137,12 +142,13 @@ class Keeper:
                 useful=self._useful(bid, head),
                 known=slot.nonce in known,
                 front=slot.nonce == latest,
-                patience=patience,
+                patience=PATIENCE[Urgency.URGENT if in_front else bid.limits.urgency],
+                pressed=in_front,
                 order=ordered.what(slot.nonce),
                 in_the_way=slot.foreign and self._is_in_the_way(slot, head),
             )
             steps.append((slot, step_for(slot, situation)))
-        return steps[::-1]
+        return steps
 
     def _is_in_the_way(self, slot: OpenSlot, head: Head) -> bool:
         """Whether work waits behind what somebody else sent, and has waited long enough."""
@@ -335,6 +341,14 @@ class Keeper:
                 f"fees.max-gas-price = {ceiling} wei per gas; "
                 "it waits for the price to fall, or raise that ceiling"
             )
+
+
+def _pressing(queue: Sequence[OpenSlot]) -> int | None:
+    """The highest nonce with work that cannot wait: whatever is below it keeps it waiting."""
+    return max(
+        (each.nonce for each in queue if each.bid.limits.urgency is not Urgency.NORMAL),
+        default=None,
+    )
 
 
 def _draft(slot: OpenSlot, purpose: Purpose, transaction: Transaction) -> Draft:

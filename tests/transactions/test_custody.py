@@ -175,3 +175,27 @@ async def test_one_custodian_at_a_time(offices: tuple[Office, Office]) -> None:
         other.release()
     await mine_at(runs, 500 * GWEI, 5)
     assert runs.hits == 1
+
+
+async def test_cheap_work_of_one_program_does_not_keep_urgent_work_of_another_waiting(
+    offices: tuple[Office, Office],
+) -> None:
+    """Their own program was as patient as with nothing behind them, and raised them one by one."""
+    cheap, urgent = offices
+    keys = [f"cheap {number}" for number in range(5)]
+    cheap.want(*(cheap.wish(key) for key in keys))
+    await cheap.turn()
+    told = cheap.open_attempts()[0].intent
+    lock = Lock(actor(told.family, cheap.desk.account, told.contract))
+    try:
+        wish_of(urgent, "urgent", urgency=Urgency.URGENT)
+        await urgent.turn()
+        urgent.bench.endpoint.request("anvil_setNextBlockBaseFeePerGas", hex(500 * GWEI))
+        urgent.bench.mine()
+        for program in offices:
+            await program.turn()
+        urgent.bench.endpoint.request("anvil_setNextBlockBaseFeePerGas", hex(500 * GWEI))
+        urgent.bench.mine()
+    finally:
+        lock.release()
+    assert cheap.hits == len(keys) + 1
