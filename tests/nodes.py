@@ -1,5 +1,10 @@
-"""Real nodes for tests, each in a temporary directory and gone with the test that asked for it."""
+"""Real nodes for tests, each in a temporary directory and gone with the test that asked for it.
 
+Their chains differ from the first block on: of two that were started within a second, block 1 would
+be the same, and what names a chain with it, such as the locks of the box.
+"""
+
+import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -20,6 +25,7 @@ def anvil(**options: Any) -> Iterator[Node]:
     with _directory() as directory:
         node = start_anvil(directory, **options)
         try:
+            node.rpc("anvil_setCoinbase", _anybody())
             yield node
         finally:
             node.stop()
@@ -31,6 +37,7 @@ def geth(**options: Any) -> Iterator[Node]:
     with _directory() as directory:
         node = start_geth(directory, **options)
         try:
+            node.rpc("dev_setFeeRecipient", _anybody())
             yield node
         finally:
             node.stop()
@@ -85,3 +92,8 @@ def alarm_on_geth(**options: Any) -> Iterator[DevelopmentChain]:
 def _directory() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="node-", ignore_cleanup_errors=True) as directory:
         yield Path(directory)
+
+
+def _anybody() -> str:
+    """An address for the fees of blocks."""
+    return "0x" + secrets.token_hex(20)
