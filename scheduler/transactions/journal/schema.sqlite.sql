@@ -1,5 +1,7 @@
 -- The spine: what must be unique is unique here, not only in Python.
 -- Amounts in wei are decimal text, since they outgrow SQLite's 64-bit integers.
+-- What may be one of more than two texts is checked with OR: for a list behind IN SQLite (3.40)
+-- builds a table, and does so anew for every row that is written.
 -- `chain` is the fingerprint of chain id and genesis, see scheduler/chain/fingerprint.py.
 
 -- An account on a chain, from which this journal may send unless it is in quarantine: what was
@@ -32,14 +34,16 @@ CREATE TABLE intents (
     gas         INTEGER NOT NULL CHECK (gas > 0),
     first_block INTEGER NOT NULL,
     last_block  INTEGER NOT NULL CHECK (last_block >= first_block),
-    urgency     TEXT NOT NULL CHECK (urgency IN ('normal', 'urgent', 'repair')),
+    urgency     TEXT NOT NULL CHECK (
+        urgency = 'normal' OR urgency = 'urgent' OR urgency = 'repair'),
     max_cost    TEXT NOT NULL,
     worth_sending TEXT NOT NULL CHECK (json_valid(worth_sending)),
     expects     TEXT NOT NULL CHECK (json_valid(expects)),
     proof       TEXT CHECK (proof IS NULL OR json_valid(proof)),
-    state       TEXT NOT NULL CHECK (state IN (
-        'planned', 'in_slot', 'suspended', 'succeeded', 'target_failed',
-        'no_effect', 'reverted', 'expired', 'abandoned')),
+    state       TEXT NOT NULL CHECK (
+        state = 'planned' OR state = 'in_slot' OR state = 'suspended' OR state = 'succeeded' OR
+        state = 'target_failed' OR state = 'no_effect' OR state = 'reverted' OR
+        state = 'expired' OR state = 'abandoned'),
     has_turn    INTEGER NOT NULL DEFAULT 0 CHECK (has_turn IN (0, 1)),
     -- Whether it ever had one: its key has a number, and others follow it.
     in_series   INTEGER NOT NULL DEFAULT 0 CHECK (in_series IN (0, 1)),
@@ -69,7 +73,7 @@ CREATE TABLE slots (
     block_number INTEGER,
     block_hash  TEXT,
     program     TEXT NOT NULL,
-    purse       TEXT NOT NULL CHECK (purse IN ('normal', 'urgent', 'repair')),
+    purse       TEXT NOT NULL CHECK (purse = 'normal' OR purse = 'urgent' OR purse = 'repair'),
     reserved    TEXT NOT NULL,
     created_at  REAL NOT NULL,
     PRIMARY KEY (chain, account, nonce),
@@ -108,8 +112,9 @@ CREATE TABLE attempts (
     raw          BLOB,
     hash         TEXT,
     is_found     INTEGER NOT NULL DEFAULT 0 CHECK (is_found IN (0, 1)),
-    state        TEXT NOT NULL CHECK (state IN (
-        'signed', 'broadcast', 'mined', 'final', 'replaced')),
+    state        TEXT NOT NULL CHECK (
+        state = 'signed' OR state = 'broadcast' OR state = 'mined' OR state = 'final' OR
+        state = 'replaced'),
     head_number  INTEGER NOT NULL,
     block_number INTEGER,
     block_hash   TEXT,
@@ -130,8 +135,9 @@ CREATE UNIQUE INDEX one_mined_attempt_per_slot ON attempts (chain, account, nonc
 CREATE TABLE outcomes (
     attempt   INTEGER PRIMARY KEY REFERENCES attempts (id),
     intent    TEXT NOT NULL REFERENCES intents (key),
-    kind      TEXT NOT NULL CHECK (kind IN (
-        'succeeded', 'target_failed', 'no_effect', 'reverted', 'expired', 'abandoned')),
+    kind      TEXT NOT NULL CHECK (
+        kind = 'succeeded' OR kind = 'target_failed' OR kind = 'no_effect' OR
+        kind = 'reverted' OR kind = 'expired' OR kind = 'abandoned'),
     detail    TEXT NOT NULL,
     gas_used  INTEGER NOT NULL,
     gas_price TEXT NOT NULL,
@@ -163,10 +169,10 @@ CREATE UNIQUE INDEX one_hold_per_scope ON holds (scope) WHERE lifted_at IS NULL;
 CREATE TABLE orders (
     id       INTEGER PRIMARY KEY,
     intent   TEXT NOT NULL REFERENCES intents (key),
-    what     TEXT NOT NULL CHECK (what IN ('bump', 'cancel', 'retry')),
+    what     TEXT NOT NULL CHECK (what = 'bump' OR what = 'cancel' OR what = 'retry'),
     given_by TEXT NOT NULL,
     given_at REAL NOT NULL,
-    state    TEXT NOT NULL CHECK (state IN ('open', 'done', 'refused')),
+    state    TEXT NOT NULL CHECK (state = 'open' OR state = 'done' OR state = 'refused'),
     attempt  INTEGER REFERENCES attempts (id),
     done_at  REAL,
     result   TEXT,
