@@ -149,7 +149,9 @@ def test_the_schema_allows_the_states_that_the_program_knows(
     table: str, column: str, states: "type[Enum] | frozenset[Enum]", database: sqlite3.Connection
 ) -> None:
     [(sql,)] = database.execute("SELECT sql FROM sqlite_master WHERE name = ?", (table,))
-    allowed = re.search(rf"^ *{column} +TEXT NOT NULL CHECK \((.*?)\),$", sql, re.DOTALL | re.MULTILINE)
+    allowed = re.search(
+        rf"^ *{column} +TEXT NOT NULL CHECK \((.*?)\),$", sql, re.DOTALL | re.MULTILINE
+    )
     assert allowed is not None
     assert set(re.findall(r"'(\w+)'", allowed[1])) == {state.value for state in states}
 

@@ -105,9 +105,9 @@ VALUES (:key, :chain, :account, :nonce, 1);
 
 -- name: insert_attempt
 INSERT INTO attempts (
-    chain, account, nonce, intent, purpose, fields, raw, hash, state, head_number, created_at)
+    id, chain, account, nonce, intent, purpose, fields, raw, hash, state, head_number, created_at)
 VALUES (
-    :chain, :account, :nonce, :key, :purpose, :fields, :raw, :hash, 'signed', :head_number,
+    :id, :chain, :account, :nonce, :key, :purpose, :fields, :raw, :hash, :state, :head_number,
     :now);
 
 -- name: insert_found
@@ -123,11 +123,8 @@ UPDATE attempts SET is_found = 1, hash = :hash, state = 'broadcast' WHERE id = :
 -- name: nonces_from
 SELECT nonce FROM slots WHERE chain = :chain AND account = :account AND nonce >= :lowest;
 
--- name: newest_attempts
-SELECT nonce, max(id) FROM attempts
-WHERE chain = :chain AND account = :account
-  AND nonce IN (SELECT value FROM json_each(:nonces))
-GROUP BY nonce;
+-- name: newest_attempt
+SELECT coalesce(max(id), 0) FROM attempts;
 
 -- name: open_attempts
 SELECT a.id, a.nonce, a.purpose, a.fields, a.raw, a.hash, a.state, a.head_number, a.block_number,
@@ -152,11 +149,14 @@ SELECT id, state, block_hash FROM attempts WHERE id IN (SELECT value FROM json_e
 SELECT state FROM intents WHERE key = :key;
 
 -- name: set_broadcast
--- The hash of bytes that were signed here is known; what a node says of it changes nothing. Of what
--- came further meanwhile another process knows more than that a node took it.
-UPDATE attempts
-SET state = 'broadcast', hash = CASE WHEN raw IS NULL THEN :hash ELSE hash END
-WHERE id = :id AND state IN ('signed', 'broadcast');
+-- Of what came further meanwhile another process knows more than that a node took it.
+UPDATE attempts SET state = 'broadcast'
+WHERE id IN (SELECT value FROM json_each(:ids)) AND state = 'signed';
+
+-- name: set_hash
+-- The hash of bytes that were signed here is known; what a node says of it changes nothing.
+UPDATE attempts SET hash = :hash
+WHERE id = :id AND raw IS NULL AND state = 'broadcast';
 
 -- name: other_mined_in_slot
 SELECT 1 FROM attempts a JOIN attempts o USING (chain, account, nonce)

@@ -3,11 +3,10 @@
 import json
 import sqlite3
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from functools import cache
 
 from scheduler.chain.model import Hash, Sent
-from scheduler.transactions.encoding import Signed, Transaction
-from scheduler.transactions.intents import Intent, Limits, Told, Urgency
+from scheduler.transactions.intents import Intent, Urgency
 from scheduler.transactions.journal import series
 from scheduler.transactions.journal.accounts import Accounts
 from scheduler.transactions.journal.errors import IntentTaken, NonceTaken, SlotClosed, Withheld
@@ -24,26 +23,6 @@ from scheduler.transactions.journal.values import (
 )
 from scheduler.transactions.purse import DAY, Allowance, Books, Expense, Promise, Purse, Want
 from scheduler.transactions.states import AttemptState, IntentState, OutcomeKind, Purpose, step
-
-
-@dataclass(frozen=True, slots=True)
-class _New:
-    """An attempt that is to be written; see Attempt for its fields."""
-
-    intent: Told
-    limits: Limits
-    purpose: Purpose
-    transaction: Transaction
-    signed: Signed | None
-    head_number: int
-
-    @property
-    def raw(self) -> bytes | None:
-        return None if self.signed is None else self.signed.raw
-
-    @property
-    def hash(self) -> Hash | None:
-        return None if self.signed is None else self.signed.hash
 
 
 class Reservations(Accounts):
@@ -83,12 +62,15 @@ class Reservations(Accounts):
             new = [item for item in prepared if item.takes is None]
             if purse is not None:
                 _promise(new, purse)
+            now = self._clock()
             slots = [
                 {
-                    **self._slot(account, item),
+                    **account.columns,
+                    "nonce": item.transaction.nonce,
                     "program": program,
                     "purse": item.intent.urgency.value,
                     "reserved": str(item.transaction.worst_cost),
+                    "now": now,
                 }
                 for item in new
             ]
@@ -96,22 +78,12 @@ class Reservations(Accounts):
                 raise NonceTaken(str([slot["nonce"] for slot in slots]))
             self._run_each(
                 "insert_placement",
-                [{**self._slot(account, item), "key": item.intent.key} for item in prepared],
-            )
-            return self._insert_attempts(
-                account,
                 [
-                    _New(
-                        item.intent.told,
-                        item.intent.limits,
-                        Purpose.ACT,
-                        item.transaction,
-                        item.signed,
-                        item.head_number,
-                    )
+                    {**account.columns, "nonce": item.transaction.nonce, "key": item.intent.key}
                     for item in prepared
                 ],
             )
+            return self._insert_attempts(account, prepared)
 
     def replace(
         self,
@@ -128,20 +100,7 @@ class Reservations(Accounts):
         with self.together():
             purse = None if allowance is None else self.purse(account, allowance)
             taken = [item for item in replacements if self._promise_more(account, item, purse)]
-            written = self._insert_attempts(
-                account,
-                [
-                    _New(
-                        item.replaced.intent,
-                        item.replaced.limits,
-                        item.purpose,
-                        item.transaction,
-                        item.signed,
-                        item.head_number,
-                    )
-                    for item in taken
-                ],
-            )
+            written = self._insert_attempts(account, taken)
             for item, attempt in zip(taken, written, strict=True):
                 if item.order is not None:
                     self.orders.answer(item.order, OrderState.DONE, _told(item), attempt)
@@ -247,6 +206,7 @@ class Reservations(Accounts):
         keys = [item.intent.key for item in prepared]
         rows = self._run("intent_states", keys=json.dumps(keys))
         states = {key: IntentState(state) for key, state in rows}
+        now = self._clock()
         placed: list[dict[str, object]] = []
         for item in prepared:
             intent = item.intent
@@ -256,55 +216,57 @@ class Reservations(Accounts):
             states[intent.key] = step(before, IntentState.IN_SLOT)
             state = states[intent.key].value
             proof = None if item.proof is None else item.proof.as_text()
-            placed.append(
-                {**_columns(intent), "proof": proof, "state": state, "now": self._clock()}
-            )
+            placed.append({**_columns(intent), "proof": proof, "state": state, "now": now})
         self._run_each("insert_intent", placed)
         for item in prepared:
             series.take_turn(self._run, item.intent)
 
-    def _slot(self, account: Account, item: "Prepared | _New") -> dict[str, object]:
-        return {**account.columns, "nonce": item.transaction.nonce, "now": self._clock()}
-
-    def _insert_attempts(self, account: Account, items: "Sequence[_New]") -> list[Attempt]:
+    def _insert_attempts(
+        self, account: Account, items: "Sequence[Prepared | Replacement]"
+    ) -> list[Attempt]:
         """Of each slot one."""
         highest = max((item.head_number for item in items), default=0)
         self._run("saw_head", **account.columns, head=highest)
-        fields = [item.transaction.rpc_fields(account.address) for item in items]
-        self._run_each(
-            "insert_attempt",
-            [
-                {
-                    **self._slot(account, item),
-                    "key": item.intent.key,
-                    "purpose": item.purpose.value,
-                    "fields": json.dumps(as_sent),
-                    "raw": item.raw,
-                    "hash": item.hash,
-                    "head_number": item.head_number,
-                }
-                for item, as_sent in zip(items, fields, strict=True)
-            ],
-        )
-        nonces = json.dumps([item.transaction.nonce for item in items])
-        ids: dict[int, int] = dict(self._run("newest_attempts", **account.columns, nonces=nonces))
-        return [
+        # Numbered here: who writes is alone, and need not read what he wrote.
+        [(newest,)] = self._run("newest_attempt")
+        attempts = [
             Attempt(
-                id=ids[item.transaction.nonce],
+                id=number,
                 nonce=item.transaction.nonce,
-                intent=item.intent,
+                intent=item.told,
                 limits=item.limits,
                 purpose=item.purpose,
-                fields=as_sent,
-                raw=item.raw,
-                hash=item.hash,
+                fields=item.transaction.rpc_fields(account.address),
+                raw=None if item.signed is None else item.signed.raw,
+                hash=None if item.signed is None else item.signed.hash,
                 state=AttemptState.SIGNED,
                 head_number=item.head_number,
                 block_number=None,
                 block_hash=None,
             )
-            for item, as_sent in zip(items, fields, strict=True)
+            for number, item in enumerate(items, newest + 1)
         ]
+        now = self._clock()
+        self._run_each(
+            "insert_attempt",
+            [
+                {
+                    **account.columns,
+                    "id": attempt.id,
+                    "nonce": attempt.nonce,
+                    "key": attempt.intent.key,
+                    "purpose": attempt.purpose.value,
+                    "fields": json.dumps(attempt.fields),
+                    "raw": attempt.raw,
+                    "hash": attempt.hash,
+                    "state": attempt.state.value,
+                    "head_number": attempt.head_number,
+                    "now": now,
+                }
+                for attempt in attempts
+            ],
+        )
+        return attempts
 
     def _intent_state(self, key: str) -> IntentState:
         [(state,)] = self._run("intent_state", key=key)
@@ -323,7 +285,7 @@ def _columns(intent: Intent) -> dict[str, object]:
         "kind": intent.kind,
         "chain": intent.chain,
         "contract": intent.contract,
-        "params": json.dumps(dict(intent.params), sort_keys=True),
+        "params": json.dumps(dict(sorted(intent.params.items()))),
         "recipient": intent.to,
         "data": intent.data,
         "value": str(intent.value),
@@ -332,9 +294,15 @@ def _columns(intent: Intent) -> dict[str, object]:
         "last_block": intent.last_block,
         "urgency": intent.urgency.value,
         "max_cost": str(intent.max_cost),
-        "worth_sending": json.dumps(sorted(kind.value for kind in intent.worth_sending)),
+        "worth_sending": _worth(intent.worth_sending),
         "expects": json.dumps(intent.expects.as_data()),
     }
+
+
+@cache
+def _worth(kinds: frozenset[OutcomeKind]) -> str:
+    """Few sets of them are in use."""
+    return json.dumps(sorted(kind.value for kind in kinds))
 
 
 def _told(item: Replacement) -> str:

@@ -70,10 +70,10 @@ class Journal(Reopening):
         Not durably: what a power cut takes of it is found out again as after any crash between
         the answer and its note, by sending the same once more.
         """
+        nameless = [(each, hash_) for each, hash_ in attempts if each.raw is None]
         with self.together(durable=False):
-            self._run_each(
-                "set_broadcast", [{"id": each.id, "hash": hash_} for each, hash_ in attempts]
-            )
+            self._run("set_broadcast", ids=json.dumps([each.id for each, _ in attempts]))
+            self._run_each("set_hash", [{"id": each.id, "hash": hash_} for each, hash_ in nameless])
 
     def unchanged(self, attempts: Sequence[Attempt]) -> set[int]:
         """The ids of those of these attempts of which nothing else was concluded since they were

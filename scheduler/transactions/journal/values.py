@@ -60,6 +60,19 @@ class Prepared:
     proof: Proof | None = None
     takes: "Attempt | None" = None
 
+    @property
+    def told(self) -> Told:
+        """For which intent it is."""
+        return self.intent.told
+
+    @property
+    def limits(self) -> Limits:
+        return self.intent.limits
+
+    @property
+    def purpose(self) -> Purpose:
+        return Purpose.ACT
+
 
 @dataclass(frozen=True, slots=True)
 class Mandate:
@@ -122,6 +135,15 @@ class Replacement:
     signed: Signed | None
     head_number: int
     order: int | None = None
+
+    @property
+    def told(self) -> Told:
+        """For which intent it is."""
+        return self.replaced.intent
+
+    @property
+    def limits(self) -> Limits:
+        return self.replaced.limits
 
 
 def found_fields(sent: Sent, account: Account, nonce: int, chain_id: int) -> dict[str, str]:
