@@ -103,16 +103,16 @@ def transactions(block: Fields | None) -> dict[tuple[Address, int], Sent]:
 
 def call(message: Call) -> Json:
     """A message for `eth_call` and `eth_simulateV1`; of its fees, only a legacy gas price."""
-    fields: dict[str, object] = {"to": message.to, "data": message.data}
+    fields = {"to": message.to, "data": plain(message.data)}
     if message.sender is not None:
         fields["from"] = message.sender
     if message.value:
-        fields["value"] = message.value
+        fields["value"] = hex(message.value)
     if message.gas is not None:
-        fields["gas"] = message.gas
+        fields["gas"] = hex(message.gas)
     if message.gas_price is not None:
-        fields["gasPrice"] = message.gas_price
-    return plain(fields)
+        fields["gasPrice"] = hex(message.gas_price)
+    return fields
 
 
 def simulated(outcome: Fields) -> CallResult:

@@ -167,20 +167,21 @@ class JsonRpcNode:
         """
         if not self._simulates:
             raise CannotSimulate
-        blocks: list[dict[str, object]] = []
+        blocks: list[Json] = []
         if number > on.number + 1:
             between = on.timestamp + max(1, (timestamp - on.timestamp) // 2)
-            blocks.append({"blockOverrides": {"number": on.number + 1, "time": between}})
+            empty = {"number": on.number + 1, "time": between}
+            blocks.append({"blockOverrides": codec.plain(empty)})
         overrides = {"number": number, "time": timestamp}
         if base_fee is not None:
             overrides["baseFeePerGas"] = base_fee
         blocks.append(
             {
-                "blockOverrides": overrides,
+                "blockOverrides": codec.plain(overrides),
                 "calls": [_simulated_call(call, base_fee) for call in calls],
             }
         )
-        simulation = codec.plain({"blockStateCalls": blocks, "validation": False})
+        simulation = {"blockStateCalls": blocks, "validation": False}
         try:
             answer = await self._connection.request(
                 "eth_simulateV1", simulation, {"blockHash": on.hash}

@@ -170,9 +170,9 @@ class Sender:
             for trial in priced
             if trial.worst_cost <= purse.balance and not self._prover.is_doubted(trial.intent)
         ]
-        proofs, verdicts = await asyncio.gather(
-            self._prover.proofs([trial.intent for trial in priced], aim.head),
+        verdicts, proofs = await asyncio.gather(
             self._verdicts(likely, aim),
+            self._prover.proofs([trial.intent for trial in priced], aim.head),
         )
         trials = [
             trial for trial in self._allowed(priced, proofs) if purse.could_hold(trial.worst_cost)
