@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from scheduler.transactions.journal import Journal, JournalUnavailable
-from tests.transactions.samples import ACCOUNT, DONE, prepared, receipt
+from tests.transactions.samples import ACCOUNT, DONE, intent, prepared, receipt
 
 NOBODY = 65534
 
@@ -31,24 +31,63 @@ def journal(path: Path) -> Iterator[Journal]:
     journal.close()
 
 
-def test_every_commit_is_synced_to_the_disk(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """WAL with synchronous=FULL (2): NORMAL would lose commits in a power cut."""
-    connections = []
+@pytest.fixture
+def connections(monkeypatch: pytest.MonkeyPatch) -> list[sqlite3.Connection]:
+    """Those that are opened from now on, the newest last."""
+    connections: list[sqlite3.Connection] = []
     connect = sqlite3.connect
 
     def noticed(*arguments: object, **options: object) -> sqlite3.Connection:
         connections.append(connect(*arguments, **options))  # type: ignore[call-overload]
-        return connections[-1]  # type: ignore[no-any-return]
+        return connections[-1]
 
     monkeypatch.setattr(sqlite3, "connect", noticed)
+    return connections
+
+
+def settings(connection: sqlite3.Connection) -> list[object]:
+    names = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout", "wal_autocheckpoint")
+    return [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names]
+
+
+SETTINGS = ["wal", 2, 1, 2000, 1000]
+
+
+def test_every_commit_is_synced_to_the_disk(
+    connections: list[sqlite3.Connection], path: Path
+) -> None:
+    """WAL with synchronous=FULL (2): NORMAL would lose commits in a power cut."""
     journal = Journal.open(path)
-    [connection] = connections
-    settings = [
-        connection.execute(f"PRAGMA {name}").fetchone()[0]
-        for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
-    ]
+    assert settings(connections[0]) == SETTINGS
     journal.close()
-    assert settings == ["wal", 2, 1, 2000]
+
+
+def test_a_journal_that_was_locked_for_a_note_still_syncs_the_commits_behind_it(
+    connections: list[sqlite3.Connection], path: Path
+) -> None:
+    """What a node took is noted without a sync; where that could not be written, it stayed so."""
+    journal = Journal.open(path)
+    journal.admit(ACCOUNT)
+    [attempt] = journal.reserve(ACCOUNT, [prepared(0)])
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(JournalUnavailable, match="locked"):
+        journal.broadcast([(attempt, "0x")])
+    with pytest.raises(JournalUnavailable, match="locked"):
+        journal.reserve(ACCOUNT, [prepared(1)])
+    other.close()
+    assert settings(connections[0]) == SETTINGS
+    journal.close()
+
+
+def test_no_reservation_waits_for_a_checkpoint(journal: Journal, path: Path) -> None:
+    """It leaves what is in the WAL, however much, to a transaction that nothing waits for."""
+    before = path.read_bytes()
+    large = prepared(0, intent(data=bytes(5_000_000)))
+    [attempt] = journal.reserve(ACCOUNT, [large])
+    assert path.read_bytes() == before
+    journal.broadcast([(attempt, "0x")])
+    assert len(path.read_bytes()) > len(before) + 5_000_000
 
 
 def test_a_journal_without_wal_is_refused() -> None:

@@ -17,8 +17,13 @@ DIALECT = "sqlite"
 # takes on a slow disk, shorter than a block.
 BUSY_TIMEOUT_MS = 2_000
 
-# What the -wal file may keep of the disk, bytes; it is emptied at 4 MB (wal_autocheckpoint).
+# What the -wal file may keep of the disk, bytes.
 WAL_BYTES = 16 * 1024 * 1024
+
+# A commit that finds so many pages in the -wal file, 4 MB, brings them into the database (SQLite's
+# default): two more fsyncs, and as many writes, so never one that something waits for to be sent.
+CHECKPOINT = "PRAGMA wal_autocheckpoint = 1000"
+NO_CHECKPOINT = "PRAGMA wal_autocheckpoint = 0"
 
 # The parts of the journal that have queries of their own, by the names of their files.
 PARTS = ("holds", "orders", "pruning")
@@ -64,6 +69,7 @@ class Database:
             connection.execute("PRAGMA foreign_keys = ON")
             # What a long read made the -wal file grow to is given back afterwards.
             connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
+            connection.execute(CHECKPOINT)
             journal = cls(connection, clock)
             journal._migrate()
         except sqlite3.Error as error:
@@ -96,12 +102,12 @@ class Database:
             raise unavailable(self._path, "read", error) from error
 
     @contextmanager
-    def together(self, durable: bool = True) -> Iterator[None]:
+    def together(self, durable: bool = True, hurried: bool = False) -> Iterator[None]:
         """One transaction of whatever is called in it; on any exception none is written.
 
         IMMEDIATE, so that what is read in it is still true when it is written. One that is not
-        `durable` costs no fsync: a power cut may undo it until the next one that is. Raises
-        JournalUnavailable.
+        `durable` costs no fsync: a power cut may undo it until the next one that is. One that is
+        `hurried` leaves it to those behind it to empty the WAL. Raises JournalUnavailable.
         """
         if self._together:
             yield
@@ -109,21 +115,32 @@ class Database:
         try:
             if not durable:
                 self._connection.execute("PRAGMA synchronous = NORMAL")
-            self._connection.execute("BEGIN IMMEDIATE")
-            self._together = True
+            if hurried:
+                self._connection.execute(NO_CHECKPOINT)
             try:
-                yield
-                self._connection.execute("COMMIT")
-            except BaseException:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                raise
+                with self._transaction():
+                    yield
             finally:
-                self._together = False
                 if not durable:
                     self._connection.execute(DURABLE)
+                if hurried:
+                    self._connection.execute(CHECKPOINT)
         except sqlite3.Error as error:
             raise unavailable(self._path, "written", error) from error
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        self._together = True
+        try:
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+        finally:
+            self._together = False
 
     def _migrate(self) -> None:
         """Applies the migrations that the file lacks; their number is its user_version."""

@@ -47,7 +47,7 @@ class Reservations(Accounts):
         its slot out of `allowance`; None bounds nothing. Raises Quarantined, HeldBack, NonceTaken,
         IntentTaken, SlotClosed or Withheld, and then has written nothing.
         """
-        with self.together():
+        with self.together(hurried=True):
             # What gets the account itself going again is not kept back: others may wait for it.
             if any(item.intent.urgency is not Urgency.REPAIR for item in prepared):
                 self._must_be_admitted(account)
@@ -97,7 +97,7 @@ class Reservations(Accounts):
         price `allowance` has too little: what lacked is the second of what it returns. An order
         that one of them carries out is done in the same transaction.
         """
-        with self.together():
+        with self.together(hurried=True):
             purse = None if allowance is None else self.purse(account, allowance)
             taken = [item for item in replacements if self._promise_more(account, item, purse)]
             written = self._insert_attempts(account, taken)
