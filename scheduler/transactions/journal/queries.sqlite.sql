@@ -66,6 +66,7 @@ ON CONFLICT (key) DO UPDATE SET
 SELECT (
     SELECT count(*) FROM intents i
     WHERE chain = :chain AND contract = :contract AND family = :family AND kind = :kind
+      AND in_series = 1
       AND (state IN ('expired', 'abandoned')
            OR state = 'succeeded' AND :successes
            OR state IN ('target_failed', 'no_effect', 'reverted')

@@ -53,7 +53,7 @@ CREATE TABLE intents (
 ) STRICT;
 
 CREATE INDEX intents_by_age ON intents (created_at);
-CREATE INDEX intents_by_series ON intents (chain, contract, family, kind);
+CREATE INDEX intents_by_series ON intents (chain, contract, family, kind) WHERE in_series = 1;
 
 -- Where the intents of a series come in turn: of which one the transaction waits to be mined.
 CREATE UNIQUE INDEX one_turn_per_series ON intents (chain, contract, family, kind)
