@@ -11,9 +11,13 @@ from scheduler.chain.jsonrpc import Request, Splitter, Unintelligible, encode, r
 
 text = st.text(max_size=20) | st.text('{}[]"\\\n', max_size=20)
 values = st.recursive(
-    st.none() | st.integers() | text, lambda inner: st.lists(inner) | st.dictionaries(text, inner)
+    st.none() | st.integers() | text,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(text, inner, max_size=3),
+    max_leaves=6,
 )
-messages = st.lists(st.dictionaries(text, values) | st.lists(values), max_size=6)
+messages = st.lists(
+    st.dictionaries(text, values, max_size=3) | st.lists(values, max_size=3), max_size=6
+)
 
 
 @given(messages, st.lists(st.sampled_from(["", "\n", " \r\n"]), min_size=6), st.data())
