@@ -9,7 +9,6 @@ import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -19,9 +18,9 @@ import click
 from scheduler import __version__, config
 from scheduler.errors import Misconfigured, exit_status
 from scheduler.launch import launch
-from scheduler.plan import ETH_ALARM, MOC_JOBS, MOC_PROGRAMS, SCHEDULER, Plan
+from scheduler.plan import ETH_ALARM, MOC_JOBS, MOC_PROGRAMS, SCHEDULER
+from scheduler.plans import key_in, moc_plan, plan_of, share
 from scheduler.processes import supervised
-from scheduler.transactions.environment import key_for
 from scheduler.transactions.secrets import private_file
 
 _config_option = click.option(
@@ -58,6 +57,7 @@ class _Commands(click.Group):
         "account": "scheduler.operations.account_commands:account",
         "dev": "scheduler.devchain.commands:dev",
         "drain": "scheduler.operations.hold_commands:drain",
+        "jobs": "scheduler.operations.jobs_commands:jobs",
         "journal": "scheduler.operations.journal_commands:journal",
         "pause": "scheduler.operations.hold_commands:pause",
         "resume": "scheduler.operations.hold_commands:resume",
@@ -83,7 +83,7 @@ def check(config_file: Path | None) -> None:
     if settings.signer == "keystore" and settings.keystore is not None:
         private_file(settings.keystore.file, "the key file")
         private_file(settings.keystore.password_file, "the password file")
-    _key_in_environment(settings)
+    key_in(settings, os.environ)
     click.echo("the configuration is fine")
 
 
@@ -96,29 +96,7 @@ def run(program: str, config_file: Path | None) -> None:
     Waits for whatever can change outside: the node, its syncing, a contract not there yet.
     """
     settings = config.load(config_file)
-    plan = _plan(program, settings, _key_in_environment(settings), patient=True)
-    launch(_share(plan, settings.moc.split))
-
-
-def _share(plan: Plan, split: bool) -> Plan:
-    """The plan without what is other programs' work on this box. Raises Misconfigured."""
-    if plan.program in MOC_PROGRAMS:
-        own = [name for name in MOC_PROGRAMS[plan.program] if name in plan.moc_tasks]
-        if plan.moc is None or not own:
-            raise Misconfigured(
-                f"nothing is configured that {plan.program} does: set address in [moc], and name "
-                f"{' or '.join(MOC_PROGRAMS[plan.program])} in its tasks if you name any"
-            )
-        others = tuple(name for name in plan.moc_tasks if name not in own)
-        return replace(plan, left_to_others=others, jobs=(), contracts=())
-    if not split:
-        return plan
-    if not (plan.jobs or plan.contracts):
-        raise Misconfigured(
-            f"nothing is left that {plan.program} does: with split = true in [moc] run "
-            f"{', '.join(MOC_PROGRAMS)}, or configure [alarm] or [[jobs]]"
-        )
-    return replace(plan, left_to_others=tuple(plan.moc_tasks))
+    launch(share(plan_of(program, settings, patient=True), settings.moc.split))
 
 
 @click.group()
@@ -158,7 +136,7 @@ def scheduler(
         rpc_url=_endpoint(client, rpchost, rpcport, ipcpath),
         alarm={"addresses": list(addresses)} if addresses else None,
     )
-    _launch(ETH_ALARM, settings, patient=supervised())
+    launch(plan_of(ETH_ALARM, settings, patient=supervised()))
 
 
 @eth_alarm_commands.command("addresses")
@@ -217,68 +195,9 @@ def moc_jobs_command(network: str | None, config_file: Path | None) -> None:
     """
     from scheduler import moc_config
 
-    # What the configuration does not know is as on the rest of the box: the journal, the budget.
     box = config.load(None)
     moc = moc_config.load(config_file, network, key_file=box.signer == "keystore")
-    named = moc.key is not None or moc.account is not None
-    plan = _plan(MOC_JOBS, box, moc.key.to_bytes().hex() if moc.key else None, supervised())
-    launch(
-        replace(
-            plan,
-            endpoint=moc.endpoints[0],
-            fallbacks=moc.endpoints[1:],
-            network=None,
-            chain_id=moc.chain_id,
-            contracts=(),
-            account=moc.account if named else plan.account,
-            key_file=None if named else plan.key_file,
-            password_file=None if named else plan.password_file,
-            min_tip=max(plan.min_tip, moc.gas_price),
-            moc=moc.moc,
-            moc_tasks=moc.tasks,
-            jobs=(),
-            remarks=moc.remarks,
-        )
-    )
-
-
-def _launch(program: str, settings: config.Settings, patient: bool) -> None:
-    """Becomes the program: a running program carries none of a command's libraries."""
-    launch(_plan(program, settings, _key_in_environment(settings), patient))
-
-
-def _plan(program: str, settings: config.Settings, key: str | None, patient: bool) -> Plan:
-    keystore = settings.keystore if settings.signer == "keystore" else None
-    return Plan(
-        program=program,
-        endpoint=settings.rpc_url,
-        network=settings.network,
-        contracts=settings.alarm.addresses,
-        account=settings.account,
-        key_file=str(keystore.file) if keystore else None,
-        password_file=str(keystore.password_file) if keystore else None,
-        journal=str(settings.journal_path()),
-        max_gas_price=settings.fees.max_gas_price,
-        min_tip=settings.fees.min_tip,
-        budget=settings.budget.model_dump(),
-        patient=patient,
-        max_value=settings.signing.max_value,
-        max_gas_cost=settings.signing.max_gas_cost,
-        recipients=settings.signing.recipients,
-        key=key,
-        keep_days=settings.journal_keep_days,
-        moc=settings.moc.address,
-        moc_tasks=settings.moc.chosen(),
-        jobs=settings.jobs,
-        claiming=settings.alarm.model_dump(exclude={"addresses"}),
-    )
-
-
-def _key_in_environment(settings: config.Settings) -> str | None:
-    """The key that signs, in hexadecimal, where it is in the environment. Raises Misconfigured."""
-    if settings.signer != "environment":
-        return None
-    return key_for(settings.account, os.environ).to_bytes().hex()
+    launch(moc_plan(moc, box, supervised()))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

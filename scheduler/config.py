@@ -162,15 +162,19 @@ class Alarm(_Section):
 
 
 def _jobs(values: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:
-    names = set()
+    names: set[str] = set()
+    faults: list[str] = []
     for data in values:
         try:
             name = loading.job(data).name
         except loading.BadJob as error:
-            raise ValueError(str(error)) from error
+            faults.append(str(error))
+            continue
         if name in names or name in TASKS:
-            raise ValueError(f"{name}: there is another job of this name")
+            faults.append(f"{name}: there is another job of this name")
         names.add(name)
+    if faults:
+        raise ValueError("\n".join(faults))
     return values
 
 
@@ -363,5 +367,5 @@ def _explained(error: ValidationError, source: str, elsewhere: Mapping[str, str]
         if each["type"] == "extra_forbidden":
             known = ", ".join(field.alias or name for name, field in Settings.model_fields.items())
             message = f"there is no such key; the top-level ones are {known}"
-        lines.append(f"{place}: {message}")
+        lines += [f"{place}: {line}" for line in message.splitlines()]
     return "\n".join(lines)

@@ -19,6 +19,13 @@ class HeldElsewhere(NotYet):
     """Another process does this work already: exit status 1 for a command typed by hand."""
 
 
+class Outdated(Exception):
+    """What a program was put together for is not so any more: it is put together again.
+
+    The message is one line: what changed.
+    """
+
+
 def exit_status(error: Exception) -> int:
     """The exit status of a command that ends with this error."""
     return 1 if isinstance(error, HeldElsewhere) else 2

@@ -21,7 +21,7 @@ from scheduler.errors import Misconfigured
 from scheduler.logs import secrets_in
 from scheduler.moc.jobs import TASKS
 from scheduler.networks import networks
-from scheduler.transactions.environment import VARIABLES, keys_in, private_key
+from scheduler.transactions.environment import EXAMPLE, VARIABLES, keys_in, private_key
 from scheduler.transactions.secrets import private_file
 
 DEFAULT_NETWORK = "mocTestnet"
@@ -29,9 +29,6 @@ LOCAL = "local"
 
 CONFIG, NETWORK = "MOC_JOBS_CONFIG", "MOC_JOBS_NETWORK"
 """Variables that win over the flags: the whole JSON, and the network's name."""
-
-EXAMPLE: Address = "0x0e424e9a8598a55918e12de47172f3180c4b4e13"
-"""The account of the key that the program's own README gave as an example: anybody can empty it."""
 
 T = TypeVar("T")
 Part = TypeVar("Part", bound="_Part")
@@ -107,7 +104,7 @@ class MocConfig:
     `endpoints` are the nodes' in the order of preference. `tasks` are as scheduler.moc.jobs.Task
     takes them. `gas_price` is the least that is offered, wei per gas. Without `key` the node signs
     for `account`; without both the node's first account does, or the box's key file. `remarks` are
-    lines about what the file says in vain.
+    lines about what the file says in vain. `is_local`: nothing of worth can be on that network.
     """
 
     network: str
@@ -119,6 +116,7 @@ class MocConfig:
     account: Address | None
     key: PrivateKey | None = field(repr=False)
     remarks: tuple[str, ...]
+    is_local: bool
 
 
 def default_file() -> Path:
@@ -161,6 +159,7 @@ def load(
         account=account,
         key=key,
         remarks=tuple(map(_in_one_line, reading.remarks)),
+        is_local=_is_local(name, chosen),
     )
 
 

@@ -18,25 +18,23 @@ from scheduler.alarm.detection import version_at
 from scheduler.alarm.family import AlarmClock
 from scheduler.alarm.version import Version
 from scheduler.bounds import budget, claim_policy, deposits, rule_book
-from scheduler.chain.blocksage import BlockSage, Heartbeat
-from scheduler.chain.connection import connect
-from scheduler.chain.dialect import dialect_of
-from scheduler.chain.errors import ChainChanged, FirstBlockMissing, NodeUnavailable, RpcError
+from scheduler.chain.blocksage import Heartbeat
+from scheduler.chain.errors import ChainChanged, FirstBlockMissing
 from scheduler.chain.fingerprint import fingerprint
 from scheduler.chain.model import Address, Head, HeadEvent
 from scheduler.chain.node import JsonRpcNode
-from scheduler.errors import HeldElsewhere, Misconfigured, NotYet
-from scheduler.jobs import loading
+from scheduler.errors import HeldElsewhere, Misconfigured, NotYet, Outdated
 from scheduler.jobs.declaration import Job
 from scheduler.jobs.family import JobFamily, families_of
 from scheduler.locks import Held, Lock
-from scheduler.moc.discovery import jobs_at
-from scheduler.moc.jobs import Task
-from scheduler.networks import Network, network_of, networks
+from scheduler.networks import Network
 from scheduler.plan import Plan
 from scheduler.pulse import Pulse
+from scheduler.reach import Reach
+from scheduler.roster import LOOK_AGAIN_BLOCKS, Roster, roster_of
 from scheduler.service import Work
 from scheduler.transactions.custody import actor
+from scheduler.transactions.environment import EXAMPLE
 from scheduler.transactions.fees import FeePolicy
 from scheduler.transactions.flow import Flow
 from scheduler.transactions.guard import Guard
@@ -56,17 +54,20 @@ PATIENCE_SECONDS = 10.0
 """For how long a node that is away is waited for where there are others."""
 
 log = logging.getLogger("SCHEDULER")
+moc_log = logging.getLogger("MOC")
 
 
 @dataclass(slots=True)
 class Running:
-    """A program that has everything it needs."""
+    """A program that has everything it needs. At block `looked_at` its contracts were looked at."""
 
     node: JsonRpcNode
     network: Network
     chain: str
     flow: Flow
     families: Sequence[AlarmClock | JobFamily]
+    roster: Roster
+    looked_at: int
     heartbeat: Heartbeat
     journal: Journal
     locks: ExitStack
@@ -80,7 +81,10 @@ class Running:
         if event.rebased or not self.same_chain:
             await self._check_chain()
         self.heartbeat.beat(event.head)
-        await self.flow.on(event)
+        try:
+            await self.flow.on(event)
+        finally:
+            await self._check_contracts(event.head)
 
     def waited(self, seconds: float) -> None:
         self.heartbeat.waited(seconds)
@@ -106,6 +110,14 @@ class Running:
             raise ChainChanged(f"{self.node.endpoint} serves another chain than a moment before")
         self.same_chain = True
 
+    async def _check_contracts(self, head: Head) -> None:
+        """Raises Outdated where the jobs' contracts have another code than they were found with."""
+        if self.roster.jobs and head.number - self.looked_at >= LOOK_AGAIN_BLOCKS:
+            change = await self.roster.change(self.node, head)
+            if change is not None:
+                raise Outdated(change)
+            self.looked_at = head.number
+
     async def close(self) -> None:
         self.flow.close()
         self.journal.close()
@@ -119,10 +131,7 @@ class Program:
     def __init__(self, plan: Plan) -> None:
         """Raises Misconfigured for what is wrong whatever the node says."""
         self._plan = plan
-        try:
-            self._connections = [connect(each) for each in (plan.endpoint, *plan.fallbacks)]
-        except ValueError as error:
-            raise Misconfigured(f"rpc-url: {error}") from error
+        self._reach = Reach(plan)
         self._journal = Path(plan.journal)
         self._key = None if plan.key is None else PrivateKey(bytes.fromhex(plan.key))
         self.pulse = Pulse.beside(self._journal, plan.program)
@@ -137,13 +146,14 @@ class Program:
         if self._key is None and self._plan.key_file is not None:
             # Opening a key file takes seconds, in which SIGTERM must be heard.
             self._key = await asyncio.to_thread(_key, self._plan)
-        node, chain_id, head = await self._node()
-        network = self._network(chain_id)
-        declared = await self._jobs(node, head)
+        reached = await self._reach.node()
+        node, network, head = reached.node, reached.network, reached.head
+        roster = await roster_of(self._plan, node, head)
         versions = await self._versions(node, network, head)
         signer = await self._signer(node)
+        self._check_account(signer.address, network)
         account = Account(await fingerprint(node, network.development), signer.address)
-        jobs = families_of(node, account.chain, self._own(declared))
+        jobs = families_of(node, account.chain, self._own(roster), account.address)
         claims = claim_policy(self._plan.claiming, network)
         clocks = [
             AlarmClock(
@@ -157,6 +167,8 @@ class Program:
             for version in versions.values()
         ]
         families: list[AlarmClock | JobFamily] = [*jobs, *clocks]
+        if not families:
+            raise NotYet(roster.why_none())
         with ExitStack() as taken:
             for family in families:
                 taken.callback(_lock(account, family).release)
@@ -169,12 +181,12 @@ class Program:
         )
         desk = Desk(
             node=node,
-            chain_id=chain_id,
+            chain_id=reached.chain_id,
             account=account,
             signer=Guard(
                 signer,
                 node,
-                rule_book(self._plan, families_of(node, account.chain, declared)),
+                rule_book(self._plan, families_of(node, account.chain, roster.jobs)),
                 journal,
             ),
             journal=journal,
@@ -188,85 +200,52 @@ class Program:
             slot_time=network.slot_time,
         )
         heartbeat = Heartbeat(node.sage)
-        for contract, version in versions.items():
-            log.info("Serving %s, an Alarm Clock contract of %s", contract, version.name)
+        self._tell(roster, versions)
         return Running(
             node=node,
             network=network,
             chain=account.chain,
             flow=Flow(desk, network.confirmations, self._keeping(network)),
             families=families,
+            roster=roster,
+            looked_at=head.number,
             heartbeat=heartbeat,
             journal=journal,
             locks=locks,
-            patience=PATIENCE_SECONDS if len(self._connections) > 1 else math.inf,
+            patience=PATIENCE_SECONDS if self._reach.has_others else math.inf,
         )
-
-    async def _node(self) -> tuple[JsonRpcNode, int, Head]:
-        """The first of the nodes that can be worked with, its chain id and latest block.
-
-        Raises NodeUnavailable, NotYet, RpcError as the one says that is the most worth telling.
-        """
-        failures: list[NodeUnavailable | NotYet | RpcError] = []
-        for connection in self._connections:
-            node = JsonRpcNode(connection)
-            try:
-                return node, *await self._ready(node)
-            except (NodeUnavailable, NotYet, RpcError) as error:
-                failures.append(error)
-                await node.close()
-        # What a node answers is the operator's to mend, more than that another one is away.
-        raise next((each for each in failures if isinstance(each, NotYet)), failures[0])
-
-    async def _ready(self, node: JsonRpcNode) -> tuple[int, Head]:
-        """Its chain id and latest block. Raises NodeUnavailable, NotYet, RpcError."""
-        identity = await node.identity()
-        network = self._network(identity.chain_id)
-        node.sage = BlockSage(base=network.block_time)
-        node.speak(dialect_of(network.node))
-        if await node.syncing():
-            raise NotYet("the node is syncing; work begins when it has caught up")
-        head = await node.block()
-        if head is None:
-            raise NotYet("the node has no block yet; work begins when it has one")
-        return identity.chain_id, head
 
     def _keeping(self, network: Network) -> Keeping:
         """For how long outcomes are kept: as configured, and for a week of blocks at the least."""
         return Keeping(self._plan.keep_days * DAY_SECONDS, int(WEEK_SECONDS / network.block_time))
 
-    def _network(self, chain_id: int) -> Network:
-        name, wanted = self._plan.network, self._plan.chain_id
-        if wanted not in (None, chain_id):
-            raise NotYet(
-                f"the node serves chain id {chain_id}, but the configuration says {wanted}; start "
-                "the right node, or correct chain_id or uri in the configuration"
+    def _own(self, roster: Roster) -> list[Job]:
+        """Those that can be done and that no other program of the box does."""
+        return [job for job in roster.on() if job.name not in self._plan.left_to_others]
+
+    def _tell(self, roster: Roster, versions: Mapping[Address, Version]) -> None:
+        if roster.generation is not None:
+            moc_log.info(
+                "Serving %s, a Money on Chain contract of the generation %s",
+                self._plan.moc,
+                roster.generation,
             )
-        if name is None:
-            return network_of(chain_id)
-        network = networks()[name]
-        if chain_id not in network.chain_ids:
-            raise NotYet(
-                f"the node serves chain id {chain_id}, but the network {name} has "
-                f"{' or '.join(map(str, network.chain_ids))}; start the right node, or correct "
-                "network or rpc-url in the configuration"
+        for job, why in roster.off():
+            if job.name in self._plan.left_to_others:
+                continue
+            # Deployments differ in what they have; what the operator named should be there.
+            level = logging.INFO if job.name in self._plan.moc_tasks else logging.WARNING
+            logging.getLogger(job.name).log(level, "%s is off: %s", job.action.function, why)
+        for contract, version in versions.items():
+            log.info("Serving %s, an Alarm Clock contract of %s", contract, version.name)
+
+    def _check_account(self, address: Address, network: Network) -> None:
+        """Raises Misconfigured where anybody could take what the account is paid."""
+        if address == EXAMPLE and not (network.development or self._plan.play):
+            raise Misconfigured(
+                f"the account {address} is that of a published example: its key is known to "
+                "everybody; make another one with: scheduler account new"
             )
-        return network
-
-    async def _jobs(self, node: JsonRpcNode, head: Head) -> list[Job]:
-        """Those that are declared, and those of a deployment of Money on Chain.
-
-        A declared one's contract is looked at when the job is due.
-        """
-        plan, jobs = self._plan, [loading.job(data) for data in self._plan.jobs]
-        if plan.moc is not None:
-            tasks = {name: Task(**task) for name, task in plan.moc_tasks.items()}
-            jobs += await jobs_at(node, plan.moc, tasks, head)
-        return jobs
-
-    def _own(self, declared: Sequence[Job]) -> list[Job]:
-        """Those that no other program of the box does."""
-        return [job for job in declared if job.name not in self._plan.left_to_others]
 
     async def _versions(
         self, node: JsonRpcNode, network: Network, head: Head

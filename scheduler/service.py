@@ -16,7 +16,7 @@ from scheduler.chain.errors import (
     RpcError,
 )
 from scheduler.chain.model import Head, HeadEvent
-from scheduler.errors import HeldElsewhere, NotYet
+from scheduler.errors import HeldElsewhere, NotYet, Outdated
 from scheduler.notices import Notice
 from scheduler.pulse import Pulse
 from scheduler.transactions.journal import JournalUnavailable
@@ -40,7 +40,7 @@ class Work(Protocol):
         ...
 
     async def on(self, event: HeadEvent) -> None:
-        """Deals with a new head. May raise what PASSING lists, and ChainChanged."""
+        """Deals with a new head. May raise what PASSING lists, ChainChanged, and Outdated."""
         ...
 
     def waited(self, seconds: float) -> None:
@@ -81,6 +81,8 @@ async def _live(assemble: Callable[[], Awaitable[Work]], pulse: Pulse, patient: 
             log.warning("%s; starting over on the chain that is there now", change)
         except NodeGone as gone:
             log.warning("%s; starting over with the first node that answers", gone)
+        except Outdated as change:
+            log.warning("%s; starting over with what is there now", change)
         finally:
             await work.close()
 

@@ -44,7 +44,8 @@ LIBRARIES = {
 GENERATED = ("__editable__", "_cython_", "_sysconfigdata_")
 OWN = {
     "alarm", "bounds", "chain", "errors", "jobs", "launch", "locks", "logs", "moc", "networks",
-    "notices", "processes", "plan", "programs", "pulse", "service", "toml", "transactions",
+    "notices", "processes", "plan", "programs", "pulse", "reach", "roster", "service", "toml",
+    "transactions",
 }  # fmt: skip
 
 # Puts a program together as `scheduler.launch` does, and turns its loop once.

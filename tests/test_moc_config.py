@@ -11,7 +11,8 @@ from eth_keys.datatypes import PrivateKey
 
 from scheduler.errors import Misconfigured
 from scheduler.moc.jobs import TASKS
-from scheduler.moc_config import EXAMPLE, MocConfig, default_file, load
+from scheduler.moc_config import MocConfig, default_file, load
+from scheduler.transactions.environment import EXAMPLE
 
 KEY, OTHER = (PrivateKey(bytes([number]) * 32) for number in (0x61, 0x62))
 SECRET = KEY.to_bytes().hex()

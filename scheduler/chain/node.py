@@ -126,6 +126,13 @@ class JsonRpcNode:
             lambda found: [_called(answer) for answer in found], answers
         )
 
+    async def estimates(self, calls: Sequence[Call]) -> list[int | None]:
+        # Without a block: rskj takes none here.
+        answers = await self._connection.batch(
+            [Request("eth_estimateGas", (codec.call(call),)) for call in calls]
+        )
+        return self._connection.understand(_each(_estimated), answers)
+
     async def balances(self, accounts: Sequence[Address], at: Hash) -> list[int]:
         answers = await self._connection.read(
             [Request("eth_getBalance", (account, self._state_of(at))) for account in accounts]
@@ -338,6 +345,10 @@ def _optional(reader: Callable[[Json], T]) -> Callable[[Json], T | None]:
 
 def _each(reader: Callable[[Json], T]) -> Callable[[Json], list[T]]:
     return lambda answers: [reader(answer) for answer in answers]
+
+
+def _estimated(answer: Json) -> int | None:
+    return None if isinstance(answer, RpcError) else codec.quantity(answer)
 
 
 def _called(answer: Json) -> CallResult:

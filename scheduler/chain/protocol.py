@@ -60,6 +60,10 @@ class Chain(Protocol):
         """The results of view calls on the state of block `at`, in the order of `calls`."""
         ...
 
+    async def estimates(self, calls: Sequence[Call]) -> list[int | None]:
+        """Gas with which each would not fail on the latest state; None where it does with any."""
+        ...
+
     async def balances(self, accounts: Sequence[Address], at: Hash) -> list[int]:
         """Balances in wei on the state of block `at`."""
         ...

@@ -21,9 +21,9 @@ class Artifact:
     abi: list[dict[str, Any]]
 
 
-def own_contracts() -> Mapping[str, Artifact]:
-    """The contracts in `contracts/` by name. Raises ToolchainError."""
-    request = _request()
+def own_contracts(sources: Path = SOURCES) -> Mapping[str, Artifact]:
+    """The contracts in the files of a directory, by name. Raises ToolchainError."""
+    request = _request(sources)
 
     def build(target: Path) -> None:
         (target / "contracts.json").write_text(json.dumps(_compile(request)))
@@ -37,8 +37,8 @@ def own_contracts() -> Mapping[str, Artifact]:
     }
 
 
-def _request() -> str:
-    sources = {path.name: {"content": path.read_text()} for path in sorted(SOURCES.glob("*.sol"))}
+def _request(directory: Path) -> str:
+    sources = {path.name: {"content": path.read_text()} for path in sorted(directory.glob("*.sol"))}
     settings = {
         # The oldest rules that the tests use; code for them runs on every later fork.
         "evmVersion": "istanbul",

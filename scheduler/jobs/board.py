@@ -14,13 +14,15 @@ class Standing:
     """How things stand for a job at a head.
 
     `true`: its condition is. `kept_back`: one of those under which it is not done is true, too.
-    `epoch` is the number that the contract gives the next time, None where it gives none.
-    `trouble` is why its condition cannot be read; all else is unknown then.
+    `epoch` is the number that the contract gives the next time, None where it gives none. `data` is
+    what its function would be called with, None where its condition is not true. `trouble` is why
+    its condition, or an argument, cannot be read; all else is unknown then.
     """
 
     true: bool
     kept_back: bool = False
     epoch: int | None = None
+    data: bytes | None = None
     trouble: str | None = None
 
 
@@ -30,7 +32,9 @@ def standing(job: Job, answers: Answers) -> Standing:
         true = job.condition.holds(answers)
         reasons = [each.holds(answers) for each in job.unless]
         epoch = None if job.epoch is None else job.epoch.value(answers)
-        return Standing(true, any(reasons), epoch)
+        # What is handed on need not be there before.
+        data = job.action.data(answers) if true else None
+        return Standing(true, any(reasons), epoch, data)
     except Unreadable as reason:
         return Standing(False, trouble=str(reason))
 

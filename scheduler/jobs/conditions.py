@@ -45,7 +45,17 @@ class Reading:
         try:
             return abi.word(answers[self.call], self.word)
         except abi.NotAnAnswer as reason:
-            raise Unreadable(f"{self.signature} of {self.contract}: {reason}") from reason
+            raise self._unreadable(reason) from reason
+
+    def taken(self, answers: Answers, type_: str) -> abi.Argument | bytes:
+        """As an argument of this type for another function. Raises Unreadable."""
+        try:
+            return abi.taken(answers[self.call], self.word, type_)
+        except abi.NotAnAnswer as reason:
+            raise self._unreadable(reason) from reason
+
+    def _unreadable(self, reason: abi.NotAnAnswer) -> Unreadable:
+        return Unreadable(f"{self.signature} of {self.contract}: {reason}")
 
 
 @dataclass(frozen=True)
@@ -113,7 +123,7 @@ Condition: TypeAlias = Check | All | AnyOf | Not
 def necessary_views(condition: Condition) -> tuple[View, ...]:
     """Views that must answer as they say for the condition to be true: those that answer a bool.
 
-    Of alternatives, and of answers of several words, nothing can be said in this way.
+    Of alternatives and of comparisons nothing can be said in this way.
     """
     if isinstance(condition, All):
         return tuple(view for part in condition.parts for view in necessary_views(part))
@@ -125,9 +135,11 @@ def necessary_views(condition: Condition) -> tuple[View, ...]:
 
 
 def _answering(test: Check, wanted: bool) -> tuple[View, ...]:
-    if test.comparison != "==" or not isinstance(test.value, bool) or test.reading.word:
+    if test.comparison != "==" or not isinstance(test.value, bool):
         return ()
     answer = int(test.value == wanted)
     call = test.reading.call
     otherwise = f"{test.reading.signature} does not answer {'yes' if answer else 'no'} any more"
-    return (View(call.to, call.data, answer.to_bytes(abi.WORD, "big"), otherwise),)
+    return (
+        View(call.to, call.data, answer.to_bytes(abi.WORD, "big"), otherwise, test.reading.word),
+    )

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 
-from scheduler.chain.model import Address, Head, HeadEvent
+from scheduler.chain.model import Address, Call, Head, HeadEvent
 from scheduler.chain.protocol import Chain
 from scheduler.jobs.board import Board, Standing
 from scheduler.jobs.conditions import necessary_views
 from scheduler.jobs.contracts import functions_found
 from scheduler.jobs.declaration import Job
 from scheduler.jobs.outcomes import judge
+from scheduler.jobs.rhythm import Rhythm
 from scheduler.jobs.story import Story
 from scheduler.transactions.expectations import Expectations
 from scheduler.transactions.intents import (
@@ -16,14 +17,17 @@ from scheduler.transactions.intents import (
     NO_LAST_BLOCK,
     Effects,
     Intent,
+    Mined,
     Order,
     Params,
     Progress,
+    Recorded,
     Told,
+    Unmined,
     Verdict,
 )
 from scheduler.transactions.rules import Rule
-from scheduler.transactions.states import OutcomeKind
+from scheduler.transactions.states import IntentState, OutcomeKind
 
 NAME = "jobs"
 
@@ -32,25 +36,38 @@ NAME = "jobs"
 HIGHEST_PRICE = 2_000 * 10**9
 
 
-def families_of(chain: Chain, fingerprint: str, jobs: Sequence[Job]) -> list["JobFamily"]:
-    """The jobs of one process, which read their conditions together."""
+def families_of(
+    chain: Chain, fingerprint: str, jobs: Sequence[Job], account: Address | None = None
+) -> list["JobFamily"]:
+    """The jobs of one process, which read their conditions together; `account` is who sends."""
     board = Board(chain, jobs)
-    return [JobFamily(chain, board, fingerprint, job) for job in jobs]
+    return [JobFamily(chain, board, fingerprint, job, account) for job in jobs]
 
 
 class JobFamily:
     """One job. Those of a process share a board, and with it one round trip for each head."""
 
-    def __init__(self, chain: Chain, board: Board, fingerprint: str, job: Job) -> None:
-        """`fingerprint` names the chain in intents; `board` is one that the job is on."""
+    def __init__(
+        self,
+        chain: Chain,
+        board: Board,
+        fingerprint: str,
+        job: Job,
+        account: Address | None = None,
+    ) -> None:
+        """`fingerprint` names the chain in intents; `board` is one that the job is on. `account` is
+        who would send, which only an estimate of gas depends on."""
         self._chain = chain
         self._board = board
         self._fingerprint = fingerprint
+        self._account = account
         self.job = job
         self._story = Story(job)
         # As it was read last.
         self._standing: Standing | None = None
         self._kept_back_since: int | None = None
+        self._rhythm = None if job.every is None else Rhythm(job.every)
+        self._gas = job.gas
 
     @property
     def name(self) -> str:
@@ -71,6 +88,8 @@ class JobFamily:
             self._kept_back_since = None
         elif self._kept_back_since is None:
             self._kept_back_since = event.head.number
+        if self.job.gas_margin is not None and standing.data and self._wanted(standing, event.head):
+            self._gas = await self._limit(standing.data, self.job.gas_margin)
 
     def due(self, head: Head) -> list[Intent]:
         """The action, where the condition is true at `head`; says where it is not."""
@@ -79,30 +98,33 @@ class JobFamily:
             return []
         wanted = self._wanted(standing, head)
         self._story.stands(standing, wanted, head)
-        return [self._intent(standing.epoch, head)] if wanted else []
+        return [self._intent(standing, head)] if wanted else []
 
     @property
     def rule(self) -> Rule:
         """What may be signed for it: this function of this contract, with no ether."""
         action = self.job.action
         cost = self.job.gas * HIGHEST_PRICE if self.job.max_cost is None else self.job.max_cost
-        return Rule(self.name, action.data[:4], 0, cost, frozenset({action.contract}))
+        return Rule(self.name, action.selector, 0, cost, frozenset({action.contract}))
 
     async def recognises(self, intents: Sequence[Intent], head: Head) -> list[str | None]:
         """The operator named the contract; that it has the function, its code must say."""
-        action = self.job.action
+        action, standing = self.job.action, self._board.standing(self.job, head)
         [found] = await functions_found(self._chain, [action], at=head.hash)
-        return [
-            found if (intent.to, intent.data) == (action.contract, action.data) else None
-            for intent in intents
-        ]
+        if standing is None or not found.there:
+            return [None] * len(intents)
+        own = (action.contract, standing.data)
+        return [found.says if (intent.to, intent.data) == own else None for intent in intents]
 
     def judge(self, kind: str, params: Params, effects: Effects) -> Verdict:
         """From the events that prove it."""
         return judge(self.job, effects)
 
     def still_useful(self, kind: str, params: Params, head: Head) -> bool:
-        """While the condition is true, and while nobody knows whether it is."""
+        """While the condition is true, and while nobody knows whether it is; of what is done every
+        so often, in its own period."""
+        if self._rhythm is not None and self._rhythm.period(head) != params.get("epoch"):
+            return False
         standing = self._board.standing(self.job, head)
         return standing is None or standing.trouble is not None or self._wanted(standing, head)
 
@@ -110,6 +132,8 @@ class JobFamily:
         """When the contract gives another number by now; where it gives none, keys count on."""
         if "epoch" not in params:
             return True
+        if self._rhythm is not None:
+            return self._rhythm.period(head) != params["epoch"]
         standing = self._standing
         return standing is not None and standing.epoch not in (None, params["epoch"])
 
@@ -120,6 +144,18 @@ class JobFamily:
 
     def told(self, intent: Told, progress: Progress) -> None:
         """Says it in the words of the seed."""
+        if self._rhythm is not None and "epoch" in intent.params:
+            period = int(intent.params["epoch"])
+            if isinstance(progress, Unmined):
+                self._rhythm.undone(period)
+            elif isinstance(progress, Mined) and progress.verdict.kind is not OutcomeKind.SUCCEEDED:
+                self._rhythm.failed(period)
+            elif isinstance(progress, Mined):
+                self._rhythm.succeeded(period)
+            elif isinstance(progress, Recorded) and progress.state is IntentState.SUCCEEDED:
+                # By a former process: this period has nothing more to do.
+                self._rhythm.succeeded(period)
+                return
         self._story.progress(progress)
 
     def counts(self) -> dict[str, int]:
@@ -127,16 +163,29 @@ class JobFamily:
         unreadable = self._standing is not None and self._standing.trouble is not None
         return {"jobs": 1, "unreadable": int(unreadable)}
 
+    async def _limit(self, data: bytes, margin: int) -> int:
+        """The node's estimate and so many percent more, no more than the job's own limit; that is
+        taken, too, where there is no estimate: a simulation will say why."""
+        action = Call(self.contract, data, sender=self._account, gas=self.job.gas)
+        [estimate] = await self._chain.estimates([action])
+        if estimate is None:
+            return self.job.gas
+        return min(self.job.gas, estimate * (100 + margin) // 100)
+
     def _wanted(self, standing: Standing, head: Head) -> bool:
         """Whether it is to be done after `head`."""
+        if self._rhythm is not None and not self._rhythm.is_open(head):
+            return False
         if not standing.kept_back:
             return standing.true
         since, yields = self._kept_back_since, self.job.yields
         waited_enough = since is not None and yields is not None and head.number - since >= yields
         return standing.true and waited_enough
 
-    def _intent(self, epoch: int | None, head: Head) -> Intent:
+    def _intent(self, standing: Standing, head: Head) -> Intent:
+        assert standing.data is not None, "it is wanted, so its condition is true"
         action = self.job.action
+        epoch = standing.epoch if self._rhythm is None else self._rhythm.period(head)
         subject = (self.name, action.function, self._fingerprint, action.contract)
         counted = epoch is None
         return Intent(
@@ -147,8 +196,8 @@ class JobFamily:
             contract=action.contract,
             params={} if epoch is None else {"epoch": epoch},
             to=action.contract,
-            data=action.data,
-            gas=self.job.gas,
+            data=standing.data,
+            gas=self._gas,
             first_block=head.number + 1,
             last_block=NO_LAST_BLOCK,
             urgency=self.job.urgency,

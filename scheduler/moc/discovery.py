@@ -1,6 +1,5 @@
 """What stands at the address of a MoC contract: its generation, and the contracts around it."""
 
-import logging
 from collections.abc import Mapping, Sequence
 
 from scheduler.chain.model import Address, Call, Hash, Head
@@ -8,10 +7,8 @@ from scheduler.chain.protocol import Chain
 from scheduler.errors import NotYet
 from scheduler.jobs import abi
 from scheduler.jobs.contracts import functions_found
-from scheduler.jobs.declaration import Action, Job
+from scheduler.jobs.declaration import Action
 from scheduler.moc.jobs import GENERATIONS, Contracts, Deployment, Names, Task
-
-log = logging.getLogger("MOC")
 
 # What each generation has that those before it here have not.
 _MARKS = (
@@ -21,29 +18,23 @@ _MARKS = (
 )
 
 
-async def jobs_at(chain: Chain, moc: Address, tasks: Mapping[str, Task], head: Head) -> list[Job]:
-    """The jobs named by `tasks` for the deployment whose MoC contract is at `moc`.
+async def deployment_at(
+    chain: Chain, moc: Address, tasks: Mapping[str, Task], head: Head
+) -> Deployment:
+    """The deployment whose MoC contract is at `moc`, with these of its jobs.
 
-    One whose function the contract lacks is off, and said to be. Raises NotYet where no MoC
-    contract is there, NodeUnavailable.
+    Raises NotYet where no MoC contract is there, NodeUnavailable.
     """
     generation = await _generation(chain, moc, head)
-    names = GENERATIONS[generation]
-    at = await _contracts(chain, moc, names, head)
-    log.info("Serving %s, a Money on Chain contract of the generation %s", moc, generation)
-    jobs = Deployment(at, names, tasks).jobs()
-    found = await functions_found(chain, [job.action for job in jobs], at=head.hash)
-    for job, there in zip(jobs, found, strict=True):
-        if there is None:
-            log.info("%s is off: %s has no %s", job.name, moc, job.action.signature)
-    return [job for job, there in zip(jobs, found, strict=True) if there is not None]
+    at = await _contracts(chain, moc, GENERATIONS[generation], head)
+    return Deployment(at, generation, tasks)
 
 
 async def _generation(chain: Chain, moc: Address, head: Head) -> str:
     marks = [Action(moc, mark.signature, mark.arguments) for _, mark in _MARKS]
     found = await functions_found(chain, marks, at=head.hash)
-    for (generation, _), there in zip(_MARKS, found, strict=True):
-        if there is not None:
+    for (generation, _), finding in zip(_MARKS, found, strict=True):
+        if finding.there:
             return generation
     raise _nothing_there(moc, head)
 

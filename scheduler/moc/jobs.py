@@ -90,11 +90,15 @@ TASKS: Mapping[str, Task] = {
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """One deployment's contracts, and their generation's names."""
+    """One deployment's contracts, and of which of GENERATIONS they are."""
 
     at: Contracts
-    names: Names
+    generation: str
     tasks: Mapping[str, Task] = field(default_factory=lambda: TASKS)
+
+    @property
+    def names(self) -> Names:
+        return GENERATIONS[self.generation]
 
     def jobs(self) -> list[Job]:
         """Those of `tasks`, in the order of TASKS."""

@@ -15,6 +15,9 @@ from scheduler.errors import Misconfigured
 
 VARIABLES = ("ACCOUNT_PK_SECRET", *(f"ACCOUNT_PK_SECRET_{number}" for number in range(1, 10)))
 
+EXAMPLE: Address = "0x0e424e9a8598a55918e12de47172f3180c4b4e13"
+"""The account of the key that the README of Money on Chain's jobs gave as an example."""
+
 _KEY = re.compile(r"(?:0x)?([0-9a-fA-F]{64})")
 
 

@@ -4,6 +4,7 @@ import pytest
 from eth_abi.abi import encode
 
 from scheduler.chain.model import CallResult
+from scheduler.jobs.abi import selector
 from scheduler.jobs.board import Standing, standing
 from scheduler.jobs.conditions import (
     All,
@@ -89,8 +90,9 @@ def test_where_no_contract_is_nothing_is_taken_for_an_answer() -> None:
 
 def test_a_job_is_kept_back_by_its_exclusions_and_by_what_is_unreadable() -> None:
     job = Job("j", Action(CONTRACT, "act()"), Check(READY), unless=(Check(BUSY),), epoch=LEVEL)
-    assert standing(job, answers(ready=True, busy=False, level=7)) == Standing(True, False, 7)
-    assert standing(job, answers(ready=True, busy=True, level=7)) == Standing(True, True, 7)
+    free, kept = (answers(ready=True, busy=busy, level=7) for busy in (False, True))
+    assert standing(job, free) == Standing(True, False, 7, selector("act()"))
+    assert standing(job, kept) == Standing(True, True, 7, selector("act()"))
     hidden = standing(job, answers(ready=True, busy=False, level="no price"))
     assert (hidden.true, hidden.epoch) == (False, None)
     assert hidden.trouble is not None
@@ -104,4 +106,6 @@ def test_what_must_answer_yes_or_no_can_be_asked_beforehand() -> None:
         (BUSY.call.data, 0),
     ]
     assert necessary_views(AnyOf((Check(READY), Check(BUSY)))) == ()
-    assert necessary_views(Check(PRICE)) == ()
+    [view] = necessary_views(Check(PRICE))
+    assert view.holds(answers(peek=(7, True))[PRICE.call])
+    assert not view.holds(answers(peek=(7, False))[PRICE.call])

@@ -8,11 +8,13 @@ import pytest_asyncio
 from scheduler.chain.connection import connect
 from scheduler.chain.model import Head
 from scheduler.chain.node import JsonRpcNode
+from scheduler.config import Settings
 from scheduler.errors import NotYet
 from scheduler.jobs.abi import selector
-from scheduler.moc.discovery import jobs_at
+from scheduler.moc.discovery import deployment_at
 from scheduler.moc.jobs import TASKS
-from tests.alarm.said import Said
+from scheduler.plans import plan_of
+from scheduler.roster import roster_of
 from tests.moc.conftest import VARIANTS
 from tests.moc.rig import World, deployment_of
 
@@ -34,22 +36,33 @@ async def head_of(node: JsonRpcNode) -> Head:
 async def test_the_jobs_of_every_generation_are_found_from_one_address(
     world: World, client: JsonRpcNode
 ) -> None:
-    found = await jobs_at(client, world.at["MoC"], TASKS, await head_of(client))
-    assert found == deployment_of(world.at).jobs()
+    head = await head_of(client)
+    assert await deployment_at(client, world.at["MoC"], TASKS, head) == deployment_of(world.at)
 
 
-async def test_a_job_whose_function_was_dropped_is_off_and_said_to_be(
-    world: World, client: JsonRpcNode, said: Said
+async def test_a_job_whose_function_was_dropped_is_off_until_it_is_there_again(
+    world: World, client: JsonRpcNode
 ) -> None:
     dropped = selector("dailyInratePayment()").hex()
     code = world.request("eth_getCode", world.at["MoC"], "latest")
     world.request("anvil_setCode", world.at["MoC"], code.replace(dropped, "deadbeef"))
     world.mine()
-    found = await jobs_at(client, world.at["MoC"], TASKS, await head_of(client))
-    assert [job.name for job in found] == [each for each in TASKS if each != "daily_inrate_payment"]
-    (line,) = [line for line in said.lines if "is off" in line]
-    assert line == (
-        f"MOC: INFO: daily_inrate_payment is off: {world.at['MoC']} has no dailyInratePayment()"
+    settings = Settings.model_validate({"moc": {"address": world.at["MoC"]}})
+    plan = plan_of("scheduler", settings, patient=True)
+    roster = await roster_of(plan, client, await head_of(client))
+    assert roster.generation == "moc_base"
+    assert [job.name for job in roster.on()] == [
+        each for each in TASKS if each != "daily_inrate_payment"
+    ]
+    [(off, why)] = roster.off()
+    assert off.name == "daily_inrate_payment"
+    assert why == f"{world.at['MoC']} has no dailyInratePayment() in its code"
+    assert await roster.change(client, await head_of(client)) is None
+    world.request("anvil_setCode", world.at["MoC"], code)
+    world.mine()
+    assert await roster.change(client, await head_of(client)) == (
+        "daily_inrate_payment has another contract: "
+        f"{world.at['MoC']} has dailyInratePayment() in its code"
     )
 
 
@@ -59,4 +72,4 @@ async def test_another_contract_or_none_is_waited_for(
 ) -> None:
     address = world.at.addresses.get(name, "0x" + "12" * 20)
     with pytest.raises(NotYet, match=f"what is at {address} at block .* is no MoC contract"):
-        await jobs_at(client, address, TASKS, await head_of(client))
+        await deployment_at(client, address, TASKS, await head_of(client))

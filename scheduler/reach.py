@@ -1,0 +1,87 @@
+"""Which node a plan means: the first of its endpoints that can be worked with."""
+
+from dataclasses import dataclass
+
+from scheduler.chain.blocksage import BlockSage
+from scheduler.chain.connection import connect
+from scheduler.chain.dialect import dialect_of
+from scheduler.chain.errors import NodeUnavailable, RpcError
+from scheduler.chain.model import Head
+from scheduler.chain.node import JsonRpcNode
+from scheduler.errors import Misconfigured, NotYet
+from scheduler.networks import Network, network_of, networks
+from scheduler.plan import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """A node that can be worked with, what its chain is, and its latest block."""
+
+    node: JsonRpcNode
+    chain_id: int
+    network: Network
+    head: Head
+
+
+class Reach:
+    """The nodes of a plan, in the order of preference."""
+
+    def __init__(self, plan: Plan) -> None:
+        """Raises Misconfigured for an endpoint that can be none."""
+        self._plan = plan
+        try:
+            self._connections = [connect(each) for each in (plan.endpoint, *plan.fallbacks)]
+        except ValueError as error:
+            raise Misconfigured(f"rpc-url: {error}") from error
+
+    @property
+    def has_others(self) -> bool:
+        """Whether there is another node when one is away."""
+        return len(self._connections) > 1
+
+    async def node(self) -> Reached:
+        """The first that can be worked with.
+
+        Raises NodeUnavailable, NotYet, RpcError as the one says that is the most worth telling.
+        """
+        failures: list[NodeUnavailable | NotYet | RpcError] = []
+        for connection in self._connections:
+            node = JsonRpcNode(connection)
+            try:
+                return await self._ready(node)
+            except (NodeUnavailable, NotYet, RpcError) as error:
+                failures.append(error)
+                await node.close()
+        # What a node answers is the operator's to mend, more than that another one is away.
+        raise next((each for each in failures if isinstance(each, NotYet)), failures[0])
+
+    async def _ready(self, node: JsonRpcNode) -> Reached:
+        identity = await node.identity()
+        network = self.network(identity.chain_id)
+        node.sage = BlockSage(base=network.block_time)
+        node.speak(dialect_of(network.node))
+        if await node.syncing():
+            raise NotYet("the node is syncing; work begins when it has caught up")
+        head = await node.block()
+        if head is None:
+            raise NotYet("the node has no block yet; work begins when it has one")
+        return Reached(node, identity.chain_id, network, head)
+
+    def network(self, chain_id: int) -> Network:
+        """The network with this chain id. Raises NotYet where the plan means another."""
+        name, wanted = self._plan.network, self._plan.chain_id
+        if wanted not in (None, chain_id):
+            raise NotYet(
+                f"the node serves chain id {chain_id}, but the configuration says {wanted}; start "
+                "the right node, or correct chain_id or uri in the configuration"
+            )
+        if name is None:
+            return network_of(chain_id)
+        network = networks()[name]
+        if chain_id not in network.chain_ids:
+            raise NotYet(
+                f"the node serves chain id {chain_id}, but the network {name} has "
+                f"{' or '.join(map(str, network.chain_ids))}; start the right node, or correct "
+                "network or rpc-url in the configuration"
+            )
+        return network

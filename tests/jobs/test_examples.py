@@ -1,0 +1,118 @@
+"""The declarations in examples/jobs, each on a contract of its kind: loaded, and run to effect."""
+
+from pathlib import Path
+
+import pytest
+
+from scheduler import toml
+from scheduler.config import Settings
+from scheduler.jobs.abi import call_data
+from scheduler.jobs.declaration import Job
+from scheduler.jobs.loading import job
+from scheduler.transactions.retries import FIRST_PAUSE
+from tests.alarm.said import Said
+from tests.jobs.rig import Keepers, program
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "jobs"
+SOMEBODY = "0x6c8f2a135f6ed072de4503bd7c4999a1a17f824b"
+
+
+def example(name: str, contract: str) -> Job:
+    """The job as an operator takes it: with the address of the contract, and nothing else."""
+    text = (EXAMPLES / f"{name}.toml").read_text()
+    assert text.count(SOMEBODY) == 1
+    settings = Settings.model_validate(toml.loads(text.replace(SOMEBODY, contract)))
+    [data] = settings.jobs
+    return job(data)
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.toml")), ids=lambda path: path.stem)
+def test_an_example_is_ten_lines_of_toml_at_most(path: Path) -> None:
+    lines = [line for line in path.read_text().splitlines() if not line.startswith("#")]
+    assert 0 < len(lines) <= 10
+
+
+async def test_an_upkeep_is_performed_with_what_its_check_answered(
+    world: Keepers, tmp_path: Path
+) -> None:
+    async with program(
+        world, tmp_path, [example("chainlink-upkeep", world.at["Upkeep"])]
+    ) as keeper:
+        await keeper.live(2)
+        assert world.ours() == []
+        for amount in (7, 2):
+            world.do("Upkeep", "pile(uint256)", amount)
+            true_at = world.head
+            await keeper.live(4)
+            assert world.effects("Upkeep", "Performed(uint256,bytes)")[-1] == true_at + 1
+        assert keeper.outcomes() == {"succeeded": 2}
+    assert len(world.ours()) == 2
+
+
+async def test_what_the_check_answers_anew_is_what_is_performed(
+    world: Keepers, tmp_path: Path
+) -> None:
+    """What was sent with an older answer reverts; when it is tried again, it is with the newer."""
+    upkeep = example("chainlink-upkeep", world.at["Upkeep"])
+    async with program(world, tmp_path, [upkeep]) as keeper:
+        world.do("Upkeep", "pile(uint256)", 7)
+        # Ahead of ours in its block, which is simulated on the one before.
+        pile = call_data("pile(uint256)", (2,))
+        world.wallet.send(world.at["Upkeep"], pile, gas_price=10**12)
+        await keeper.see()
+        world.mine()
+        reverted_at = world.head
+        await keeper.live(FIRST_PAUSE + 4)
+        assert keeper.outcomes() == {"reverted": 1, "succeeded": 1}
+    performed_at = reverted_at + FIRST_PAUSE
+    assert world.effects("Upkeep", "Performed(uint256,bytes)") == [performed_at]
+    assert len(world.ours()) == 2
+
+
+async def test_work_is_done_when_there_is_some_and_not_while_paused(
+    world: Keepers, tmp_path: Path
+) -> None:
+    worked = "Worked(address,uint256)"
+    async with program(world, tmp_path, [example("keep3r-work", world.at["Worker"])]) as keeper:
+        world.do("Worker", "pause(bool)", True)
+        world.do("Worker", "order()")
+        await keeper.live(3)
+        assert world.effects("Worker", worked) == []
+        world.do("Worker", "pause(bool)", False)
+        free_at = world.head
+        await keeper.live(4)
+        assert world.effects("Worker", worked) == [free_at + 1]
+
+
+async def test_what_is_done_every_so_many_blocks_is_done_once_in_each(
+    world: Keepers, tmp_path: Path, said: Said
+) -> None:
+    """Also by a program that was started anew, and that knows nothing but its journal."""
+    async with program(
+        world, tmp_path, [example("every-100-blocks", world.at["Ticker"])]
+    ) as keeper:
+        world.mine(1_000 - world.head)
+        for _ in range(2):
+            await keeper.live(10)
+            keeper.restart()
+        world.mine(1_098 - world.head)
+        await keeper.live(1)
+        assert world.head == 1_099
+        assert world.effects("Ticker", "Ticked(uint256,uint256)") == [1_001]
+        await keeper.live(5)
+    assert world.effects("Ticker", "Ticked(uint256,uint256)") == [1_001, 1_100]
+    assert [line for line in said.lines if "WARNING" in line] == []
+
+
+async def test_what_is_done_every_hour_is_done_once_in_each(world: Keepers, tmp_path: Path) -> None:
+    now = int(world.request("eth_getBlockByNumber", "latest", False)["timestamp"], 16)
+    hour = now - now % 3600 + 3600
+    async with program(world, tmp_path, [example("every-hour", world.at["Ticker"])]) as keeper:
+        world.request("evm_setNextBlockTimestamp", hour)
+        world.mine()
+        await keeper.live(8)
+        assert len(world.effects("Ticker", "Ticked(uint256,uint256)")) == 1
+        world.request("evm_setNextBlockTimestamp", hour + 3600)
+        world.mine()
+        await keeper.live(8)
+    assert len(world.effects("Ticker", "Ticked(uint256,uint256)")) == 2
