@@ -18,7 +18,7 @@ def plan_of(
     environment: Mapping[str, str] = os.environ,
 ) -> Plan:
     """What this program is to be on a box with these settings. Raises Misconfigured."""
-    return _plan(program, settings, key_in(settings, environment), patient)
+    return plan_with(program, settings, key_in(settings, environment), patient)
 
 
 def share(plan: Plan, split: bool) -> Plan:
@@ -54,7 +54,7 @@ def moc_plan(moc: MocConfig, box: config.Settings, patient: bool) -> Plan:
     """What `moc_jobs` is to be; what its configuration does not know is as on the rest of the box:
     the journal, the budget."""
     named = moc.key is not None or moc.account is not None
-    plan = _plan(MOC_JOBS, box, moc.key.to_bytes().hex() if moc.key else None, patient)
+    plan = plan_with(MOC_JOBS, box, moc.key.to_bytes().hex() if moc.key else None, patient)
     return replace(
         plan,
         endpoint=moc.endpoints[0],
@@ -81,7 +81,8 @@ def key_in(settings: config.Settings, environment: Mapping[str, str]) -> str | N
     return key_for(settings.account, environment).to_bytes().hex()
 
 
-def _plan(program: str, settings: config.Settings, key: str | None, patient: bool) -> Plan:
+def plan_with(program: str, settings: config.Settings, key: str | None, patient: bool) -> Plan:
+    """The same with a key that was found already, or without one. Raises Misconfigured."""
     keystore = settings.keystore if settings.signer == "keystore" else None
     return Plan(
         program=program,

@@ -30,7 +30,7 @@ from scheduler.locks import Held, Lock
 from scheduler.networks import Network
 from scheduler.plan import Plan
 from scheduler.pulse import Pulse
-from scheduler.reach import Reach
+from scheduler.reach import Reach, account_of
 from scheduler.roster import LOOK_AGAIN_BLOCKS, Roster, roster_of
 from scheduler.service import Work
 from scheduler.transactions.custody import actor
@@ -274,19 +274,7 @@ class Program:
     async def _signer(self, node: JsonRpcNode) -> Signer:
         if self._key is not None:
             return KeySigner(self._key)
-        wanted = self._plan.account
-        accounts = await node.accounts()
-        if wanted is None and not accounts:
-            raise NotYet(
-                "the node has no account to sign with; make one there and unlock it, or use "
-                'signer = "keystore"'
-            )
-        if wanted is not None and wanted not in accounts:
-            raise NotYet(
-                f"the node does not have the account {wanted}; unlock it there, correct account "
-                'in the configuration, or use signer = "keystore"'
-            )
-        return NodeSigner(node, wanted or accounts[0])
+        return NodeSigner(node, await account_of(self._plan, node))
 
 
 def _key(plan: Plan) -> PrivateKey | None:

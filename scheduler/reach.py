@@ -6,7 +6,7 @@ from scheduler.chain.blocksage import BlockSage
 from scheduler.chain.connection import connect
 from scheduler.chain.dialect import dialect_of
 from scheduler.chain.errors import NodeUnavailable, RpcError
-from scheduler.chain.model import Head
+from scheduler.chain.model import Address, Head
 from scheduler.chain.node import JsonRpcNode
 from scheduler.errors import Misconfigured, NotYet
 from scheduler.networks import Network, network_of, networks
@@ -21,6 +21,25 @@ class Reached:
     chain_id: int
     network: Network
     head: Head
+
+
+async def account_of(plan: Plan, node: JsonRpcNode) -> Address:
+    """The node's account that signs for the plan, which has no key of its own.
+
+    Raises NotYet where the node does not have it, NodeUnavailable, RpcError.
+    """
+    wanted, accounts = plan.account, await node.accounts()
+    if wanted is None and not accounts:
+        raise NotYet(
+            "the node has no account to sign with; make one there and unlock it, or use "
+            'signer = "keystore"'
+        )
+    if wanted is not None and wanted not in accounts:
+        raise NotYet(
+            f"the node does not have the account {wanted}; unlock it there, correct account "
+            'in the configuration, or use signer = "keystore"'
+        )
+    return wanted or accounts[0]
 
 
 class Reach:

@@ -6,10 +6,15 @@ The readers raise KeyError, TypeError or ValueError where the JSON is not what i
 from collections.abc import Mapping
 from typing import Any
 
+from eth_abi.abi import decode
+from eth_abi.exceptions import DecodingError
+
 from scheduler.chain.jsonrpc import Json
 from scheduler.chain.model import Address, Call, CallResult, Head, Log, Receipt, Sent
 
 Fields = Mapping[str, Any]
+
+_ERROR = bytes.fromhex("08c379a0")
 
 
 def quantity(value: Json) -> int:
@@ -130,5 +135,19 @@ def simulated(outcome: Fields) -> CallResult:
         data=data,
         gas_used=quantity(outcome["gasUsed"]),
         logs=tuple(map(log, outcome.get("logs") or ())),
-        error=None if ok else str(error.get("message", "execution failed")),
+        error=None if ok else _reason(str(error.get("message", "execution failed")), data),
     )
+
+
+def _reason(message: str, data: bytes) -> str:
+    """The node's message with the contract's own words, which not every node adds.
+
+    They are the argument of Error(string) ("Panic via assert and Error via require", Solidity).
+    """
+    if data[:4] != _ERROR:
+        return message
+    try:
+        [words] = decode(["string"], data[4:])
+    except (DecodingError, UnicodeDecodeError):
+        return message
+    return message if words in message else f"{message}: {words}"

@@ -88,8 +88,8 @@ class JobFamily:
             self._kept_back_since = None
         elif self._kept_back_since is None:
             self._kept_back_since = event.head.number
-        if self.job.gas_margin is not None and standing.data and self._wanted(standing, event.head):
-            self._gas = await self._limit(standing.data, self.job.gas_margin)
+        if standing.data is not None and self._wanted(standing, event.head):
+            self._gas = await self.limit(standing.data)
 
     def due(self, head: Head) -> list[Intent]:
         """The action, where the condition is true at `head`; says where it is not."""
@@ -98,7 +98,53 @@ class JobFamily:
             return []
         wanted = self._wanted(standing, head)
         self._story.stands(standing, wanted, head)
-        return [self._intent(standing, head)] if wanted else []
+        if not wanted:
+            return []
+        assert standing.data is not None, "its condition is true"
+        return [self.intent(standing.data, self._gas, standing.epoch, head)]
+
+    def intent(self, data: bytes, gas: int, epoch: int | None, head: Head) -> Intent:
+        """To call its function with `data` and so much gas in the block after `head`.
+
+        `epoch` is what the contract gives, None where it gives none.
+        """
+        action = self.job.action
+        if self._rhythm is not None:
+            epoch = self._rhythm.period(head)
+        subject = (self.name, action.function, self._fingerprint, action.contract)
+        counted = epoch is None
+        return Intent(
+            key=":".join(subject if counted else (*subject, str(epoch))),
+            family=self.name,
+            kind=action.function,
+            chain=self._fingerprint,
+            contract=action.contract,
+            params={} if epoch is None else {"epoch": epoch},
+            to=action.contract,
+            data=data,
+            gas=gas,
+            first_block=head.number + 1,
+            last_block=NO_LAST_BLOCK,
+            urgency=self.job.urgency,
+            max_cost=ANY_COST if self.job.max_cost is None else self.job.max_cost,
+            expects=Expectations(before=necessary_views(self.job.necessary)),
+            order=Order.COUNTED if counted else Order.IN_TURN,
+        )
+
+    async def limit(self, data: bytes) -> int:
+        """The limit of its gas with this data: its own, or the node's estimate and the margin, no
+        more than its own. That is taken, too, where there is no estimate: a simulation says why.
+
+        Raises NodeUnavailable.
+        """
+        margin = self.job.gas_margin
+        if margin is None:
+            return self.job.gas
+        action = Call(self.contract, data, sender=self._account, gas=self.job.gas)
+        [estimate] = await self._chain.estimates([action])
+        if estimate is None:
+            return self.job.gas
+        return min(self.job.gas, estimate * (100 + margin) // 100)
 
     @property
     def rule(self) -> Rule:
@@ -163,15 +209,6 @@ class JobFamily:
         unreadable = self._standing is not None and self._standing.trouble is not None
         return {"jobs": 1, "unreadable": int(unreadable)}
 
-    async def _limit(self, data: bytes, margin: int) -> int:
-        """The node's estimate and so many percent more, no more than the job's own limit; that is
-        taken, too, where there is no estimate: a simulation will say why."""
-        action = Call(self.contract, data, sender=self._account, gas=self.job.gas)
-        [estimate] = await self._chain.estimates([action])
-        if estimate is None:
-            return self.job.gas
-        return min(self.job.gas, estimate * (100 + margin) // 100)
-
     def _wanted(self, standing: Standing, head: Head) -> bool:
         """Whether it is to be done after `head`."""
         if self._rhythm is not None and not self._rhythm.is_open(head):
@@ -181,27 +218,3 @@ class JobFamily:
         since, yields = self._kept_back_since, self.job.yields
         waited_enough = since is not None and yields is not None and head.number - since >= yields
         return standing.true and waited_enough
-
-    def _intent(self, standing: Standing, head: Head) -> Intent:
-        assert standing.data is not None, "it is wanted, so its condition is true"
-        action = self.job.action
-        epoch = standing.epoch if self._rhythm is None else self._rhythm.period(head)
-        subject = (self.name, action.function, self._fingerprint, action.contract)
-        counted = epoch is None
-        return Intent(
-            key=":".join(subject if counted else (*subject, str(epoch))),
-            family=self.name,
-            kind=action.function,
-            chain=self._fingerprint,
-            contract=action.contract,
-            params={} if epoch is None else {"epoch": epoch},
-            to=action.contract,
-            data=standing.data,
-            gas=self._gas,
-            first_block=head.number + 1,
-            last_block=NO_LAST_BLOCK,
-            urgency=self.job.urgency,
-            max_cost=ANY_COST if self.job.max_cost is None else self.job.max_cost,
-            expects=Expectations(before=necessary_views(self.job.necessary)),
-            order=Order.COUNTED if counted else Order.IN_TURN,
-        )

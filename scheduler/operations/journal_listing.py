@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from scheduler.operations.wording import local_time, printable
+from scheduler.operations.wording import aligned, local_time, printable
 from scheduler.transactions.journal.records import Summary
 from scheduler.transactions.states import IntentState
 
@@ -48,11 +48,8 @@ def columns(summary: Summary, short: str) -> dict[str, str]:
 
 def plain(summaries: Sequence[Summary], short: Mapping[str, str]) -> Iterator[str]:
     """A header and the lines, in columns of one width, two blanks between them."""
-    rows = [dict(zip(COLUMNS, COLUMNS, strict=True))]
-    rows += [columns(each, short[each.name.key]) for each in summaries]
-    widths = {name: max(len(row[name]) for row in rows) for name in COLUMNS}
-    for row in rows:
-        yield "  ".join(row[name].ljust(widths[name]) for name in COLUMNS).rstrip()
+    rows = [list(columns(each, short[each.name.key]).values()) for each in summaries]
+    return aligned([COLUMNS, *rows])
 
 
 def table(summaries: Sequence[Summary], short: Mapping[str, str], width: int) -> Table:

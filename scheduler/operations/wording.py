@@ -1,5 +1,6 @@
 """Amounts, times and foreign words as an operator reads them."""
 
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 _ETHER = 10**18
@@ -29,6 +30,14 @@ def count(number: int, thing: str) -> str:
 def printable(text: str) -> str:
     """`text` without what would steer a terminal: contracts and nodes choose their own words."""
     return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """The rows as lines, in columns of one width, two blanks between them."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (text.ljust(width) for text, width in zip(row, widths, strict=True))
+        yield "  ".join(cells).rstrip()
 
 
 def _decimal(number: int, scale: int) -> str:

@@ -327,14 +327,7 @@ class Sender:
         family = self._desk.family(intent.told)
         if family is None:
             return _without_family(effects)
-        verdict = family.judge(intent.kind, intent.params, effects)
-        cost = effects.gas_used * price - verdict.earned
-        if verdict.kind in intent.worth_sending and cost > intent.max_cost:
-            return Verdict(
-                OutcomeKind.ABANDONED,
-                f"it would cost {effects.gas_used * price} wei and pay {verdict.earned} wei",
-            )
-        return verdict
+        return weighed(family.judge(intent.kind, intent.params, effects), intent, effects, price)
 
     def _allowed(self, trials: Sequence[Trial], proofs: Mapping[str, Proof]) -> list[Trial]:
         """Those that may be signed at their price; families are told of the others."""
@@ -389,6 +382,20 @@ class Sender:
         family = self._desk.family(told)
         if family is not None:
             family.told(told, progress)
+
+
+def weighed(verdict: Verdict, intent: Intent, effects: Effects, price: int) -> Verdict:
+    """The verdict on simulated effects, or that they would cost more than they are worth.
+
+    `price` in wei per gas.
+    """
+    cost = effects.gas_used * price - verdict.earned
+    if verdict.kind in intent.worth_sending and cost > intent.max_cost:
+        return Verdict(
+            OutcomeKind.ABANDONED,
+            f"it would cost {effects.gas_used * price} wei and pay {verdict.earned} wei",
+        )
+    return verdict
 
 
 def _want(intent: Intent, transaction: Transaction, place: OpenSlot | None) -> Want:
