@@ -30,7 +30,7 @@ from scheduler.locks import Held, Lock
 from scheduler.networks import Network
 from scheduler.plan import Plan
 from scheduler.pulse import Pulse
-from scheduler.reach import Reach, account_of
+from scheduler.reach import Reach, Reached, account_of
 from scheduler.roster import LOOK_AGAIN_BLOCKS, Roster, roster_of
 from scheduler.service import Work
 from scheduler.transactions.custody import actor
@@ -147,6 +147,13 @@ class Program:
             # Opening a key file takes seconds, in which SIGTERM must be heard.
             self._key = await asyncio.to_thread(_key, self._plan)
         reached = await self._reach.node()
+        try:
+            return await self._assembled(reached)
+        except BaseException:
+            await reached.node.close()
+            raise
+
+    async def _assembled(self, reached: Reached) -> Running:
         node, network, head = reached.node, reached.network, reached.head
         roster = await roster_of(self._plan, node, head)
         versions = await self._versions(node, network, head)

@@ -51,7 +51,7 @@ class _Chosen:
 
     @property
     def _of_moc(self) -> Sequence[str]:
-        return () if self.plan.moc is None else tuple(self.plan.moc_tasks)
+        return [] if self.plan.moc is None else [n for n in TASKS if n in self.plan.moc_tasks]
 
     def must_have(self, names: Sequence[str]) -> None:
         """Raises Misconfigured where one of these is no job."""
