@@ -16,6 +16,7 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
+from pydantic_core import ErrorDetails
 
 from scheduler import toml
 from scheduler.chain.endpoint import Endpoint
@@ -35,6 +36,32 @@ USER_DATA = Path("~/.local/share/scheduler-kit")
 _WEI_PER = {"wei": 1, "gwei": 10**9, "ether": 10**18}
 _AMOUNT = re.compile(r"^\s*([0-9]+(?:\.[0-9]+)?)\s*(wei|gwei|ether)\s*$")
 _ADDRESS = re.compile(r"^0x[0-9a-fA-F]{40}$")
+
+
+# What pydantic finds, in an operator's words; its other findings are in ours already.
+_WORDS = {
+    "missing": "it is missing",
+    "int_type": "write a whole number, without quotes",
+    "bool_type": "write true or false",
+    "string_type": "write a text, in quotes",
+    "model_type": "write {group}",
+    "dict_type": "write {group}",
+    "tuple_type": "write a list, in brackets",
+    "greater_than": "write a number greater than {gt}",
+    "greater_than_equal": "write a number of {ge} or more",
+    "literal_error": "write {expected}",
+}
+
+
+def in_words(finding: ErrorDetails, group: str) -> str:
+    """What is wrong, of a finding of pydantic's; never the value, which may be a secret.
+
+    `group` is what the file's language calls what has keys.
+    """
+    words = _WORDS.get(finding["type"])
+    if words is None:
+        return finding["msg"].removeprefix("Value error, ")
+    return words.format(group=group, **finding.get("ctx", {}))
 
 
 def _wei(value: object) -> object:
@@ -358,12 +385,12 @@ def _validated(values: Mapping[str, object], source: str, elsewhere: Mapping[str
 
 
 def _explained(error: ValidationError, source: str, elsewhere: Mapping[str, str]) -> str:
-    """All that is wrong, each in a line; never the value, which may be a secret."""
+    """All that is wrong, each in a line."""
     lines = []
     for each in error.errors(include_input=False, include_url=False):
-        key = ".".join(str(part) for part in each["loc"])
+        key = ".".join(str(part) for part in each["loc"] if part != "[key]")
         place = elsewhere.get(key.partition(".")[0]) or (f"{source}: {key}" if key else source)
-        message = each["msg"].removeprefix("Value error, ")
+        message = in_words(each, "a table")
         if each["type"] == "extra_forbidden":
             known = ", ".join(field.alias or name for name, field in Settings.model_fields.items())
             message = f"there is no such key; the top-level ones are {known}"

@@ -16,7 +16,7 @@ from eth_keys.datatypes import PrivateKey
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from scheduler.chain.model import Address
-from scheduler.config import AddressField, RpcUrl
+from scheduler.config import AddressField, RpcUrl, in_words
 from scheduler.errors import Misconfigured
 from scheduler.logs import secrets_in
 from scheduler.moc.jobs import TASKS
@@ -32,19 +32,6 @@ CONFIG, NETWORK = "MOC_JOBS_CONFIG", "MOC_JOBS_NETWORK"
 
 T = TypeVar("T")
 Part = TypeVar("Part", bound="_Part")
-
-# What pydantic finds, in an operator's words; the other findings are in ours already.
-_WORDS = {
-    "missing": "it is missing",
-    "int_type": "write a whole number, without quotes",
-    "string_type": "write a text, in quotes",
-    "model_type": "write an object, in braces",
-    "dict_type": "write an object, in braces",
-    "tuple_type": "write a list, in brackets",
-    "greater_than": "write a number greater than {gt}",
-    "greater_than_equal": "write a number that is not negative",
-    "literal_error": "write {expected}",
-}
 
 Number = Annotated[int, Field(ge=0, strict=True)]
 Positive = Annotated[int, Field(gt=0, strict=True)]
@@ -86,8 +73,13 @@ class _Network(_Part):
     app_mode: Literal["MoC", "RRC20"]
     uri: Annotated[tuple[RpcUrl, ...], AfterValidator(_some)]
     chain_id: Positive
-    accounts: tuple[_Account, ...] = ()
     addresses: _Addresses
+
+
+class _Accounts(_Part):
+    """Those of a network, which are looked at whatever else is wrong with it."""
+
+    accounts: tuple[_Account, ...] = ()
 
 
 class _File(_Part):
@@ -145,8 +137,15 @@ def load(
         reading.trying(private_file, path, "the configuration")
     top = reading.part(_File, reading.data)
     tasks = _tasks(reading)
-    chosen = _network(reading, name)
-    account, key = _account(reading, name, chosen, environment, key_file)
+    chosen, accounts = _network(reading, name)
+    local = name == LOCAL if chosen is None else _is_local(name, chosen)
+    account, key = _account(reading, name, accounts, environment, key_file or local)
+    address = account if key is None else key.public_key.to_address()
+    if address == EXAMPLE and not local:
+        reading.fault(
+            f"the account {address} is that of a published example: its key is known to "
+            f"everybody; it is taken on the network {LOCAL} alone"
+        )
     if reading.faults or top is None or chosen is None:
         raise Misconfigured("\n".join(reading.faults))
     return MocConfig(
@@ -159,7 +158,7 @@ def load(
         account=account,
         key=key,
         remarks=tuple(map(_in_one_line, reading.remarks)),
-        is_local=_is_local(name, chosen),
+        is_local=local,
     )
 
 
@@ -200,9 +199,7 @@ class _Reading:
             found = model.model_validate(data)
         except ValidationError as error:
             for each in error.errors(include_input=False, include_url=False):
-                own = each["msg"].removeprefix("Value error, ")
-                words = _WORDS.get(each["type"])
-                said = words.format(**each.get("ctx", {})) if words else own
+                said = in_words(each, "an object, in braces")
                 self.fault(f"{self.at(*where, *each['loc'])}: {said}")
             return None
         for key in found.model_extra or ():
@@ -264,48 +261,45 @@ def _tasks(reading: _Reading) -> dict[str, dict[str, int]]:
     return found
 
 
-def _network(reading: _Reading, name: str) -> _Network | None:
+def _network(reading: _Reading, name: str) -> tuple[_Network | None, _Accounts | None]:
+    """The network with this name, and its accounts."""
     known = reading.under("networks")
     if name in known:
-        return reading.part(_Network, known[name], "networks", name)
+        found = known[name]
+        accounts: _Accounts | None = None
+        if isinstance(found, dict):
+            own = {key: found[key] for key in _Accounts.model_fields if key in found}
+            accounts = reading.part(_Accounts, own, "networks", name)
+            found = {key: value for key, value in found.items() if key not in own}
+        return reading.part(_Network, found, "networks", name), accounts
     # What else is wrong with them is told already.
     if known or reading.data.get("networks") == {}:
         there = ", ".join(known) or "none"
         reading.fault(f"{reading.at('networks')}: there is no network {name}; there are: {there}")
-    return None
+    return None, None
 
 
 def _account(
     reading: _Reading,
     name: str,
-    network: _Network | None,
+    network: _Accounts | None,
     environment: Mapping[str, str],
-    key_file: bool,
+    has_another: bool,
 ) -> tuple[Address | None, PrivateKey | None]:
-    """Who sends: the first key of the environment, else the network's first account."""
-    local = network is not None and _is_local(name, network)
+    """Who sends: the first key of the environment, else the network's first account; None where
+    there is another one, of the box or of the node."""
     if any(environment.get(variable, "").strip() for variable in VARIABLES):
         keys = reading.trying(lambda: list(keys_in(environment)))
-        account, key = None, keys[0] if keys else None
-    elif network is None:
-        return None, None
-    elif network.accounts:
-        account, key = _written(reading, name, network.accounts[0])
-    else:
-        if not (local or key_file):
-            reading.fault(
-                f"{reading.at('networks', name, 'accounts')}: there is no account; set "
-                f'{VARIABLES[0]} to its private key, or write {{"address": "0x…"}} for one that '
-                "the node has unlocked"
-            )
-        return None, None
-    address = account if key is None else key.public_key.to_address()
-    if address == EXAMPLE and not local:
+        return None, keys[0] if keys else None
+    if network is not None and network.accounts:
+        return _written(reading, name, network.accounts[0])
+    if network is not None and not has_another:
         reading.fault(
-            f"the account {address} is that of a published example: its key is known to "
-            f"everybody; it is taken on the network {LOCAL} alone"
+            f"{reading.at('networks', name, 'accounts')}: there is no account; set "
+            f'{VARIABLES[0]} to its private key, or write {{"address": "0x…"}} for one that '
+            "the node has unlocked"
         )
-    return account, key
+    return None, None
 
 
 def _written(

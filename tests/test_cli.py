@@ -77,10 +77,10 @@ FILES = {
     "not TOML": ("rpc-url = http", "is not TOML: Invalid value (at line 1, column 11)"),
     "unknown key": ("rpcurl = 'x'", "rpcurl: there is no such key; the top-level ones are network"),
     "unknown key in a table": ("[fees]\ntip = 1", "fees.tip: there is no such key"),
-    "wrong type": ("[alarm]\naddresses = 5", "alarm.addresses: Input should be a valid tuple"),
+    "wrong type": ("[alarm]\naddresses = 5", "alarm.addresses: write a list, in brackets"),
     "network": ("network = 'main'", "network: write one of mainnet, sepolia"),
     "account": ("account = 'me'", "account: write an address: 0x and 40 hexadecimal digits"),
-    "signer": ("signer = 'clef'", "signer: Input should be 'node', 'keystore'"),
+    "signer": ("signer = 'clef'", "signer: write 'node', 'keystore'"),
     "keystore without a table": ("signer = 'keystore'", "needs a table [keystore] with file"),
     "amount": ("[fees]\nmax-gas-price = '50'", 'write an amount with its unit, such as "50 gwei"'),
     "the model's own name": ("rpc_url = '/geth.ipc'", "rpc_url: there is no such key"),
@@ -98,6 +98,30 @@ def test_a_configuration_that_cannot_be_read_is_one_line_with_its_key_and_exit_2
     line = refusal(tmp_path, *command, SCHEDULER_JOURNAL="")
     assert line.startswith(f"scheduler: {path}")
     assert told in line
+
+
+def test_all_that_is_wrong_with_jobs_is_told_at_once(tmp_path: Path) -> None:
+    """Only the first thing of the first job was."""
+    jobs = (
+        '[[jobs]]\nname = "a"\ncontract = "0x12"\ncall = "f"\ninterval = -1\n'
+        f'[[jobs]]\nname = "b"\ncontract = "{SOMEBODY}"\ncall = "f()"\nwhen = "g"\n'
+        "[moc.tasks]\nliquidaton = {}\noracle_poke = { interval = -1 }\n"
+    )
+    path = config(tmp_path, jobs)
+    done = finished(tmp_path, "scheduler", "config", "check", "--config", path)
+    assert done.returncode == 2
+    told = [line.removeprefix(f"scheduler: {path}: ") for line in done.stderr.splitlines()]
+    expected = [
+        "moc.tasks.liquidaton: there is no such job",
+        "moc.tasks.oracle_poke.interval: write a number of 0 or more",
+        "jobs: a: contract: write an address",
+        "jobs: a: interval: write a whole number",
+        "jobs: a: call: 'f' is no signature",
+        "jobs: a: it needs a condition",
+        "jobs: b: when: 'g' is no signature",
+    ]
+    assert len(told) == len(expected)
+    assert [line[: len(start)] for line, start in zip(told, expected, strict=True)] == expected
 
 
 def test_all_that_is_wrong_in_a_configuration_is_told_at_once(tmp_path: Path) -> None:

@@ -159,7 +159,7 @@ def test_keys_that_are_not_known_are_remarks(tmp_path: Path) -> None:
 
 
 WRONG = {
-    "tasks.oracle_poke.interval: write a number that is not negative": setting(
+    "tasks.oracle_poke.interval: write a number of 0 or more": setting(
         -1, "tasks", "oracle_poke", "interval"
     ),
     "tasks.run_settlement.gas_limit: write a whole number, without quotes": setting(
@@ -212,6 +212,25 @@ WRONG = {
 def test_what_is_wrong_is_told_with_its_place_in_the_file(tmp_path: Path, line: str) -> None:
     (told,) = faults(tmp_path, WRONG[line])
     assert told.startswith(line)
+
+
+def test_a_bad_key_is_told_beside_what_is_wrong_with_its_network(tmp_path: Path) -> None:
+    """It was told only when all else was right."""
+    told = faults(
+        tmp_path,
+        setting([], "networks", "mine", "uri"),
+        setting("hunter2", "networks", "mine", "accounts", 0, "private_key"),
+    )
+    assert [line.partition(":")[0] for line in told] == [
+        "networks.mine.uri",
+        "networks.mine.accounts.0.private_key",
+    ]
+    told = faults(
+        tmp_path,
+        setting([], "networks", "mine", "uri"),
+        setting([], "networks", "mine", "accounts"),
+    )
+    assert "there is no account" in told[1]
 
 
 def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
