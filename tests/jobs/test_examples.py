@@ -6,12 +6,16 @@ import pytest
 
 from scheduler import toml
 from scheduler.config import Settings
+from scheduler.devchain.chain import fund
+from scheduler.devchain.endpoint import Endpoint
 from scheduler.jobs.abi import call_data
 from scheduler.jobs.declaration import Job
 from scheduler.jobs.loading import job
 from scheduler.transactions.retries import FIRST_PAUSE
+from tests import nodes
 from tests.alarm.said import Said
 from tests.jobs.rig import Keepers, program
+from tests.rskj.server import in_front_of
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "jobs"
 SOMEBODY = "0x6c8f2a135f6ed072de4503bd7c4999a1a17f824b"
@@ -116,3 +120,38 @@ async def test_what_is_done_every_hour_is_done_once_in_each(world: Keepers, tmp_
         world.mine()
         await keeper.live(8)
     assert len(world.effects("Ticker", "Ticked(uint256,uint256)")) == 2
+
+
+async def test_on_rskj_an_upkeep_is_performed_as_well(tmp_path: Path) -> None:
+    """Nothing is simulated there: the check and a plain call must do."""
+    with nodes.anvil(**nodes.RSK_RULES) as node, in_front_of(node) as stand_in:
+        world = Keepers(node)
+        node.rpc("anvil_setMinGasPrice", "0x0")
+        upkeep = example("chainlink-upkeep", world.at["Upkeep"])
+        async with program(world, tmp_path, [upkeep], stand_in) as keeper:
+            await keeper.live(1)
+            world.do("Upkeep", "pile(uint256)", 7)
+            true_at = world.head
+            await keeper.live(4)
+            assert keeper.outcomes() == {"succeeded": 1}
+        assert world.effects("Upkeep", "Performed(uint256,bytes)") == [true_at + 1]
+        world.close()
+
+
+async def test_on_geth_an_upkeep_is_performed_as_well(tmp_path: Path) -> None:
+    with nodes.geth() as node:
+        endpoint = Endpoint(node.http)
+        fund(endpoint)
+        endpoint.close()
+        world = Keepers(node)
+        world.wallet.transact(world.at["Upkeep"], call_data("pile(uint256)", (7,)))
+        upkeep = example("chainlink-upkeep", world.at["Upkeep"])
+        async with program(world, tmp_path, [upkeep], accounted=world.sent()) as keeper:
+            start = world.head
+            async for event in keeper.node.follow():
+                await keeper.flow.on(event)
+                if event.head.number >= start + 5:
+                    break
+            assert keeper.outcomes() == {"succeeded": 1}
+        assert len(world.effects("Upkeep", "Performed(uint256,bytes)")) == 1
+        world.close()

@@ -11,7 +11,8 @@ from scheduler.jobs.declaration import ALWAYS, Action, Event, Every, Job
 from scheduler.jobs.loading import BadJob, job
 from scheduler.transactions.intents import Urgency
 
-PAGE = Path(__file__).parents[2] / "docs" / "jobs.md"
+ROOT = Path(__file__).parents[2]
+PAGE, EXAMPLES = ROOT / "docs" / "jobs.md", ROOT / "examples" / "jobs"
 CONTRACT = "0x" + "c0" * 20
 OTHER = "0x" + "0c" * 20
 LEAST = f'name = "j"\ncontract = "{CONTRACT}"\ncall = "act()"\nwhen = "ready()"\n'
@@ -99,11 +100,19 @@ def test_all_that_is_wrong_with_a_job_is_told_at_once() -> None:
     ]
 
 
-def test_the_page_s_example_works() -> None:
-    example = re.search(r"```toml\n(\[\[jobs\]\].+?)```", PAGE.read_text(), re.DOTALL)
-    assert example is not None
-    [data] = toml.loads(example[1])["jobs"]  # type: ignore[misc]
-    assert job(data).action.arguments == (25,)
+def test_the_page_s_examples_are_those_of_the_folder() -> None:
+    """They are loaded and run to effect in test_examples."""
+    shown = re.findall(r"```toml\n(\[\[jobs\]\].+?)```", PAGE.read_text(), re.DOTALL)
+    files = [path.read_text() for path in sorted(EXAMPLES.glob("*.toml"))]
+    declared = {text[text.index("[[jobs]]") :] for text in files}
+    assert len(shown) >= 3
+    assert set(shown) <= declared
+
+
+def test_the_page_s_condition_works() -> None:
+    [text] = re.findall(r"```toml\n(when = .+?)```", PAGE.read_text(), re.DOTALL)
+    least = "\n".join(line for line in LEAST.splitlines() if not line.startswith("when"))
+    assert len(list(job(toml.loads(f"{least}\n{text}")).readings())) == 2
 
 
 @pytest.mark.parametrize(
