@@ -5,6 +5,9 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
+EXAMPLES = [
+    f"examples/jobs/{path.name}" for path in sorted((HERE / "examples/jobs").glob("*.toml"))
+]
 PROGRAM_FILES = [f"conf.d/{path.name}" for path in sorted((HERE / "conf.d").glob("*.conf"))]
 
 setup(
@@ -37,6 +40,7 @@ setup(
     data_files=[
         ("share/scheduler-kit/conf.d", PROGRAM_FILES),
         ("share/scheduler-kit", ["config.json"]),
+        ("share/scheduler-kit/examples/jobs", EXAMPLES),
     ],
     install_requires=[
         "click>=8.1",

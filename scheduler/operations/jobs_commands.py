@@ -145,7 +145,8 @@ def check(
 def explain(name: str, config_file: Path | None, network: str | None, as_json: bool) -> None:
     """Tell what the job NAME is, how it stands, and when it may be done next.
 
-    Ends with 1 where the node or the journal cannot be asked; the rest is told all the same.
+    Ends with 1 where the journal cannot be read, or no node answers; what is declared is told
+    without a node, too.
     """
     chosen = _chosen(config_file, network)
     chosen.must_have([name])

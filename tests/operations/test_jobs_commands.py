@@ -1,17 +1,24 @@
 """`scheduler jobs list|check|explain` as operators type them, on real contracts."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from eth_keys.datatypes import PrivateKey
 
+from scheduler import toml
+from scheduler.config import Settings
 from scheduler.devchain.nodes import Node
 from scheduler.jobs.abi import call_data
+from scheduler.jobs.loading import job
+from scheduler.operations.keyfiles import make_key_file
+from scheduler.transactions.retries import FIRST_PAUSE
 from tests import nodes
 from tests.commands import Running, finished, free_port, refusal
-from tests.jobs.rig import Keepers
+from tests.jobs.rig import CONFIRMATIONS, Keepers, program
 
 NOBODY = "0x" + "77" * 20
 
@@ -176,19 +183,62 @@ def test_a_job_is_explained_before_and_after_it_was_done(box: Box, world: Keeper
     try:
         with Running(
             box.home, "scheduler", "run", "scheduler", "--config", str(box.config)
-        ) as program:
-            program.saw("work begins")
+        ) as running:
+            running.saw("work begins")
             world.wallet.send(world.at["Worker"], call_data("order()", ()))
-            program.saw("Successfully work in Block")
+            running.saw("Successfully work in Block")
             told = dict(box.json("explain", "work")[0]["told"])
             assert "succeeded in block" in told["last"]
             assert "(Worked); see: scheduler journal show " in told["last"]
             assert told["held back by"] == "nothing to do: its condition is not true"
             finished(box.home, "scheduler", "pause", "--config", str(box.config))
             assert "to go on: scheduler resume --all" in "".join(box.says("explain", "work"))
-            assert program.stop() == 0
+            assert running.stop() == 0
     finally:
         world.request("evm_setIntervalMining", 0)
+
+
+async def test_what_failed_is_explained_with_the_block_of_its_next_try(
+    box: Box, world: Keepers
+) -> None:
+    """The contract does nothing when it is really called, and its condition stays true."""
+    box.configured(work(world.at["Worker"]))
+    [data] = Settings.model_validate(toml.loads(box.config.read_text())).jobs
+    world.do("Worker", "order()")
+    code = world.request("eth_getCode", world.at["Worker"], "latest")
+    async with program(world, box.home, [job(data)]) as keeper:
+        await keeper.see()
+        world.request("anvil_setCode", world.at["Worker"], "0x00")
+        world.mine()
+        vain_at = world.head
+        world.request("anvil_setCode", world.at["Worker"], code)
+        await keeper.live(CONFIRMATIONS + 1)
+        told = dict((await asyncio.to_thread(box.json, "explain", "work"))[0]["told"])
+    assert told["now"].endswith("due: its condition is true")
+    assert told["last"].split(": ")[1].startswith(f"no_effect in block {vain_at}, mined, but")
+    assert told["next"].startswith(
+        f"It failed 1 time: it is sent again from block {vain_at + FIRST_PAUSE} on"
+    )
+
+
+@pytest.mark.parametrize("signer", ["environment", "keystore"])
+def test_the_account_that_would_send_is_looked_at_and_its_key_file_not_opened(
+    box: Box, world: Keepers, signer: str
+) -> None:
+    key = PrivateKey(b"\x64" * 32)
+    variables, table = {"ACCOUNT_PK_SECRET": key.to_bytes().hex()}, ""
+    address = key.public_key.to_address()
+    if signer == "keystore":
+        files = [box.home / name for name in ("key.json", "password")]
+        address = str(make_key_file(*files))
+        files[1].write_text("another password\n")
+        variables = {}
+        table = '[keystore]\nfile = "{}"\npassword-file = "{}"\n'.format(*files)
+    box.configured(work(world.at["Worker"]), top=f'signer = "{signer}"\n{table}')
+    command = ("scheduler", "jobs", "check", "--config", str(box.config))
+    done = finished(box.home, *command, **variables)
+    assert done.returncode == 1
+    assert done.stdout.endswith(f"{address} has 0 ether; send ether to {address}\n")
 
 
 def test_without_a_node_what_is_declared_is_told_all_the_same(box: Box, world: Keepers) -> None:
