@@ -179,7 +179,7 @@ class JobFamily:
         if "epoch" not in params:
             return True
         if self._rhythm is not None:
-            return self._rhythm.period(head) != params["epoch"]
+            return self._rhythm.period(head) > int(params["epoch"])
         standing = self._standing
         return standing is not None and standing.epoch not in (None, params["epoch"])
 

@@ -3,8 +3,11 @@
 import pytest
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
+from hypothesis import given
+from hypothesis import strategies as some
 
-from scheduler.jobs.abi import call_data
+from scheduler.chain.model import CallResult
+from scheduler.jobs.abi import NotAnAnswer, call_data, taken
 
 ADDRESS = "0x" + "ab" * 20
 
@@ -50,3 +53,40 @@ def test_what_does_not_fit_is_refused_with_the_reason(
 ) -> None:
     with pytest.raises(ValueError, match=reason):
         call_data(signature, arguments)  # type: ignore[arg-type]
+
+
+@given(
+    some.booleans(),
+    some.binary(max_size=200),
+    some.integers(0, 2**256 - 1),
+    some.text(max_size=50),
+    some.integers(-128, 127),
+)
+def test_what_an_answer_holds_is_handed_on_as_the_type_that_is_wanted(
+    flag: bool, octets: bytes, number: int, text: str, small: int
+) -> None:
+    types = ["bool", "bytes", "uint256", "string", "int8", "address", "bytes4"]
+    values = (flag, octets, number, text, small, ADDRESS, b"abcd")
+    answer = CallResult(True, encode(types, values))
+    for index, (type_, value) in enumerate(zip(types, values, strict=True)):
+        assert taken(answer, index, type_) == value
+        handed_on = call_data(f"act({type_})", [taken(answer, index, type_)])
+        assert handed_on == keccak(text=f"act({type_})")[:4] + encode([type_], [value])
+
+
+@pytest.mark.parametrize(
+    ("result", "index", "type_"),
+    [
+        (CallResult(False, b"", error="no price"), 0, "bytes"),
+        (CallResult(True, encode(["bool"], [True])), 1, "uint256"),
+        (CallResult(True, encode(["uint256"], [300])), 0, "uint8"),
+        (CallResult(True, encode(["uint256"], [2**255])), 0, "bytes"),
+        (CallResult(True, encode(["bytes"], [b"x" * 40])[:-32]), 0, "bytes"),
+        (CallResult(True, encode(["bytes"], [b"\xff"])), 0, "string"),
+    ],
+)
+def test_what_an_answer_does_not_hold_is_no_argument(
+    result: CallResult, index: int, type_: str
+) -> None:
+    with pytest.raises(NotAnAnswer):
+        taken(result, index, type_)
