@@ -37,13 +37,19 @@ class Drafts:
         following = Moment.after(head, self.slot_time)
         action = self.version.execution(terms, status, self.account, following, head.gas_limit)
         first = first_turn(terms, status, self.account)
+        ours = status.claimer == self.account and not terms.claim.comes_back
         return Intent(
             key=self.key(EXECUTE, terms),
             family=NAME,
             kind=EXECUTE,
             chain=self.fingerprint,
             contract=self.version.contract,
-            params={**_params(terms), "last": terms.last},
+            params={
+                **_params(terms),
+                "last": terms.last,
+                # What of its payment is the deposit of our claim.
+                **({"deposit": terms.claim.deposit} if ours else {}),
+            },
             to=terms.call,
             data=action.data,
             gas=action.gas,

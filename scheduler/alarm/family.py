@@ -171,12 +171,14 @@ class AlarmClock:
 
     def judge(self, kind: str, params: Params, effects: Effects) -> Verdict:
         """From the logs, and what is known about the call where they do not tell all."""
-        call = str(params["call"])
+        call, deposit = str(params["call"]), int(params.get("deposit", 0))
         if kind == CLAIM:
-            return self._version.judge_claim(call, effects, int(params["deposit"]))
-        tracked = self._known(call)
-        known = None if tracked is None else (tracked.terms, tracked.status)
-        return self._version.judge(call, effects, known)
+            verdict = self._version.judge_claim(call, effects, deposit)
+        else:
+            tracked = self._known(call)
+            known = None if tracked is None else (tracked.terms, tracked.status)
+            verdict = self._version.judge(call, effects, known)
+        return replace(verdict, returned=min(deposit, verdict.earned))
 
     def still_useful(self, kind: str, params: Params, head: Head) -> bool:
         """While the window is open for the block after `head`; of a claim, while it can be had.

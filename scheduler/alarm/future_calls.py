@@ -41,6 +41,10 @@ GROWTH_BLOCKS, MAXIMUM_BLOCKS, FREEZE_BLOCKS = 240, 15, 10
 # What a claim takes at most, measured: 112,454 gas of v0.6, 96,605 of v0.7.
 CLAIM_GAS = 180_000
 
+# What a transaction with a claim's data takes where no code runs, at most: EIP-7623's 40 for each of
+# the 4 bytes, on top of 21,000.
+NO_CODE_GAS = 21_160
+
 # The largest grace period: it is a uint8.
 LONGEST_GRACE = 255
 
@@ -222,11 +226,15 @@ class FutureCalls(ABC):
             return Verdict(OutcomeKind.SUCCEEDED, "it can be claimed", deposit)
         if any(log.address == call and log.topics[0] == CLAIMED for log in effects.logs):
             return Verdict(OutcomeKind.SUCCEEDED, "claimed", deposit)
+        if effects.gas_used <= NO_CODE_GAS:
+            return Verdict(
+                OutcomeKind.DEPOSIT_LOST, f"no contract is there, and {deposit} wei went with it"
+            )
         return self.failed_claim(deposit)
 
     @abstractmethod
     def failed_claim(self, deposit: int) -> Verdict:
-        """What it means that a claim was not logged."""
+        """What it means that the call did not log a claim."""
 
     def _announces(self, log: Log) -> bool:
         return log.address == self.contract and log.topics[0] == CALL_SCHEDULED

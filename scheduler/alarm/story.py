@@ -35,6 +35,7 @@ class Story:
         self._log.parent = logging.getLogger()
         self._target = target
         self._refusals: dict[bool, str] = {}
+        self._loss_told = False
         self.attempted = False
 
     def sleeping(self, until: int) -> None:
@@ -130,6 +131,13 @@ class Story:
             _ether(verdict.earned),
             receipt.transaction_hash,
         )
+        if verdict.kind is OutcomeKind.DEPOSIT_LOST and not self._loss_told:
+            self._loss_told = True
+            self._log.warning(
+                "The deposit of the claim is lost. What was lost in all: scheduler report; "
+                "alarm.max-at-risk-per-call and alarm.max-at-risk-per-day bound it, and claiming = "
+                '"never" in [alarm] ends it'
+            )
 
     def _ended(self, ended: Ended, claiming: bool) -> None:
         verdict = ended.verdict

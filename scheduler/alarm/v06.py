@@ -57,7 +57,7 @@ class V06(FutureCalls):
         return terms.gas + EXECUTION_OVERHEAD_GAS if terms.gas else UNSUGGESTED_GAS
 
     def failed_claim(self, deposit: int) -> Verdict:
-        """Measured: it sends back the deposit in every state."""
+        """Measured: a call sends back the deposit in every state."""
         return Verdict(
             OutcomeKind.NO_EFFECT,
             "it claims nothing, and its deposit comes back: out of its claim window, or somebody "

@@ -60,7 +60,7 @@ class V07(FutureCalls):
 
     def failed_claim(self, deposit: int) -> Verdict:
         return Verdict(
-            OutcomeKind.NO_EFFECT,
+            OutcomeKind.DEPOSIT_LOST,
             f"it claims nothing, and the call keeps the deposit of {deposit} wei: out of its claim "
             "window, or somebody else was first",
         )

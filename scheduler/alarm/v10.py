@@ -257,7 +257,10 @@ class V10:
             return Verdict(OutcomeKind.SUCCEEDED, "it can be claimed")
         if any(log.address == call and log.topics[0] == CLAIMED for log in effects.logs):
             return Verdict(OutcomeKind.SUCCEEDED, "claimed")
-        return Verdict(OutcomeKind.NO_EFFECT, f"it claims nothing, for {deposit} wei")
+        # Whatever was called, it was no request: that would have reverted.
+        return Verdict(
+            OutcomeKind.DEPOSIT_LOST, f"it claims nothing, and {deposit} wei went with it"
+        )
 
     def _announces(self, log: Log) -> bool:
         return log.address == self.contract and log.topics[0] == REQUEST_CREATED

@@ -25,6 +25,7 @@ _COLOURS: Mapping[IntentState, str] = {
     IntentState.IN_SLOT: "yellow",
     IntentState.TARGET_FAILED: "red",
     IntentState.REVERTED: "red",
+    IntentState.DEPOSIT_LOST: "bold red",
     IntentState.SUSPENDED: "bold red",
 }
 

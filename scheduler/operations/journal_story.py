@@ -38,6 +38,7 @@ OUTCOMES: Mapping[OutcomeKind, str] = {
     OutcomeKind.SUCCEEDED: "it did what it was for",
     OutcomeKind.TARGET_FAILED: "ours was done, the contract that it was done for failed",
     OutcomeKind.NO_EFFECT: "mined, but without effect",
+    OutcomeKind.DEPOSIT_LOST: "mined without effect, and the contract kept what was sent along",
     OutcomeKind.REVERTED: "mined, and the transaction reverted",
     OutcomeKind.EXPIRED: "cancelled, since its window passed",
     OutcomeKind.ABANDONED: "cancelled, since it was given up",
@@ -255,8 +256,14 @@ def _price(fields: Mapping[str, str]) -> str:
 
 def _ended(attempt: AttemptRecord, outcome: OutcomeRecord, intent: IntentRecord) -> Step:
     whose = "" if attempt.intent == intent.name.key else f" of {printable(attempt.intent)}"
-    balance = outcome.earned - outcome.cost
-    net = f"{'gained' if balance >= 0 else 'lost'} {ether(abs(balance))}"
+    if outcome.balance >= 0:
+        change = "gained"
+    else:
+        # The deposit of a claim is not lost yet.
+        change = "spent" if outcome.kind is OutcomeKind.SUCCEEDED else "lost"
+    net = f"{change} {ether(abs(outcome.balance))}"
+    sent = f", sent {ether(outcome.sent)} along" if outcome.sent else ""
+    back = f" ({ether(outcome.returned)} of it a deposit)" if outcome.returned else ""
     final = "This is final." if outcome.is_final else "This is not final yet."
     return Step(
         outcome.judged_at,
@@ -264,7 +271,7 @@ def _ended(attempt: AttemptRecord, outcome: OutcomeRecord, intent: IntentRecord)
             f"Outcome{whose} in block {attempt.block_number}: {outcome.kind.value}, "
             f"{OUTCOMES[outcome.kind]} ({printable(outcome.detail)}).",
             f"It used {outcome.gas_used:,} gas at {gwei(outcome.gas_price)}: cost "
-            f"{ether(outcome.cost)}, earned {ether(outcome.earned)}, {net}.",
+            f"{ether(outcome.cost)}{sent}, earned {ether(outcome.earned)}{back}, {net}.",
             final,
         ),
     )

@@ -128,11 +128,16 @@ class Effects:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a family says of an intent's effects. `earned` is what the sender was paid, in wei."""
+    """What a family says of an intent's effects.
+
+    `earned` is what the sender was paid, in wei, and `returned` how much of that is a deposit that
+    it had sent along before, or with this.
+    """
 
     kind: OutcomeKind
     detail: str
     earned: int = 0
+    returned: int = 0
 
 
 class Family(Protocol):

@@ -103,31 +103,31 @@ class Promise:
 class Expense:
     """A mined transaction: from which purse, for which contract, how it ended. Amounts in wei.
 
-    `value` is what it was to carry, `fee` what its gas cost, `earned` what the account was paid.
+    `sent` is what left with it, `fee` what its gas cost, `earned` what the account was paid.
     """
 
     urgency: Urgency
     contract: Address
     kind: OutcomeKind
-    value: int
+    sent: int
     fee: int
     earned: int
 
     @property
     def spent(self) -> int:
-        """What left the account; a transaction that reverts carries nothing."""
-        return self.fee + (0 if self.kind is OutcomeKind.REVERTED else self.value)
+        """What left the account."""
+        return self.fee + self.sent
 
     @property
     def lost(self) -> int:
-        """What it cost more than it earned; value is what it cost only where it did not succeed."""
+        """What it cost more than it earned; what was sent is lost only where it did not succeed."""
         cost = self.fee if self.kind is OutcomeKind.SUCCEEDED else self.spent
         return max(0, cost - self.earned)
 
     @property
     def staked(self) -> int:
         """What was sent along and did not come back with the transaction itself."""
-        return 0 if self.kind is OutcomeKind.REVERTED else max(0, self.value - self.earned)
+        return max(0, self.sent - self.earned)
 
 
 @dataclass(frozen=True, slots=True)

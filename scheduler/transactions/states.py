@@ -62,6 +62,7 @@ class IntentState(Enum):
     SUCCEEDED = "succeeded"
     TARGET_FAILED = "target_failed"
     NO_EFFECT = "no_effect"
+    DEPOSIT_LOST = "deposit_lost"
     REVERTED = "reverted"
     EXPIRED = "expired"
     ABANDONED = "abandoned"
@@ -71,14 +72,16 @@ class OutcomeKind(Enum):
     """How an intent ended, as read from a receipt's logs (or, for the last two, from its absence).
 
     SUCCEEDED: the effect is there. TARGET_FAILED: ours was done, the contract that it was done
-    for reverted. NO_EFFECT: mined, but aborted, or somebody else was first. REVERTED: the
-    transaction itself failed. EXPIRED: its window passed. ABANDONED: given
-    up by rule, for one because it would cost more than it may, or by the operator.
+    for reverted. NO_EFFECT: mined, but aborted, or somebody else was first. DEPOSIT_LOST: the
+    same, and the contract kept the ether that was sent along. REVERTED: the transaction itself
+    failed. EXPIRED: its window passed. ABANDONED: given up by rule, for one because it would cost
+    more than it may, or by the operator.
     """
 
     SUCCEEDED = "succeeded"
     TARGET_FAILED = "target_failed"
     NO_EFFECT = "no_effect"
+    DEPOSIT_LOST = "deposit_lost"
     REVERTED = "reverted"
     EXPIRED = "expired"
     ABANDONED = "abandoned"
@@ -94,6 +97,7 @@ MINED_OUTCOMES = frozenset(
         OutcomeKind.SUCCEEDED,
         OutcomeKind.TARGET_FAILED,
         OutcomeKind.NO_EFFECT,
+        OutcomeKind.DEPOSIT_LOST,
         OutcomeKind.REVERTED,
     }
 )
@@ -126,6 +130,7 @@ _STEPS: Mapping[Enum, frozenset[Enum]] = {
     IntentState.SUCCEEDED: frozenset({IntentState.IN_SLOT}),
     IntentState.TARGET_FAILED: _AFTER_FAILURE,
     IntentState.NO_EFFECT: _AFTER_FAILURE,
+    IntentState.DEPOSIT_LOST: _AFTER_FAILURE,
     IntentState.REVERTED: _AFTER_FAILURE,
     IntentState.EXPIRED: frozenset(),
     IntentState.ABANDONED: frozenset({IntentState.PLANNED}),

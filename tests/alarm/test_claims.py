@@ -132,7 +132,9 @@ async def test_a_rival_who_is_first_in_the_same_block_costs_what_the_books_say(
     assert spent == -booked(serving)
     lost = customer.version == "0.7"
     assert (spent > DEPOSIT) is lost
-    assert serving.outcomes() == {"reverted" if customer.version == "1.0" else "no_effect": 1}
+    ends = {"0.6": "no_effect", "0.7": "deposit_lost", "1.0": "reverted"}
+    assert serving.outcomes() == {ends[customer.version]: 1}
+    assert len([line for line in said.lines if "The deposit of the claim is lost" in line]) == lost
     told = [line for line in said.lines if "CALL-" in line and "Claim: " in line]
     assert len(told) == 1
     assert ": ERROR: " in told[0]

@@ -253,4 +253,4 @@ async def test_a_real_run_is_told_from_the_wish_to_the_final_block(on_anvil: Off
     assert f"nonce 0 of {on_anvil.address}" in story
     assert f"function 0x{HIT.hex()}" in story
     assert story.endswith("Next: Nothing is open: this is final.")
-    assert re.search(r"lost 0\.0\d+ ether", story)
+    assert re.search(r"spent 0\.0\d+ ether", story)

@@ -54,8 +54,8 @@ def wants(*costs: int, urgency: Urgency = NORMAL) -> list[Want]:
     return [Want(urgency, CONTRACT, cost, nonce) for nonce, cost in enumerate(costs)]
 
 
-def expense(kind: OutcomeKind, fee: int, earned: int = 0, value: int = 0) -> Expense:
-    return Expense(NORMAL, CONTRACT, kind, value, fee, earned)
+def expense(kind: OutcomeKind, fee: int, earned: int = 0, sent: int = 0) -> Expense:
+    return Expense(NORMAL, CONTRACT, kind, sent, fee, earned)
 
 
 @given(balance=WEI, promises=PROMISES, asked=WANTS)
@@ -136,18 +136,21 @@ def test_the_rest_never_spends_what_urgent_work_needs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "spent", "lost"),
+    ("kind", "sent", "spent", "lost"),
     [
-        (OutcomeKind.SUCCEEDED, 107, 4),
-        (OutcomeKind.NO_EFFECT, 107, 104),
-        (OutcomeKind.TARGET_FAILED, 107, 104),
-        (OutcomeKind.REVERTED, 7, 4),
-        (OutcomeKind.EXPIRED, 107, 104),
+        (OutcomeKind.SUCCEEDED, 100, 107, 4),
+        (OutcomeKind.NO_EFFECT, 100, 107, 104),
+        (OutcomeKind.DEPOSIT_LOST, 100, 107, 104),
+        (OutcomeKind.TARGET_FAILED, 100, 107, 104),
+        (OutcomeKind.REVERTED, 0, 7, 4),
+        (OutcomeKind.EXPIRED, 100, 107, 104),
     ],
 )
-def test_what_a_mined_transaction_spent_and_lost(kind: OutcomeKind, spent: int, lost: int) -> None:
-    """It used gas for 7, carried 100 and was paid 3; what reverts carries nothing."""
-    entry = expense(kind, fee=7, earned=3, value=100)
+def test_what_a_mined_transaction_spent_and_lost(
+    kind: OutcomeKind, sent: int, spent: int, lost: int
+) -> None:
+    """It used gas for 7 and was paid 3."""
+    entry = expense(kind, fee=7, earned=3, sent=sent)
     assert (entry.spent, entry.lost) == (spent, lost)
 
 
@@ -196,13 +199,13 @@ def test_no_more_is_staked_in_a_day_than_the_operator_allows(
         (OutcomeKind.SUCCEEDED, 0, 10),
         (OutcomeKind.NO_EFFECT, 0, 10),
         (OutcomeKind.NO_EFFECT, 10, 0),
-        (OutcomeKind.REVERTED, 0, 0),
+        (OutcomeKind.DEPOSIT_LOST, 0, 10),
     ],
 )
 def test_what_came_back_with_a_transaction_is_not_staked_any_more(
     kind: OutcomeKind, earned: int, staked: int
 ) -> None:
-    assert expense(kind, 3, earned, value=10).staked == staked
+    assert expense(kind, 3, earned, sent=10).staked == staked
 
 
 @given(

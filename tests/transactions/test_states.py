@@ -34,6 +34,7 @@ LEGAL = """
     intent in_slot succeeded
     intent in_slot target_failed
     intent in_slot no_effect
+    intent in_slot deposit_lost
     intent in_slot reverted
     intent in_slot planned
     intent in_slot expired
@@ -47,6 +48,9 @@ LEGAL = """
     intent no_effect in_slot
     intent no_effect planned
     intent no_effect suspended
+    intent deposit_lost in_slot
+    intent deposit_lost planned
+    intent deposit_lost suspended
     intent reverted in_slot
     intent reverted planned
     intent reverted suspended
@@ -109,7 +113,7 @@ def test_a_deep_reorg_leads_every_end_back_to_where_all_its_bytes_may_be_mined(n
             reopened(now)  # type: ignore[type-var]
 
 
-def test_every_outcome_is_a_state_of_the_intent_and_four_come_from_receipts() -> None:
+def test_every_outcome_is_a_state_of_the_intent_and_five_come_from_receipts() -> None:
     assert [kind.intent_state.value for kind in OutcomeKind] == [k.value for k in OutcomeKind]
     assert {kind.value for kind in OutcomeKind} - {kind.value for kind in MINED_OUTCOMES} == {
         "expired",

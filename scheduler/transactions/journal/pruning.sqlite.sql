@@ -8,7 +8,7 @@ WHERE i.created_at < :before AND (i.created_at, i.rowid) > (:at, :row)
   -- Not by this column's index, which would have all of them sorted for each few.
   AND +i.chain = :chain
   AND i.state IN (
-    'succeeded', 'target_failed', 'no_effect', 'reverted', 'expired', 'abandoned')
+    'succeeded', 'target_failed', 'no_effect', 'deposit_lost', 'reverted', 'expired', 'abandoned')
   AND NOT EXISTS (
     SELECT 1 FROM placements p JOIN slots s USING (chain, account, nonce)
     WHERE p.intent = i.key

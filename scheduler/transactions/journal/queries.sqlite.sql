@@ -69,7 +69,7 @@ SELECT (
       AND in_series = 1
       AND (state IN ('expired', 'abandoned')
            OR state = 'succeeded' AND :successes
-           OR state IN ('target_failed', 'no_effect', 'reverted')
+           OR state IN ('target_failed', 'no_effect', 'deposit_lost', 'reverted')
               AND EXISTS (SELECT 1 FROM outcomes o WHERE o.intent = i.key AND o.is_final = 1)
               AND NOT EXISTS (SELECT 1 FROM outcomes o WHERE o.intent = i.key AND o.is_final = 0))
 ) + coalesce((
@@ -179,8 +179,9 @@ UPDATE attempts SET state = :state, block_number = NULL, block_hash = NULL WHERE
 
 -- name: insert_outcome
 INSERT INTO outcomes (
-    attempt, intent, kind, detail, gas_used, gas_price, earned, is_final, judged_at)
-VALUES (:id, :key, :kind, :detail, :gas_used, :gas_price, :earned, 0, :now);
+    attempt, intent, kind, detail, gas_used, gas_price, sent, earned, returned, is_final, judged_at)
+VALUES (
+    :id, :key, :kind, :detail, :gas_used, :gas_price, :sent, :earned, :returned, 0, :now);
 
 -- name: delete_outcome
 DELETE FROM outcomes WHERE attempt = :id;
@@ -313,8 +314,7 @@ WHERE s.chain = :chain AND s.account = :account AND s.state = 'open' AND a.purpo
       AND m.state IN ('mined', 'final'));
 
 -- name: expenses
-SELECT s.purse, i.contract, o.kind, json_extract(a.fields, '$.value'), o.gas_used, o.gas_price,
-       o.earned
+SELECT s.purse, i.contract, o.kind, o.sent, o.gas_used, o.gas_price, o.earned
 FROM outcomes o
 CROSS JOIN attempts a ON a.id = o.attempt
 JOIN slots s USING (chain, account, nonce)
@@ -327,14 +327,14 @@ FROM intents i
 JOIN outcomes o ON o.intent = i.key
 JOIN attempts a ON a.id = o.attempt
 WHERE i.key IN (SELECT value FROM json_each(:keys)) AND o.is_final = 1
-  AND o.kind IN ('target_failed', 'no_effect', 'reverted')
+  AND o.kind IN ('target_failed', 'no_effect', 'deposit_lost', 'reverted')
 GROUP BY i.key;
 
 -- name: pardon
 UPDATE intents SET pardoned = (
     SELECT count(*) FROM outcomes o
     WHERE o.intent = intents.key AND o.is_final = 1
-      AND o.kind IN ('target_failed', 'no_effect', 'reverted'))
+      AND o.kind IN ('target_failed', 'no_effect', 'deposit_lost', 'reverted'))
 WHERE key = :key;
 
 -- name: limit_pardon
@@ -342,7 +342,7 @@ WHERE key = :key;
 UPDATE intents SET pardoned = min(pardoned, (
     SELECT count(*) FROM outcomes o
     WHERE o.intent = intents.key AND o.is_final = 1
-      AND o.kind IN ('target_failed', 'no_effect', 'reverted')))
+      AND o.kind IN ('target_failed', 'no_effect', 'deposit_lost', 'reverted')))
 WHERE key = :key;
 
 -- name: raised_bids

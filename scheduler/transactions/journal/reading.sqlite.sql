@@ -47,7 +47,8 @@ ORDER BY s.created_at, s.nonce;
 SELECT a.id, a.account, a.nonce, a.intent, a.purpose, a.fields, a.hash,
        a.raw IS NULL AND NOT a.is_found AS by_node, a.is_found,
        a.state, a.head_number, a.block_number, a.created_at,
-       o.kind, o.detail, o.gas_used, o.gas_price, o.earned, o.is_final, o.judged_at
+       o.kind, o.detail, o.gas_used, o.gas_price, o.sent, o.earned, o.returned, o.is_final,
+       o.judged_at
 FROM attempts a LEFT JOIN outcomes o ON o.attempt = a.id
 WHERE EXISTS (
     SELECT 1 FROM placements p
@@ -109,7 +110,8 @@ SELECT i.key, i.family, i.kind, i.chain, i.contract, i.params, i.recipient, i.da
        a.account, a.nonce, s.state AS slot_state, s.consumed_by, s.purse, s.reserved,
        a.id AS attempt, a.purpose, a.state AS attempt_state, a.hash, a.fields, a.raw, a.is_found,
        a.head_number, a.block_number, a.block_hash, a.created_at AS signed_at,
-       o.kind AS outcome, o.detail, o.gas_used, o.gas_price, o.earned, o.is_final, o.judged_at
+       o.kind AS outcome, o.detail, o.gas_used, o.gas_price, o.sent, o.earned, o.returned,
+       o.is_final, o.judged_at
 FROM intents i
 LEFT JOIN attempts a ON a.intent = i.key
 LEFT JOIN slots s ON s.chain = a.chain AND s.account = a.account AND s.nonce = a.nonce

@@ -79,13 +79,15 @@ class SlotRecord:
 
 @dataclass(frozen=True, slots=True)
 class OutcomeRecord:
-    """What a mined attempt did; `gas_price` in wei per gas, `earned` in wei."""
+    """What a mined attempt did; `gas_price` in wei per gas, the other amounts in wei."""
 
     kind: OutcomeKind
     detail: str
     gas_used: int
     gas_price: int
+    sent: int
     earned: int
+    returned: int
     is_final: bool
     judged_at: float
 
@@ -93,6 +95,11 @@ class OutcomeRecord:
     def cost(self) -> int:
         """Wei paid for gas."""
         return self.gas_used * self.gas_price
+
+    @property
+    def balance(self) -> int:
+        """By how much it changed the account's, wei."""
+        return self.earned - self.sent - self.cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +185,9 @@ def attempt_of(row: sqlite3.Row) -> AttemptRecord:
             detail=row["detail"],
             gas_used=row["gas_used"],
             gas_price=int(row["gas_price"]),
+            sent=int(row["sent"]),
             earned=int(row["earned"]),
+            returned=int(row["returned"]),
             is_final=bool(row["is_final"]),
             judged_at=row["judged_at"],
         )

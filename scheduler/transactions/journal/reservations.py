@@ -338,12 +338,12 @@ def _promise_of(row: Row) -> Promise:
 
 def _expense_of(row: Row) -> Expense:
     """From a row of the query `expenses`."""
-    purse, contract, kind, value, gas_used, gas_price, earned = row
+    purse, contract, kind, sent, gas_used, gas_price, earned = row
     return Expense(
         Urgency(purse),
         contract,
         OutcomeKind(kind),
-        value=int(value, 16),
+        sent=int(sent),
         fee=gas_used * int(gas_price),
         earned=int(earned),
     )

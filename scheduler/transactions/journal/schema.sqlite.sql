@@ -42,8 +42,8 @@ CREATE TABLE intents (
     proof       TEXT CHECK (proof IS NULL OR json_valid(proof)),
     state       TEXT NOT NULL CHECK (
         state = 'planned' OR state = 'in_slot' OR state = 'suspended' OR state = 'succeeded' OR
-        state = 'target_failed' OR state = 'no_effect' OR state = 'reverted' OR
-        state = 'expired' OR state = 'abandoned'),
+        state = 'target_failed' OR state = 'no_effect' OR state = 'deposit_lost' OR
+        state = 'reverted' OR state = 'expired' OR state = 'abandoned'),
     has_turn    INTEGER NOT NULL DEFAULT 0 CHECK (has_turn IN (0, 1)),
     -- Whether it ever had one: its key has a number, and others follow it.
     in_series   INTEGER NOT NULL DEFAULT 0 CHECK (in_series IN (0, 1)),
@@ -131,17 +131,20 @@ CREATE INDEX attempts_by_slot ON attempts (chain, account, nonce);
 CREATE UNIQUE INDEX one_mined_attempt_per_slot ON attempts (chain, account, nonce)
     WHERE state IN ('mined', 'final');
 
--- What a mined attempt did, read from its receipt and logs.
+-- What a mined attempt did, read from its receipt and logs. Of its money: what its gas cost, what
+-- was sent along with it, what came in by it, and how much of that was a deposit that came back.
 CREATE TABLE outcomes (
     attempt   INTEGER PRIMARY KEY REFERENCES attempts (id),
     intent    TEXT NOT NULL REFERENCES intents (key),
     kind      TEXT NOT NULL CHECK (
         kind = 'succeeded' OR kind = 'target_failed' OR kind = 'no_effect' OR
-        kind = 'reverted' OR kind = 'expired' OR kind = 'abandoned'),
+        kind = 'deposit_lost' OR kind = 'reverted' OR kind = 'expired' OR kind = 'abandoned'),
     detail    TEXT NOT NULL,
     gas_used  INTEGER NOT NULL,
     gas_price TEXT NOT NULL,
+    sent      TEXT NOT NULL,
     earned    TEXT NOT NULL,
+    returned  TEXT NOT NULL,
     is_final  INTEGER NOT NULL CHECK (is_final IN (0, 1)),
     judged_at REAL NOT NULL
 ) STRICT;

@@ -110,7 +110,9 @@ class Journal(Reopening):
                 detail=verdict.detail,
                 gas_used=receipt.gas_used,
                 gas_price=str(receipt.gas_price),
+                sent=str(attempt.sent(receipt)),
                 earned=str(verdict.earned),
+                returned=str(verdict.returned),
                 now=self._clock(),
             )
             return True

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from scheduler.chain.model import Address, Hash, Sent
+from scheduler.chain.model import Address, Hash, Receipt, Sent
 from scheduler.transactions.encoding import Signed, Transaction
 from scheduler.transactions.expectations import Expectations
 from scheduler.transactions.intents import Intent, Limits, Told, Urgency
@@ -112,6 +112,11 @@ class Attempt:
     block_hash: Hash | None
     is_found: bool = False
     is_placed: bool = True
+
+    def sent(self, receipt: Receipt) -> int:
+        """What left the account with it, wei: nothing where it reverted, or was to itself."""
+        to_itself = self.fields["to"] == receipt.sender
+        return int(self.fields["value"], 16) if receipt.status and not to_itself else 0
 
     def is_like(self, sent: Sent) -> bool:
         """Whether `sent`, which has its nonce, does what it does; the price may be another."""
