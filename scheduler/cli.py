@@ -60,6 +60,7 @@ class _Commands(click.Group):
         "jobs": "scheduler.operations.jobs_commands:jobs",
         "journal": "scheduler.operations.journal_commands:journal",
         "pause": "scheduler.operations.hold_commands:pause",
+        "report": "scheduler.operations.report_command:report",
         "resume": "scheduler.operations.hold_commands:resume",
     },
 )

@@ -41,7 +41,7 @@ GROWTH_BLOCKS, MAXIMUM_BLOCKS, FREEZE_BLOCKS = 240, 15, 10
 # What a claim takes at most, measured: 112,454 gas of v0.6, 96,605 of v0.7.
 CLAIM_GAS = 180_000
 
-# What a transaction with a claim's data takes where no code runs, at most: EIP-7623's 40 for each of
+# What a transaction with a claim's data takes at most where no code runs: EIP-7623's 40 for each of
 # the 4 bytes, on top of 21,000.
 NO_CODE_GAS = 21_160
 

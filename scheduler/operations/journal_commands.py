@@ -1,6 +1,5 @@
 """`scheduler journal …`: what was sent, why, and what became of it."""
 
-import io
 import shutil
 import sys
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from scheduler.operations import journal_export, journal_listing, journal_story
 from scheduler.operations.journal_file import config_option, journal_file, plainly
 from scheduler.operations.journal_keys import only, short_names
 from scheduler.operations.journal_orders import bump, cancel, retry
-from scheduler.operations.wording import local_time, printable
+from scheduler.operations.wording import lenient_output, local_time, printable
 from scheduler.transactions.journal import Journal
 from scheduler.transactions.journal.reading import reading
 from scheduler.transactions.journal.upkeep import migrate as migrate_file
@@ -26,9 +25,7 @@ _LISTED = 50
 @click.group()
 def journal() -> None:
     """See what was sent, why, and what became of it."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # A terminal in another encoding than UTF-8 shows \\u2026 rather than nothing.
-        sys.stdout.reconfigure(errors="backslashreplace")
+    lenient_output()
 
 
 for command in (bump, cancel, retry):

@@ -22,9 +22,10 @@ config_option = click.option(
 )
 
 
-def journal_file(config_file: Path | None) -> Path:
-    """The journal's file. Raises Misconfigured where there is none."""
-    path = config.load(config_file).journal_file()
+def journal_file(config_file: Path | None, named: Path | None = None) -> Path:
+    """The journal's file: the one `named`, else the configuration's. Raises Misconfigured where
+    there is none."""
+    path = named or config.load(config_file).journal_file()
     try:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):

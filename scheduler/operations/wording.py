@@ -1,5 +1,7 @@
 """Amounts, times and foreign words as an operator reads them."""
 
+import io
+import sys
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
@@ -9,7 +11,12 @@ _GWEI = 10**9
 
 def ether(wei: int) -> str:
     """`1500000000000000000` as `1.5 ether`, exactly."""
-    return f"{_decimal(wei, _ETHER)} ether"
+    return f"{amount(wei)} ether"
+
+
+def amount(wei: int) -> str:
+    """The same without its unit, as in a column of ether."""
+    return _decimal(wei, _ETHER)
 
 
 def gwei(wei: int) -> str:
@@ -38,6 +45,12 @@ def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
     for row in rows:
         cells = (text.ljust(width) for text, width in zip(row, widths, strict=True))
         yield "  ".join(cells).rstrip()
+
+
+def lenient_output() -> None:
+    """A terminal in another encoding than UTF-8 shows \\u2026 rather than nothing."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _decimal(number: int, scale: int) -> str:

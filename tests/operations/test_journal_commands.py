@@ -175,6 +175,7 @@ def test_export_has_every_row_of_every_table(home: Path) -> None:
         "holds": 0,
         "orders": 0,
         "reorgs": 0,
+        "past_days": 0,
         "forgotten": 0,
     }
     [wish, *_] = [row for row in rows if row["table"] == "intents"]

@@ -1,9 +1,10 @@
-"""What the journal may forget, and how: a little at a time, with all that belongs to it."""
+"""What the journal may forget, and how: a little at a time, with all but the sums of its money."""
 
 import json
 from collections.abc import Callable
 
 from scheduler.transactions.intents import Told
+from scheduler.transactions.journal.bookings import Booking, booking_of, day_of
 from scheduler.transactions.journal.values import Account, Rows
 
 # So many intents in one transaction: some milliseconds.
@@ -59,6 +60,7 @@ class Prunings:
     def _remove(self, keys: str) -> None:
         run = self._rows.run
         run("pruning.count_in", keys=keys)
+        self._book(keys)
         run("pruning.delete_orders", keys=keys)
         run("pruning.delete_outcomes", keys=keys)
         run("pruning.delete_reorgs", keys=keys)
@@ -67,3 +69,16 @@ class Prunings:
         for chain, account, nonce in slots:
             run("pruning.delete_slot", chain=chain, account=account, nonce=nonce)
         run("pruning.delete_intents", keys=keys)
+
+    def _book(self, keys: str) -> None:
+        """Adds what these intents earned and spent to the sums of their days."""
+        sums: dict[tuple[object, ...], Booking] = {}
+        for booking in map(booking_of, self._rows.run("pruning.bookings", keys=keys)):
+            day = booking.of_its_day()
+            where = tuple(day.place.values())
+            if where not in sums:
+                for row in self._rows.run("pruning.past_day", **day.place):
+                    sums[where] = day_of(row)
+            sums[where] = sums[where] + day if where in sums else day
+        for day in sums.values():
+            self._rows.run("pruning.write_past_day", **day.columns)

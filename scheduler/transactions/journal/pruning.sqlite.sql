@@ -34,6 +34,27 @@ WHERE key IN (SELECT value FROM json_each(:keys))
 GROUP BY chain, contract, family, kind, state
 ON CONFLICT DO UPDATE SET number = number + excluded.number;
 
+-- name: bookings
+SELECT day, chain, account, chain_id, family, contract, call, gas_used, gas_price, sent, earned,
+       returned, lost, is_final
+FROM bookings WHERE intent IN (SELECT value FROM json_each(:keys));
+
+-- name: past_day
+SELECT day, chain, account, chain_id, family, contract, number, fees, sent, earned, returned, lost
+FROM past_days
+WHERE chain = :chain AND account = :account AND day = :day AND family = :family
+  AND contract = :contract;
+
+-- name: write_past_day
+INSERT INTO past_days (
+    chain, account, day, family, contract, chain_id, number, fees, sent, earned, returned, lost)
+VALUES (
+    :chain, :account, :day, :family, :contract, :chain_id, :number, :fees, :sent, :earned,
+    :returned, :lost)
+ON CONFLICT DO UPDATE SET
+    number = excluded.number, fees = excluded.fees, sent = excluded.sent, earned = excluded.earned,
+    returned = excluded.returned, lost = excluded.lost;
+
 -- name: delete_orders
 DELETE FROM orders WHERE intent IN (SELECT value FROM json_each(:keys));
 

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from scheduler.transactions.journal import named
+from scheduler.transactions.journal.bookings import Booking, OnItsWay, booking_of, day_of
 from scheduler.transactions.journal.database import BUSY_TIMEOUT_MS, DIALECT
 from scheduler.transactions.journal.errors import JournalUnavailable, unavailable
 from scheduler.transactions.journal.holds import Hold, hold_of
@@ -25,6 +26,7 @@ from scheduler.transactions.journal.records import (
     slot_of,
     summary_of,
 )
+from scheduler.transactions.journal.values import Account
 from scheduler.transactions.states import IntentState
 
 TABLES = (
@@ -37,6 +39,7 @@ TABLES = (
     "holds",
     "orders",
     "reorgs",
+    "past_days",
     "forgotten",
 )
 
@@ -97,6 +100,30 @@ class Reading:
             tuple(map(ordered_of, self._run("orders", key=key))),
             tuple(map(reorg_of, self._run("reorgs", key=key))),
         )
+
+    def bookings(self) -> Iterator[Booking]:
+        """What was earned and spent: that of forgotten intents by day, then each outcome's; both
+        with the oldest day first."""
+        for row in self._each("past_days"):
+            yield day_of(tuple(row.values()))
+        for row in self._each("bookings"):
+            yield booking_of(tuple(row.values()))
+
+    def on_their_way(self) -> list[OnItsWay]:
+        """The slots in which something waits to be mined."""
+        return [
+            OnItsWay(
+                Account(row["chain"], row["account"]),
+                int(row["chain_id"], 16),
+                int(row["reserved"]),
+            )
+            for row in self._run("on_their_way")
+        ]
+
+    def unknown(self) -> dict[Account, int]:
+        """How many of each account's slots were consumed by what the journal does not know."""
+        rows = self._run("unknown")
+        return {Account(chain, account): number for chain, account, number in rows}
 
     def rows(self, table: str) -> Iterator[dict[str, Any]]:
         """All columns of all rows of one of TABLES, one by one, as they are stored."""

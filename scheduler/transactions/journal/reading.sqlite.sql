@@ -56,6 +56,36 @@ WHERE EXISTS (
       AND p.chain = a.chain AND p.account = a.account AND p.nonce = a.nonce)
 ORDER BY a.id;
 
+-- name: bookings
+SELECT day, chain, account, chain_id, family, contract, call, gas_used, gas_price, sent, earned,
+       returned, lost, is_final
+FROM bookings ORDER BY day;
+
+-- name: past_days
+SELECT day, chain, account, chain_id, family, contract, number, fees, sent, earned, returned, lost
+FROM past_days ORDER BY day;
+
+-- name: on_their_way
+SELECT s.chain, s.account, s.reserved, (
+    SELECT json_extract(a.fields, '$.chainId') FROM attempts a
+    WHERE a.chain = s.chain AND a.account = s.account AND a.nonce = s.nonce) AS chain_id
+FROM slots s
+WHERE s.state = 'open'
+  AND NOT EXISTS (
+    SELECT 1 FROM attempts a
+    WHERE a.chain = s.chain AND a.account = s.account AND a.nonce = s.nonce
+      AND a.state IN ('mined', 'final'));
+
+-- name: unknown
+-- Nonces that something consumed which is not in the journal.
+SELECT s.chain, s.account, count(*) FROM slots s
+WHERE s.state = 'consumed'
+  AND NOT EXISTS (
+    SELECT 1 FROM attempts a
+    WHERE a.chain = s.chain AND a.account = s.account AND a.nonce = s.nonce
+      AND a.hash = s.consumed_by)
+GROUP BY s.chain, s.account;
+
 -- name: all_accounts
 SELECT * FROM accounts ORDER BY rowid;
 
@@ -93,6 +123,9 @@ WHERE intent = :key ORDER BY id;
 
 -- name: all_reorgs
 SELECT * FROM reorgs ORDER BY id;
+
+-- name: all_past_days
+SELECT * FROM past_days ORDER BY rowid;
 
 -- name: all_forgotten
 SELECT * FROM forgotten ORDER BY rowid;

@@ -152,6 +152,17 @@ CREATE TABLE outcomes (
 CREATE INDEX outcomes_by_intent ON outcomes (intent);
 CREATE INDEX outcomes_by_time ON outcomes (judged_at);
 
+-- What was earned and spent, with whose work that was: the call, where it was for one of the alarm
+-- clock. Days are in UTC, those on which it was judged.
+CREATE VIEW bookings AS
+SELECT o.intent, date(o.judged_at, 'unixepoch') AS day, a.chain, a.account,
+       json_extract(a.fields, '$.chainId') AS chain_id, i.family, i.contract,
+       json_extract(i.params, '$.call') AS call, o.gas_used, o.gas_price, o.sent, o.earned,
+       o.returned, CASE o.kind WHEN 'deposit_lost' THEN o.sent ELSE '0' END AS lost, o.is_final
+FROM outcomes o
+JOIN attempts a ON a.id = o.attempt
+JOIN intents i ON i.key = o.intent;
+
 -- What the operator holds back: as long as a row is not lifted, a program of this name, or any
 -- where the scope is 'all', gets no slots for new work. Rows stay, for who did it and when.
 CREATE TABLE holds (
@@ -199,6 +210,23 @@ CREATE TABLE reorgs (
 ) STRICT;
 
 CREATE INDEX reorgs_by_attempt ON reorgs (attempt);
+
+-- What intents that were removed, being old, had earned and spent on a UTC day, wei.
+CREATE TABLE past_days (
+    chain    TEXT NOT NULL,
+    account  TEXT NOT NULL,
+    day      TEXT NOT NULL,
+    family   TEXT NOT NULL,
+    contract TEXT NOT NULL,
+    chain_id TEXT NOT NULL,
+    number   INTEGER NOT NULL,
+    fees     TEXT NOT NULL,
+    sent     TEXT NOT NULL,
+    earned   TEXT NOT NULL,
+    returned TEXT NOT NULL,
+    lost     TEXT NOT NULL,
+    PRIMARY KEY (chain, account, day, family, contract)
+) STRICT;
 
 -- Of a series how many intents with this outcome were removed, being old.
 CREATE TABLE forgotten (
