@@ -174,7 +174,8 @@ class Signing(_Section):
 
 
 class Alarm(_Section):
-    """[alarm]: the contracts to serve, none for the network's own; how calls are claimed, in wei.
+    """[alarm]: the contracts to serve, none for the network's own; how calls are claimed, in wei,
+    and whether those that nobody executed are cleaned up.
 
     The bounds on what is at risk are twice the deposit for a default payment of v0.7, and five
     times.
@@ -186,6 +187,7 @@ class Alarm(_Section):
     claim_margin: Annotated[int, Field(ge=1, strict=True)] | None = None
     max_at_risk_per_call: Wei = 2 * 10**16
     max_at_risk_per_day: Wei = 5 * 10**16
+    cleanup: Annotated[bool, Field(strict=True)] = True
 
 
 def _jobs(values: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:

@@ -39,7 +39,8 @@ class Plan:
     (see scheduler.moc.jobs.Task); `jobs` are others, as they are declared. Those of `moc_tasks` in
     `left_to_others` are other programs' jobs: this one only looks after what these leave behind.
     `claiming` is how calls of the alarm clock are claimed, by the keys of its section; nothing is
-    where it is empty. `play`: what the account has is worth nothing, whatever its chain.
+    where it is empty. `cleanup` is whether calls of it that nobody executed are cleaned up.
+    `play`: what the account has is worth nothing, whatever its chain.
     """
 
     program: str
@@ -67,4 +68,5 @@ class Plan:
     chain_id: int | None = None
     remarks: Sequence[str] = ()
     claiming: Mapping[str, Any] = field(default_factory=dict)
+    cleanup: bool = False
     play: bool = False

@@ -105,5 +105,6 @@ def plan_with(program: str, settings: config.Settings, key: str | None, patient:
         moc=settings.moc.address,
         moc_tasks=settings.moc.chosen(),
         jobs=settings.jobs,
-        claiming=settings.alarm.model_dump(exclude={"addresses"}),
+        claiming=settings.alarm.model_dump(exclude={"addresses", "cleanup"}),
+        cleanup=settings.alarm.cleanup,
     )

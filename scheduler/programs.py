@@ -16,6 +16,7 @@ from scheduler.alarm.claiming import drawing
 from scheduler.alarm.claims import Claims
 from scheduler.alarm.detection import version_at
 from scheduler.alarm.family import AlarmClock
+from scheduler.alarm.leftovers import Leftovers
 from scheduler.alarm.version import Version
 from scheduler.bounds import budget, claim_policy, deposits, rule_book
 from scheduler.chain.blocksage import Heartbeat
@@ -170,6 +171,7 @@ class Program:
                 account.address,
                 network.slot_time,
                 Claims(node, account.address, claims, drawing(), network.slot_time),
+                Leftovers(node, account.address, drawing() if self._plan.cleanup else None),
             )
             for version in versions.values()
         ]

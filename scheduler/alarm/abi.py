@@ -11,6 +11,7 @@ from scheduler.chain.model import Address, Call, CallResult, Hash
 
 EXECUTE = keccak(text="execute()")[:4]
 CLAIM = keccak(text="claim()")[:4]
+CANCEL = keccak(text="cancel()")[:4]
 
 
 class NotThisContract(Exception):

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from scheduler.alarm import abi
 from scheduler.alarm.calls import Moment
 from scheduler.alarm.claiming import Draw, Policy, Strategy, most_for_gas, place
+from scheduler.alarm.rivals import rivals
 from scheduler.alarm.tracked import Tracked
-from scheduler.chain.errors import RpcError
 from scheduler.chain.model import Address, Head
 from scheduler.chain.protocol import Chain
 
@@ -49,24 +49,8 @@ class Claims:
         wanted = [claim for each in tracked if (claim := self._wanted(each, head)) is not None]
         if not wanted:
             return
-        rivals = await self._rivals()
-        self.due = [claim for claim in wanted if claim.tracked.terms.call not in rivals]
-
-    async def _rivals(self) -> set[Address | None]:
-        """The calls for which the pool shows another's claim: those that would be mined next.
-
-        It is up to 2 s old on geth. A node that does not show it hides no more than one whose pool
-        did not hear of them yet.
-        """
-        try:
-            pending = await self._chain.pending()
-        except RpcError:
-            return set()
-        return {
-            sent.to
-            for (sender, _), sent in pending.items()
-            if sender != self._claimer and sent.data[:4] == abi.CLAIM
-        }
+        others = await rivals(self._chain, self._claimer, abi.CLAIM)
+        self.due = [claim for claim in wanted if claim.tracked.terms.call not in others]
 
     def _wanted(self, tracked: Tracked, head: Head) -> Claim | None:
         if not tracked.is_claimable:

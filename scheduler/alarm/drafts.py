@@ -5,15 +5,18 @@ from dataclasses import dataclass
 from scheduler.alarm import abi
 from scheduler.alarm.calls import Moment, Status, Terms, Unit, first_turn, last_block, last_block_by
 from scheduler.alarm.claiming import Policy
-from scheduler.alarm.version import Version
+from scheduler.alarm.version import Escrow, Version
 from scheduler.chain.model import Address, Head
 from scheduler.transactions.intents import Intent, Urgency
 from scheduler.transactions.states import OutcomeKind
 
 NAME = "alarm"
-EXECUTE, CLAIM = "execute", "claim"
+EXECUTE, CLAIM, CLEANUP = "execute", "claim", "cleanup"
 
-_DATA = {EXECUTE: abi.EXECUTE, CLAIM: abi.CLAIM}
+_DATA = {EXECUTE: abi.EXECUTE, CLAIM: abi.CLAIM, CLEANUP: abi.CANCEL}
+
+# For how long, by the call's unit, a clean-up that is not mined is bid for.
+_CLEANED_UP_WITHIN = {Unit.BLOCKS: 20, Unit.SECONDS: 300}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,12 @@ class Drafts:
             kind=CLAIM,
             chain=self.fingerprint,
             contract=self.version.contract,
-            params={**_params(terms), "last": last, "deposit": claim.deposit},
+            params={
+                **_params(terms),
+                "last": last,
+                "deposit": claim.deposit,
+                "ends": terms.last,
+            },
             to=terms.call,
             data=action.data,
             gas=action.gas,
@@ -86,6 +94,34 @@ class Drafts:
             value=claim.deposit,
             # A deposit that comes back with the claim is among what that earns.
             max_cost=most_for_gas - (claim.deposit if claim.comes_back else 0),
+            expects=action.expects,
+        )
+
+    def cleanup(self, escrow: Escrow, terms: Terms, status: Status, head: Head) -> Intent:
+        """To cancel the call, whose window is over, in the block after `head`."""
+        action = escrow.cleanup(terms, status)
+        following = Moment.after(head, self.slot_time)
+        last = following.of(terms.unit) + _CLEANED_UP_WITHIN[terms.unit]
+        ours = status.claimer == self.account
+        return Intent(
+            key=self.key(CLEANUP, terms),
+            family=NAME,
+            kind=CLEANUP,
+            chain=self.fingerprint,
+            contract=self.version.contract,
+            params={
+                **_params(terms),
+                "last": last,
+                "reward": escrow.reward(terms),
+                "deposit": escrow.deposit_in(status) if ours else 0,
+            },
+            to=terms.call,
+            data=action.data,
+            gas=action.gas,
+            first_block=following.block,
+            last_block=last_block_by(terms.unit, last, head, self.slot_time),
+            # Only if it pays more than it costs.
+            max_cost=-1,
             expects=action.expects,
         )
 

@@ -17,10 +17,11 @@ from scheduler.alarm.calls import (
     is_over,
 )
 from scheduler.alarm.claims import Claims
-from scheduler.alarm.drafts import CLAIM, NAME, Drafts, is_for_its_call
+from scheduler.alarm.drafts import CLAIM, CLEANUP, NAME, Drafts, is_for_its_call
+from scheduler.alarm.leftovers import Leftovers
 from scheduler.alarm.story import Story
 from scheduler.alarm.tracked import Tracked
-from scheduler.alarm.version import Entry, Version
+from scheduler.alarm.version import Entry, Escrow, Version
 from scheduler.chain.model import Address, Call, Head, HeadEvent, Log
 from scheduler.chain.protocol import Chain
 from scheduler.errors import NotYet
@@ -33,6 +34,7 @@ from scheduler.transactions.intents import (
     Progress,
     Recorded,
     Replanned,
+    Settlement,
     Told,
     Unmined,
     Verdict,
@@ -64,16 +66,18 @@ class AlarmClock:
         executor: Address,
         slot_time: int = 1,
         claims: Claims | None = None,
+        leftovers: Leftovers | None = None,
     ) -> None:
         """`fingerprint` names the chain in intents; `executor` is the account that executes.
 
         `slot_time` is the least time between two blocks' timestamps, in seconds; without `claims`
-        nothing is claimed.
+        nothing is claimed, without `leftovers` nothing is cleaned up.
         """
         self._chain = chain
         self._version = version
         self._drafts = Drafts(version, fingerprint, executor, slot_time)
         self._claims = claims
+        self._leftovers = leftovers or Leftovers(chain, executor)
         claiming = claims is not None and claims.is_on
         self._reach = CLAIMED_AHEAD if claiming else TRACKED_AHEAD
         self.contract = version.contract
@@ -115,6 +119,7 @@ class AlarmClock:
         self._drop_past(event.head)
         if self._claims is not None:
             await self._claims.look(self._settled(event.head), event.head)
+        await self._leftovers.look(event.head)
         self._current = True
 
     def due(self, head: Head) -> list[Intent]:
@@ -130,7 +135,7 @@ class AlarmClock:
             if not tracked.done
             and is_our_turn(tracked.terms, tracked.status, self._executor, following)
         ]
-        return executions + self._claims_due(head)
+        return executions + self._claims_due(head) + self._cleanups_due(head)
 
     def _settled(self, head: Head) -> list[Tracked]:
         """The calls that no reorg will take away: what is sent to such a call alone is safe."""
@@ -157,6 +162,15 @@ class AlarmClock:
             for claim in self._claims.due
         ]
 
+    def _cleanups_due(self, head: Head) -> list[Intent]:
+        escrow = self._version
+        if not isinstance(escrow, Escrow):
+            return []
+        return [
+            self._drafts.cleanup(escrow, tracked.terms, tracked.status, head)
+            for tracked in self._leftovers.due
+        ]
+
     async def recognises(self, intents: Sequence[Intent], head: Head) -> list[str | None]:
         """The contract itself must know a call as its own: whoever can forge an event, or a
         call's answers, cannot forge that."""
@@ -174,6 +188,11 @@ class AlarmClock:
         call, deposit = str(params["call"]), int(params.get("deposit", 0))
         if kind == CLAIM:
             verdict = self._version.judge_claim(call, effects, deposit)
+            staked = deposit if verdict.kind is OutcomeKind.SUCCEEDED else 0
+            verdict = replace(verdict, staked=staked - min(staked, verdict.earned))
+        elif kind == CLEANUP and isinstance(self._version, Escrow):
+            reward = int(params["reward"])
+            verdict = self._version.judge_cleanup(call, effects, reward, deposit)
         else:
             tracked = self._known(call)
             known = None if tracked is None else (tracked.terms, tracked.status)
@@ -181,13 +200,18 @@ class AlarmClock:
         return replace(verdict, returned=min(deposit, verdict.earned))
 
     def still_useful(self, kind: str, params: Params, head: Head) -> bool:
-        """While the window is open for the block after `head`; of a claim, while it can be had.
+        """While the window is open for the block after `head`; of a claim, while it can be had, of
+        a clean-up, until somebody does it.
 
         To a call that a reorg took away, the deposit would be sent for nothing.
         """
         if kind == CLAIM:
             tracked = self._known(str(params["call"]))
             if tracked is None or not tracked.is_claimable:
+                return False
+        if kind == CLEANUP:
+            left = self._leftovers.get(str(params["call"]))
+            if left is None or not left.can_be_cleaned_up:
                 return False
         return self._is_within(params, head)
 
@@ -214,9 +238,49 @@ class AlarmClock:
             over = not isinstance(progress, Unmined | Replanned)
             if intent.kind == CLAIM:
                 tracked.claim_done = over
+            elif intent.kind == CLEANUP:
+                tracked.cleanup_done = over
             else:
                 tracked.done = over
-        story.progress(progress, claiming=intent.kind == CLAIM)
+        story.progress(progress, intent.kind)
+
+    async def fates(self, intents: Sequence[Told], head: Head) -> Mapping[str, Settlement]:
+        """As the calls' states tell, which are read once where they are not known; see Depositor.
+
+        A call is known from shortly before its claim window until some time after its own.
+        """
+        escrow = self._version
+        if not isinstance(escrow, Escrow):
+            return {}
+        now = Moment.at(head)
+        await self._recall(
+            [
+                str(each.params["call"])
+                for each in intents
+                if now.of(Unit(each.params["unit"])) > int(each.params["ends"])
+            ],
+            head,
+        )
+        found = {}
+        for each in intents:
+            tracked = self._known(str(each.params["call"]))
+            if tracked is not None and self._drafts.key(each.kind, tracked.terms) == each.key:
+                settlement = escrow.fate(tracked.status, self._executor)
+                if settlement is not None:
+                    found[each.key] = settlement
+        return found
+
+    async def _recall(self, calls: Sequence[Address], head: Head) -> None:
+        """Follows calls again whose window is over, of which nothing is known any more."""
+        unknown = [call for call in calls if self._known(call) is None]
+        try:
+            found = await self._version.read(unknown, head) if unknown else []
+        except abi.NotThisContract:
+            # A reorg took one away, and soon what was claimed there, too.
+            return
+        for terms, status in found:
+            tracked = Tracked(terms, status, Story(terms.call, terms.target), announced=True)
+            self._leftovers.keep(tracked, head.number, head)
 
     def counts(self) -> dict[str, int]:
         """How many calls are known, and how many of them are tracked."""
@@ -225,7 +289,12 @@ class AlarmClock:
 
     def _known(self, call: Address) -> Tracked | None:
         # In `_before` where the last observation broke off: receipts are looked at all the same.
-        return self._tracked.get(call) or self._before.get(call) or self._dropped.get(call)
+        return (
+            self._tracked.get(call)
+            or self._before.get(call)
+            or self._dropped.get(call)
+            or self._leftovers.get(call)
+        )
 
     def _after(self, head: Head) -> Moment:
         return Moment.after(head, self._slot_time)
@@ -238,6 +307,8 @@ class AlarmClock:
         self._walked_at = head.number
         self._before = {**self._before, **self._tracked}
         self._tracked = {}
+        # What is left of ours is read again when it is asked for.
+        self._leftovers.clear()
 
     async def _follow(self, event: HeadEvent) -> None:
         """What the blocks of `event` changed, from their logs."""
@@ -248,11 +319,12 @@ class AlarmClock:
         self._note(await self._version.follow(logs, event.head))
         unclear = set()
         for entry in logs:
-            tracked = self._tracked.get(entry.address)
+            tracked = self._tracked.get(entry.address) or self._leftovers.get(entry.address)
             if tracked is not None and not self._apply(tracked, entry):
                 unclear.add(entry.address)
         # After a reorg all, after the logs, which know who did it.
-        reread = [call for call in self._tracked if event.removed or call in unclear]
+        followed = [*self._tracked, *self._leftovers]
+        reread = [call for call in followed if event.removed or call in unclear]
         await self._refresh(reread, event.head)
 
     def _note(self, entries: Sequence[Entry]) -> None:
@@ -266,6 +338,7 @@ class AlarmClock:
                 calendar.remove(call)
                 if call in self._tracked:
                     self._before[call] = self._tracked.pop(call)
+        self._leftovers.forget_since(block)
 
     def _apply(self, tracked: Tracked, entry: Log) -> bool:
         """Takes note of a log of the call's; False where that does not tell what it means."""
@@ -276,10 +349,12 @@ class AlarmClock:
 
     async def _refresh(self, calls: Sequence[Address], head: Head) -> None:
         """The status of tracked calls as it is at `head`."""
-        known = {call: self._tracked[call].status for call in calls}
+        followed = [self._tracked.get(call) or self._leftovers.get(call) for call in calls]
+        tracked = [each for each in followed if each is not None]
+        known = {each.terms.call: each.status for each in tracked}
         found = await self._version.reread(known, head)
-        for call, status in zip(calls, found, strict=True):
-            self._set_status(self._tracked[call], status, None)
+        for each, status in zip(tracked, found, strict=True):
+            self._set_status(each, status, None)
 
     def _set_status(self, tracked: Tracked, status: Status, block: int | None) -> None:
         """Takes note of a status, and says what is new about it; `block` is where, if known."""
@@ -370,5 +445,8 @@ class AlarmClock:
                 continue
             if tracked.is_open:
                 tracked.story.expired()
+            since = self._calendars[tracked.terms.unit].known_since(call)
             self._calendars[tracked.terms.unit].remove(call)
             self._dropped[call] = self._tracked.pop(call)
+            if tracked.can_be_cleaned_up and isinstance(self._version, Escrow):
+                self._leftovers.keep(tracked, since, head)

@@ -9,6 +9,9 @@ EXECUTION_COST = 2 * 10**18
 # 180,000 gas at 1,111 gwei: no claim is worth more.
 CLAIM_COST = 2 * 10**17
 
+# 180,000 gas at 1,111 gwei: the call pays it back, or it is not cleaned up.
+CLEANUP_COST = 2 * 10**17
+
 
 def rules(max_deposit: int) -> tuple[Rule, ...]:
     """Those of the alarm, whose claims carry at most so much, in wei.
@@ -18,4 +21,5 @@ def rules(max_deposit: int) -> tuple[Rule, ...]:
     return (
         Rule("alarm.execute", abi.EXECUTE, 0, EXECUTION_COST, ANY),
         Rule("alarm.claim", abi.CLAIM, max_deposit, CLAIM_COST, ANY),
+        Rule("alarm.cleanup", abi.CANCEL, 0, CLEANUP_COST, ANY),
     )

@@ -1,8 +1,10 @@
 """A call's story in the operator's log, in the seed's words where the seed has them."""
 
 import logging
+from dataclasses import dataclass
 
 from scheduler.alarm.calls import Status
+from scheduler.alarm.drafts import CLAIM, CLEANUP, EXECUTE
 from scheduler.chain.model import ZERO_ADDRESS, Address
 from scheduler.transactions.intents import (
     Accepted,
@@ -17,10 +19,63 @@ from scheduler.transactions.intents import (
     Settled,
     Unmined,
     Unsigned,
+    Verdict,
 )
 from scheduler.transactions.states import OutcomeKind
 
 WEI_PER_ETHER = 10**18
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """What is said of what is done to a call, as formats of what differs.
+
+    `refusal` is at which level it is told that it is not done, `ending` that it came to nothing.
+    """
+
+    attempt: str
+    outcome: str
+    end: str
+    unsigned: str
+    refused: str
+    unpaid: str
+    refusal: int = logging.INFO
+    ending: int = logging.INFO
+
+
+# That a claim or a clean-up is left to others, or to a later block, is part of its rules; and one
+# that is cancelled kept its deposit: that is what it is for.
+_WORDS = {
+    EXECUTE: _Words(
+        attempt="Attempting to execute call",
+        outcome="Outcome: %s at block %d (target %d): %s; gas used %d, cost %s ether, paid %s "
+        "ether, transaction %s",
+        end="Outcome: %s: %s",
+        unsigned="Not signing for the call: %s",
+        refused="Not executing the call: %s: %s",
+        unpaid="Scheduler cannot pay for the call: %s",
+        refusal=logging.WARNING,
+        ending=logging.ERROR,
+    ),
+    CLAIM: _Words(
+        attempt="Attempting to claim call",
+        outcome="Claim: %s at block %d (target %d): %s; gas used %d, cost %s ether, sent back %s "
+        "ether, transaction %s",
+        end="Claim: %s: %s",
+        unsigned="Not claiming the call: %s",
+        refused="Not claiming the call: %s: %s",
+        unpaid="Not claiming the call yet: its gas would cost more than the claim is worth",
+    ),
+    CLEANUP: _Words(
+        attempt="Attempting to clean up call",
+        outcome="Clean-up: %s at block %d (target %d): %s; gas used %d, cost %s ether, paid %s "
+        "ether, transaction %s",
+        end="Clean-up: %s: %s",
+        unsigned="Not cleaning up the call: %s",
+        refused="Not cleaning up the call: %s: %s",
+        unpaid="Not cleaning up the call yet: its gas would cost more than it pays",
+    ),
+}
 
 
 class Story:
@@ -34,7 +89,7 @@ class Story:
         self._log = logging.Logger(f"CALL-{call.upper()}")
         self._log.parent = logging.getLogger()
         self._target = target
-        self._refusals: dict[bool, str] = {}
+        self._refusals: dict[str, str] = {}
         self._loss_told = False
         self.attempted = False
 
@@ -55,7 +110,7 @@ class Story:
             f"Not claiming the call: its deposit of {_ether(deposit)} ether is more than the "
             f"{_ether(most)} ether of alarm.max-at-risk-per-call",
             reason="deposit",
-            claiming=True,
+            kind=CLAIM,
             level=logging.WARNING,
         )
 
@@ -73,29 +128,27 @@ class Story:
         elif status.claimer not in (ZERO_ADDRESS, us):
             self._log.info("Call has been claimed by %s%s", status.claimer, where)
 
-    def progress(self, progress: Progress, claiming: bool = False) -> None:
-        """What became of our execution of it, or of our claim."""
+    def progress(self, progress: Progress, kind: str = EXECUTE) -> None:
+        """What became of what we did to it, or wanted to do."""
+        words = _WORDS[kind]
         if isinstance(progress, Attempting):
-            if not claiming:
-                self.attempted = True
-            self._log.info("Attempting to %s call", "claim" if claiming else "execute")
+            self.attempted = self.attempted or kind == EXECUTE
+            self._log.info(words.attempt)
         elif isinstance(progress, Accepted):
             self._log.info("Transaction accepted.")
         elif isinstance(progress, Mined):
-            self._mined(progress, claiming)
+            self._mined(progress, words)
         elif isinstance(progress, Refused):
-            self._refused(progress, claiming)
+            self._refused(progress.verdict, kind)
         elif isinstance(progress, Unsigned):
-            text = f"Not signing for the call: {progress.reason}"
-            if claiming:
-                text = f"Not claiming the call: {progress.reason}"
-            self._refuse(text, progress.reason, claiming, logging.WARNING)
+            self._refuse(words.unsigned % progress.reason, progress.reason, kind, logging.WARNING)
         elif isinstance(progress, Unmined):
             self._log.warning(
                 "A reorg removed the block; transaction %s is pending again", progress.hash
             )
         elif isinstance(progress, Ended):
-            self._ended(progress, claiming)
+            ended = progress.verdict
+            self._log.log(words.ending, words.end, ended.kind.value, ended.detail)
         elif isinstance(progress, Displaced):
             self._log.error(
                 "Transaction %s, which is not ours, took its nonce: somebody else "
@@ -113,21 +166,18 @@ class Story:
         elif isinstance(progress, Settled):
             self._log.debug("Transaction %s is final", progress.hash)
 
-    def _mined(self, mined: Mined, claiming: bool) -> None:
+    def _mined(self, mined: Mined, words: _Words) -> None:
         receipt, verdict = mined.receipt, mined.verdict
         level = logging.INFO if verdict.kind is OutcomeKind.SUCCEEDED else logging.ERROR
         self._log.log(
             level,
-            "%s: %s at block %d (target %d): %s; gas used %d, cost %s ether, "
-            "%s %s ether, transaction %s",
-            "Claim" if claiming else "Outcome",
+            words.outcome,
             verdict.kind.value,
             receipt.block_number,
             self._target,
             verdict.detail,
             receipt.gas_used,
             _ether(mined.cost),
-            "sent back" if claiming else "paid",
             _ether(verdict.earned),
             receipt.transaction_hash,
         )
@@ -139,35 +189,21 @@ class Story:
                 '"never" in [alarm] ends it'
             )
 
-    def _ended(self, ended: Ended, claiming: bool) -> None:
-        verdict = ended.verdict
-        if claiming:
-            # It kept the deposit: that is what it is for.
-            self._log.info("Claim: %s: %s", verdict.kind.value, verdict.detail)
-        else:
-            self._log.error("Outcome: %s: %s", verdict.kind.value, verdict.detail)
-
-    def _refused(self, refused: Refused, claiming: bool) -> None:
-        verdict = refused.verdict
+    def _refused(self, verdict: Verdict, kind: str) -> None:
+        words = _WORDS[kind]
         if verdict.kind is OutcomeKind.ABANDONED:
             # It is told with numbers that change with every block's price; the reason does not.
-            reason = verdict.kind.value
-            text = f"Scheduler cannot pay for the call: {verdict.detail}"
-            if claiming:
-                text = "Not claiming the call yet: its gas would cost more than the claim is worth"
+            text = words.unpaid % verdict.detail if "%s" in words.unpaid else words.unpaid
+            self._refuse(text, verdict.kind.value, kind, words.refusal)
         else:
-            text = f"Not executing the call: {verdict.kind.value}: {verdict.detail}"
-            if claiming:
-                text = f"Not claiming the call: {verdict.kind.value}: {verdict.detail}"
-            reason = verdict.detail
-        # That a claim is left to others, or to a later block, is part of its rules.
-        self._refuse(text, reason, claiming, logging.INFO if claiming else logging.WARNING)
+            text = words.refused % (verdict.kind.value, verdict.detail)
+            self._refuse(text, verdict.detail, kind, words.refusal)
 
-    def _refuse(self, text: str, reason: str, claiming: bool, level: int) -> None:
+    def _refuse(self, text: str, reason: str, kind: str, level: int) -> None:
         """Once for each reason, however many blocks it lasts."""
-        if reason != self._refusals.get(claiming):
+        if reason != self._refusals.get(kind):
             self._log.log(level, "%s", text)
-        self._refusals[claiming] = reason
+        self._refusals[kind] = reason
 
 
 def _ether(wei: int) -> str:

@@ -12,7 +12,8 @@ class Tracked:
     """A call that can be claimed, or whose target is near or past.
 
     `announced` once the operator was told, `in_loop` when its target is at hand, `done` once an
-    execution of ours was mined, and `claim_done` once a claim of ours was, or never will be.
+    execution of ours was mined, `claim_done` once a claim of ours was, or never will be, and
+    `cleanup_done` likewise.
     """
 
     terms: Terms
@@ -22,6 +23,7 @@ class Tracked:
     in_loop: bool = False
     done: bool = False
     claim_done: bool = False
+    cleanup_done: bool = False
 
     @property
     def is_open(self) -> bool:
@@ -32,3 +34,8 @@ class Tracked:
     def is_claimable(self) -> bool:
         """Whether nobody has claimed it, as far as is known."""
         return self.is_open and not self.claim_done and self.status.claimer == ZERO_ADDRESS
+
+    @property
+    def can_be_cleaned_up(self) -> bool:
+        """Whether it is there unexecuted, as far as is known."""
+        return not (self.cleanup_done or self.status.executed or self.status.cancelled)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from scheduler.alarm import buckets
-from scheduler.alarm.abi import CLAIM, EXECUTE, decoded, getter, selector, topic, values
+from scheduler.alarm.abi import CANCEL, CLAIM, EXECUTE, decoded, getter, selector, topic, values
 from scheduler.alarm.calls import (
     NEVER,
     TRANSACTION_GAS_CAP,
@@ -19,7 +19,7 @@ from scheduler.alarm.version import Action, Entry
 from scheduler.chain.model import Address, CallResult, Head, Log
 from scheduler.chain.protocol import Chain
 from scheduler.transactions.expectations import Expectations, Refund, View
-from scheduler.transactions.intents import Effects, Verdict
+from scheduler.transactions.intents import Effects, Fate, Settlement, Verdict
 from scheduler.transactions.states import OutcomeKind
 
 REQUEST_CREATED = topic("RequestCreated(address,address,int256,uint256[12])")
@@ -45,6 +45,9 @@ PERCENT = 100
 # What a claim takes at most: 107,451 gas, measured.
 CLAIM_GAS = 180_000
 
+# What a cancellation takes at most: 80,195 gas where a deposit is paid back, measured.
+CLEANUP_GAS = 180_000
+
 # What the gas limit has beyond the least, for rules of gas to come.
 SPARE_GAS = 20_000
 
@@ -54,8 +57,13 @@ _UNITS = {1: Unit.BLOCKS, 2: Unit.SECONDS}
 # What TransactionRequestCore.requestData answers.
 _REQUEST_DATA = ("address[6]", "bool[3]", "uint256[15]", "uint8[1]")
 
-# Which of its words are claimData.claimedBy and, the last of the bools, meta.wasSuccessful.
-_CLAIMED_BY, _WAS_SUCCESSFUL = 0, 8
+# Which of its words are claimData.claimedBy, meta.isCancelled, meta.wasSuccessful and, the first of
+# the numbers, claimData.claimDeposit.
+_CLAIMED_BY, _IS_CANCELLED, _WAS_SUCCESSFUL, _CLAIM_DEPOSIT = 0, 6, 8, 9
+
+# Who cancels gets this part of the bounty (RequestLib.cancel), and its gas: more than all of it,
+# since CANCEL_EXTRA_GAS is 85,000 (70,433 used, 106,361 paid, measured).
+_REWARD_PART = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +269,53 @@ class V10:
         return Verdict(
             OutcomeKind.DEPOSIT_LOST, f"it claims nothing, and {deposit} wei went with it"
         )
+
+    def fate(self, status: Status, claimer: Address) -> Settlement | None:
+        """Who executes has it (RequestLib.execute), else it goes back when the call is cancelled,
+        or when somebody asks for that (refundClaimDeposit)."""
+        if status.executed:
+            return Settlement(Fate.GONE, f"{status.executor} executed the call")
+        if status.cancelled:
+            return Settlement(Fate.BACK, "the call was cleaned up")
+        if status.claimer == claimer and not self.deposit_in(status):
+            return Settlement(Fate.BACK, "the call paid it back")
+        return None
+
+    def deposit_in(self, status: Status) -> int:
+        return int.from_bytes(status.state[32 * _CLAIM_DEPOSIT : 32 * (_CLAIM_DEPOSIT + 1)], "big")
+
+    def reward(self, terms: Terms) -> int:
+        return terms.payment // _REWARD_PART
+
+    def cleanup(self, terms: Terms, status: Status) -> Action:
+        """As for an execution. It reverts where the call has not enough for reward and deposit."""
+        data = selector("requestData()")
+        unchanged = View(terms.call, data, status.state, "it is not as it was any more")
+        cancelled = View(
+            terms.call,
+            data,
+            (1).to_bytes(32, "big"),
+            "it would not be cancelled",
+            word=_IS_CANCELLED,
+        )
+        kept = self.reward(terms) + self.deposit_in(status)
+        expects = Expectations((unchanged,), (cancelled,), Refund(terms.call, kept))
+        return Action(CANCEL, CLEANUP_GAS, expects)
+
+    def judge_cleanup(self, call: Address, effects: Effects, reward: int, deposit: int) -> Verdict:
+        """Cancelled tells what was paid, but for the deposit."""
+        if not effects.ok:
+            return Verdict(OutcomeKind.REVERTED, effects.error or "somebody else was first")
+        if effects.unmet is not None:
+            return Verdict(OutcomeKind.NO_EFFECT, effects.unmet)
+        if effects.foreseen:
+            paid = effects.refund + reward
+            return Verdict(OutcomeKind.SUCCEEDED, "it can be cleaned up", paid + deposit)
+        for log in effects.logs:
+            if log.address == call and log.topics[0] == CANCELLED:
+                paid, _ = decoded(["uint256", "uint256"], log.data)
+                return Verdict(OutcomeKind.SUCCEEDED, "cleaned up", paid + deposit)
+        return Verdict(OutcomeKind.NO_EFFECT, "nothing happened")
 
     def _announces(self, log: Log) -> bool:
         return log.address == self.contract and log.topics[0] == REQUEST_CREATED

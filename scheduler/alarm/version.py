@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from scheduler.alarm.calls import Moment, Status, Terms, Unit
 from scheduler.chain.model import Address, Hash, Head, Log
 from scheduler.transactions.expectations import Expectations
-from scheduler.transactions.intents import Effects, Verdict
+from scheduler.transactions.intents import Effects, Settlement, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,4 +98,31 @@ class Version(Protocol):
 
     def judge_claim(self, call: Address, effects: Effects, deposit: int) -> Verdict:
         """What a transaction that was to claim the call with so much `deposit`, in wei, did."""
+        ...
+
+
+@runtime_checkable
+class Escrow(Version, Protocol):
+    """One that holds the claimer's deposit until its call is over, and pays whoever cancels a call
+    that nobody executed in its window."""
+
+    def fate(self, status: Status, claimer: Address) -> Settlement | None:
+        """What became of the deposit of `claimer`; None where the call still has it."""
+        ...
+
+    def deposit_in(self, status: Status) -> int:
+        """What the call has of its claimer's deposit, wei."""
+        ...
+
+    def cleanup(self, terms: Terms, status: Status) -> Action:
+        """How a call whose window is over is cancelled."""
+        ...
+
+    def reward(self, terms: Terms) -> int:
+        """What that pays at the least, apart from gas, wei."""
+        ...
+
+    def judge_cleanup(self, call: Address, effects: Effects, reward: int, deposit: int) -> Verdict:
+        """What a transaction that was to cancel the call did: it pays `reward` at the least, and
+        gives back so much `deposit` of ours, in wei."""
         ...

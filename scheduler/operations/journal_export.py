@@ -17,6 +17,7 @@ _TIMES = {
     "lifted_at",
     "given_at",
     "done_at",
+    "settled_at",
 }
 _NESTED = {"params", "fields", "worth_sending", "expects", "proof"}
 

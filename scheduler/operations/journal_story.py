@@ -8,6 +8,7 @@ from scheduler.transactions.intents import ANY_COST, NO_LAST_BLOCK, Urgency
 from scheduler.transactions.journal.orders import OrderState, What
 from scheduler.transactions.journal.records import (
     AttemptRecord,
+    DepositRecord,
     History,
     IntentRecord,
     OrderRecord,
@@ -105,6 +106,9 @@ def steps(history: History) -> list[Step]:
         found += _ordered(ordered)
     for reorg in history.reorgs:
         found.append(_removed(reorg))
+    for deposit in history.deposits:
+        if deposit.settled_at is not None:
+            found.append(Step(deposit.settled_at, (_settled(deposit),)))
     # What one commit wrote has one time, and stays in this order.
     return sorted(found, key=lambda step: step.at)
 
@@ -137,6 +141,9 @@ def outlook(history: History) -> str:
             "Its block is not final yet: if a reorg removes it, the same bytes are pending again "
             "and nothing of the outcome holds."
         )
+    out = sum(each.amount for each in history.deposits if each.settled_at is None)
+    if out:
+        return f"Its deposit of {ether(out)} is with the contract until the call is over."
     return "Nothing is open: this is final."
 
 
@@ -187,6 +194,8 @@ def _may_cost(intent: IntentRecord) -> str:
         return "what its gas costs"
     if intent.max_cost == 0:
         return "no more than it earns"
+    if intent.max_cost < 0:
+        return f"at least {ether(-intent.max_cost)} less than it earns"
     return f"at most {ether(intent.max_cost)} more than it earns"
 
 
@@ -240,6 +249,18 @@ def _removed(reorg: ReorgRecord) -> Step:
             f"{reorg.nonce} was: {reorg.outcome.value} does not hold any more.",
         ),
     )
+
+
+def _settled(deposit: DepositRecord) -> str:
+    what = f"Its deposit of {ether(deposit.amount)}"
+    if deposit.lost:
+        return f"{what}: {ether(deposit.lost)} of it are lost ({printable(deposit.detail)})."
+    if deposit.returned:
+        return (
+            f"{what}: {ether(deposit.returned)} of it came by somebody else's transaction "
+            f"({printable(deposit.detail)})."
+        )
+    return f"{what} is back, with a transaction of the account."
 
 
 def _price(fields: Mapping[str, str]) -> str:

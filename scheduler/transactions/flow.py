@@ -9,6 +9,7 @@ from scheduler.chain.model import Head, HeadEvent, Nonces
 from scheduler.errors import NotYet
 from scheduler.transactions.care import OpenSlot, slots_of
 from scheduler.transactions.custody import Custody
+from scheduler.transactions.deposits import Deposits
 from scheduler.transactions.instructions import Instructions
 from scheduler.transactions.intents import Ended, Verdict
 from scheduler.transactions.keeper import Keeper
@@ -40,6 +41,7 @@ class Flow:
         self._keeper = Keeper(desk, self._sender)
         self._custody = Custody(desk)
         self._instructions = Instructions(desk)
+        self._deposits = Deposits(desk, confirmations)
         self._pruning = None if keeping is None else Pruning(desk, keeping)
         self.due = 0
         self.in_flight = 0
@@ -70,6 +72,7 @@ class Flow:
         await self._look_after(event, followed)
         if trouble is not None:
             raise trouble
+        await self._deposits.turn(event)
         _raise_first(self._sender.broadcaster.unfunded)
         if self._pruning is not None and self.due == 0:
             self._pruning.turn(event.head)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from scheduler.chain.model import Address, Hash, Head, HeadEvent, Log, Receipt
 from scheduler.transactions.expectations import NOTHING_EXPECTED, Expectations
@@ -131,13 +131,43 @@ class Verdict:
     """What a family says of an intent's effects.
 
     `earned` is what the sender was paid, in wei, and `returned` how much of that is a deposit that
-    it had sent along before, or with this.
+    it had sent along before, or with this. `staked` is a deposit that may come back later.
     """
 
     kind: OutcomeKind
     detail: str
     earned: int = 0
     returned: int = 0
+    staked: int = 0
+
+
+class Fate(Enum):
+    """What became of a deposit. BACK: what of it did not come with a transaction of ours came with
+    somebody else's. GONE: that never comes."""
+
+    BACK = "back"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """A deposit's fate, and why, in words that stay the same for as long as it does."""
+
+    fate: Fate
+    detail: str
+
+
+@runtime_checkable
+class Depositor(Protocol):
+    """A family whose verdicts say that something is staked."""
+
+    async def fates(self, intents: Sequence["Told"], head: Head) -> Mapping[str, Settlement]:
+        """What `head` says became of the deposits of these intents, by key; of those that are at
+        stake still, nothing.
+
+        Raises NodeUnavailable, RpcError.
+        """
+        ...
 
 
 class Family(Protocol):

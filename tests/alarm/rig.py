@@ -15,6 +15,7 @@ from scheduler.alarm.claiming import Draw, Policy
 from scheduler.alarm.claims import Claims
 from scheduler.alarm.drafts import NAME
 from scheduler.alarm.family import AlarmClock
+from scheduler.alarm.leftovers import Leftovers
 from scheduler.alarm.rules import rules
 from scheduler.alarm.v07 import V07
 from scheduler.alarm.version import Version
@@ -194,16 +195,19 @@ class Program(Seeing):
     claiming: Policy | None = None
     # Decides by chance; the least number makes each claim that can be made.
     draw: Draw = staticmethod(lambda call, block: 0)
+    # Whether calls that nobody executed are cleaned up.
+    cleans = False
     budget = NO_BUDGET
 
     def __init__(
         self, world: World, transport: CountingTransport, node: FailingNode, journal: Journal,
-        chain: str, us: str | None = None,
+        path: Path, chain: str, us: str | None = None,
     ) -> None:  # fmt: skip
         self.world = world
         self.transport = transport
         self.node = node
         self.journal = journal
+        self.path = path
         self.us = us or world.chain.account
         self.chain = chain
         self.account = Account(chain, self.us)
@@ -213,9 +217,12 @@ class Program(Seeing):
     def restart(self) -> None:
         """Begins anew with nothing but the journal."""
         families = [
-            AlarmClock(self.node, version, self.chain, self.us, self.slot_time, self.claims())
+            AlarmClock(
+                self.node, version, self.chain, self.us, self.slot_time, self.claims(),
+                Leftovers(self.node, self.us, self.draw if self.cleans else None),
+            )
             for version in self.versions
-        ]
+        ]  # fmt: skip
         self.family = families[0]
         chain_id = self.world.chain.deployment.chain_id
         guard = Guard(
@@ -269,12 +276,13 @@ async def program(
     transport = CountingTransport(Endpoint.parse(str(world.chain.node.ipc)), timeout=10.0)
     node = FailingNode(connect(rskj.ws) if rskj else Connection(transport))
     node.speak(RSKJ if rskj else GETH)
-    journal = Journal.open(directory / "journal.db")
+    path = directory / "journal.db"
+    journal = Journal.open(path)
     chain = await fingerprint(node, development=True)
     us = us or world.chain.account
     journal.admit(Account(chain, us), accounted=world.transactions(us))
     try:
-        yield Program(world, transport, node, journal, chain, us)
+        yield Program(world, transport, node, journal, path, chain, us)
     finally:
         journal.close()
         await node.close()

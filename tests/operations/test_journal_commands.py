@@ -172,6 +172,7 @@ def test_export_has_every_row_of_every_table(home: Path) -> None:
         "placements": 3,
         "attempts": 3,
         "outcomes": 2,
+        "deposits": 0,
         "holds": 0,
         "orders": 0,
         "reorgs": 0,

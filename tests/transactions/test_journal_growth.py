@@ -119,6 +119,7 @@ async def test_no_query_takes_more_where_ten_times_as_much_is_over(
         "expenses",
         "stakes",
         "orders.open",
+        "deposits.out",
         "pruning.candidates",
     } <= few.keys()
     assert few.keys() == many.keys()

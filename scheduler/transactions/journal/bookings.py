@@ -77,8 +77,9 @@ _AMOUNTS = ("fees", "sent", "earned", "returned", "lost")
 
 
 def booking_of(row: Row) -> Booking:
-    """From a row of a query `bookings`: one outcome's."""
-    day, chain, account, chain_id, family, contract, call, gas, price, *amounts, is_final = row
+    """From a row of a query `bookings`: one outcome's, or that of a deposit that was settled."""
+    day, chain, account, chain_id, family, contract, call, gas, price, *rest = row
+    *amounts, is_final, number = rest
     sent, earned, returned, lost = map(int, amounts)
     return Booking(
         day=day,
@@ -88,7 +89,7 @@ def booking_of(row: Row) -> Booking:
         family=family,
         contract=contract,
         call=call,
-        number=1,
+        number=number,
         fees=gas * int(price),
         sent=sent,
         earned=earned,

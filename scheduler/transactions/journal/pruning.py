@@ -62,6 +62,7 @@ class Prunings:
         run("pruning.count_in", keys=keys)
         self._book(keys)
         run("pruning.delete_orders", keys=keys)
+        run("pruning.delete_deposits", keys=keys)
         run("pruning.delete_outcomes", keys=keys)
         run("pruning.delete_reorgs", keys=keys)
         run("pruning.delete_attempts", keys=keys)

@@ -22,6 +22,9 @@ WHERE i.created_at < :before AND (i.created_at, i.rowid) > (:at, :row)
   AND NOT EXISTS (
     SELECT 1 FROM attempts a WHERE a.intent = i.key AND a.block_number >= :block)
   AND NOT EXISTS (
+    SELECT 1 FROM deposits d
+    WHERE d.intent = i.key AND (d.settled_at IS NULL OR d.settled_at >= :before))
+  AND NOT EXISTS (
     SELECT 1 FROM orders o
     WHERE o.intent = i.key AND (o.state = 'open' OR o.given_at >= :before))
 ORDER BY i.created_at, i.rowid
@@ -36,7 +39,7 @@ ON CONFLICT DO UPDATE SET number = number + excluded.number;
 
 -- name: bookings
 SELECT day, chain, account, chain_id, family, contract, call, gas_used, gas_price, sent, earned,
-       returned, lost, is_final
+       returned, lost, is_final, number
 FROM bookings WHERE intent IN (SELECT value FROM json_each(:keys));
 
 -- name: past_day
@@ -57,6 +60,9 @@ ON CONFLICT DO UPDATE SET
 
 -- name: delete_orders
 DELETE FROM orders WHERE intent IN (SELECT value FROM json_each(:keys));
+
+-- name: delete_deposits
+DELETE FROM deposits WHERE intent IN (SELECT value FROM json_each(:keys));
 
 -- name: delete_outcomes
 DELETE FROM outcomes WHERE intent IN (SELECT value FROM json_each(:keys));

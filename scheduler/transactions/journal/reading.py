@@ -20,6 +20,7 @@ from scheduler.transactions.journal.records import (
     Name,
     Summary,
     attempt_of,
+    deposit_of,
     intent_of,
     ordered_of,
     reorg_of,
@@ -36,6 +37,7 @@ TABLES = (
     "placements",
     "attempts",
     "outcomes",
+    "deposits",
     "holds",
     "orders",
     "reorgs",
@@ -99,6 +101,7 @@ class Reading:
             tuple(map(attempt_of, self._run("attempts", key=key))),
             tuple(map(ordered_of, self._run("orders", key=key))),
             tuple(map(reorg_of, self._run("reorgs", key=key))),
+            tuple(map(deposit_of, self._run("deposits", key=key))),
         )
 
     def bookings(self) -> Iterator[Booking]:

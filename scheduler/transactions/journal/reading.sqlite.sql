@@ -58,7 +58,7 @@ ORDER BY a.id;
 
 -- name: bookings
 SELECT day, chain, account, chain_id, family, contract, call, gas_used, gas_price, sent, earned,
-       returned, lost, is_final
+       returned, lost, is_final, number
 FROM bookings ORDER BY day;
 
 -- name: past_days
@@ -104,6 +104,9 @@ SELECT * FROM attempts ORDER BY id;
 -- name: all_outcomes
 SELECT * FROM outcomes ORDER BY attempt;
 
+-- name: all_deposits
+SELECT * FROM deposits ORDER BY attempt;
+
 -- name: all_holds
 SELECT * FROM holds ORDER BY id;
 
@@ -134,6 +137,10 @@ SELECT * FROM forgotten ORDER BY rowid;
 SELECT a.nonce, r.block_number, r.outcome, r.removed_at
 FROM reorgs r JOIN attempts a ON a.id = r.attempt
 WHERE a.intent = :key ORDER BY r.id;
+
+-- name: deposits
+SELECT amount, returned, lost, detail, settled_at FROM deposits
+WHERE intent = :key ORDER BY attempt;
 
 -- name: sheet
 -- One row for each attempt, and one for each intent that has none.

@@ -134,6 +134,18 @@ class OrderRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class DepositRecord:
+    """A deposit that was left with the contract; `settled_at` is None while it is out. Of it so
+    much was `returned` by others' transactions, and so much `lost`, for the reason in `detail`."""
+
+    amount: int
+    returned: int
+    lost: int
+    detail: str
+    settled_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class ReorgRecord:
     """A block that a reorg removed, with one of the intent's attempts and this outcome in it."""
 
@@ -152,6 +164,7 @@ class History:
     attempts: tuple[AttemptRecord, ...]
     orders: tuple[OrderRecord, ...] = ()
     reorgs: tuple[ReorgRecord, ...] = ()
+    deposits: tuple[DepositRecord, ...] = ()
 
 
 def intent_of(row: sqlite3.Row) -> IntentRecord:
@@ -239,6 +252,17 @@ def ordered_of(row: sqlite3.Row) -> OrderRecord:
     """From a row of the query `orders`."""
     *order, done_at = row
     return OrderRecord(order_of(order), done_at)
+
+
+def deposit_of(row: sqlite3.Row) -> DepositRecord:
+    """From a row of the query `deposits`."""
+    return DepositRecord(
+        amount=int(row["amount"]),
+        returned=int(row["returned"] or 0),
+        lost=int(row["lost"] or 0),
+        detail=row["detail"] or "",
+        settled_at=row["settled_at"],
+    )
 
 
 def reorg_of(row: sqlite3.Row) -> ReorgRecord:

@@ -56,6 +56,7 @@ class Reopening(Reservations):
             self._run("note_reorg", id=id_, now=self._clock())
             self._run("set_unmined", id=id_, state=reopened(AttemptState(name)).value)
             self._run("delete_outcome", id=id_)
+            self._run("deposits.undo", id=id_)
         back = []
         for intent in slot.intents:
             self._run("limit_pardon", key=intent.key)

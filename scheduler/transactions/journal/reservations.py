@@ -9,6 +9,7 @@ from scheduler.chain.model import Hash, Sent
 from scheduler.transactions.intents import Intent, Urgency
 from scheduler.transactions.journal import series
 from scheduler.transactions.journal.accounts import Accounts
+from scheduler.transactions.journal.deposits import Deposits
 from scheduler.transactions.journal.errors import IntentTaken, NonceTaken, SlotClosed, Withheld
 from scheduler.transactions.journal.holds import HeldBack, Holds
 from scheduler.transactions.journal.orders import Orders, OrderState
@@ -32,6 +33,7 @@ class Reservations(Accounts):
         super().__init__(connection, clock)
         self.holds = Holds(self._rows, clock)
         self.orders = Orders(self._rows, clock)
+        self.deposits = Deposits(self._rows, clock)
         self.prunings = Prunings(self._rows)
 
     def reserve(

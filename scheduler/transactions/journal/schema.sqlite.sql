@@ -152,16 +152,44 @@ CREATE TABLE outcomes (
 CREATE INDEX outcomes_by_intent ON outcomes (intent);
 CREATE INDEX outcomes_by_time ON outcomes (judged_at);
 
+-- A deposit that a mined attempt left with a contract. It is settled once it is known for good that
+-- it is not there any more: `returned` is what came back by somebody else's transaction, `lost` what
+-- never will; the rest came with transactions of the account.
+CREATE TABLE deposits (
+    attempt    INTEGER PRIMARY KEY REFERENCES attempts (id),
+    intent     TEXT NOT NULL REFERENCES intents (key),
+    amount     TEXT NOT NULL,
+    returned   TEXT,
+    lost       TEXT,
+    detail     TEXT,
+    settled_at REAL,
+    CHECK ((settled_at IS NULL) = (returned IS NULL)),
+    CHECK ((settled_at IS NULL) = (lost IS NULL)),
+    CHECK ((settled_at IS NULL) = (detail IS NULL))
+) STRICT;
+
+CREATE INDEX deposits_by_intent ON deposits (intent);
+CREATE INDEX deposits_out ON deposits (intent) WHERE settled_at IS NULL;
+
 -- What was earned and spent, with whose work that was: the call, where it was for one of the alarm
--- clock. Days are in UTC, those on which it was judged.
+-- clock. Days are in UTC, those on which it was judged or settled.
 CREATE VIEW bookings AS
 SELECT o.intent, date(o.judged_at, 'unixepoch') AS day, a.chain, a.account,
        json_extract(a.fields, '$.chainId') AS chain_id, i.family, i.contract,
        json_extract(i.params, '$.call') AS call, o.gas_used, o.gas_price, o.sent, o.earned,
-       o.returned, CASE o.kind WHEN 'deposit_lost' THEN o.sent ELSE '0' END AS lost, o.is_final
+       o.returned, CASE o.kind WHEN 'deposit_lost' THEN o.sent ELSE '0' END AS lost, o.is_final,
+       1 AS number
 FROM outcomes o
 JOIN attempts a ON a.id = o.attempt
-JOIN intents i ON i.key = o.intent;
+JOIN intents i ON i.key = o.intent
+UNION ALL
+SELECT d.intent, date(d.settled_at, 'unixepoch'), a.chain, a.account,
+       json_extract(a.fields, '$.chainId'), i.family, i.contract, json_extract(i.params, '$.call'),
+       0, '0', '0', d.returned, d.returned, d.lost, 1, 0
+FROM deposits d
+JOIN attempts a ON a.id = d.attempt
+JOIN intents i ON i.key = d.intent
+WHERE d.settled_at IS NOT NULL;
 
 -- What the operator holds back: as long as a row is not lifted, a program of this name, or any
 -- where the scope is 'all', gets no slots for new work. Rows stay, for who did it and when.

@@ -115,6 +115,13 @@ class Journal(Reopening):
                 returned=str(verdict.returned),
                 now=self._clock(),
             )
+            if verdict.staked:
+                self._run(
+                    "deposits.leave",
+                    id=attempt.id,
+                    key=attempt.intent.key,
+                    amount=str(verdict.staked),
+                )
             return True
 
     def unmined(self, attempt: Attempt) -> None:
@@ -123,6 +130,7 @@ class Journal(Reopening):
             self._run("note_reorg", id=attempt.id, now=self._clock())
             self._step_attempt(attempt, AttemptState.BROADCAST, "set_unmined")
             self._run("delete_outcome", id=attempt.id)
+            self._run("deposits.undo", id=attempt.id)
             if attempt.purpose is Purpose.ACT and self._run("is_placed", id=attempt.id):
                 self._step_intent(attempt.intent.key, IntentState.IN_SLOT)
 
