@@ -467,6 +467,33 @@ def test_a_call_is_claimed_unless_the_operator_does_not_want_it(
     assert all(line.startswith(f"CALL-{call.address.upper()}: INFO") for line in claims)
 
 
+@pytest.mark.parametrize(("alarm", "cleaned_up"), [({}, True), ({"cleanup": False}, False)])
+def test_a_call_that_nobody_executed_is_cleaned_up_unless_the_operator_does_not_want_it(
+    box: Box, alarm: dict[str, object], cleaned_up: bool
+) -> None:
+    """It asks for more per gas than the operator pays. By chance, which is against it in so many
+    blocks with 1 in 600,000."""
+    deployed, customer = box.chain.deployment, Wallet(box.chain.endpoint, Role.CUSTOMER)
+    alarm["addresses"] = [deployed.request_factory]
+    config = box.configured(alarm=alarm, fees={"max-gas-price": "5 gwei"})
+    wish = TransactionRequest(
+        to=deployed.counter,
+        window_start=box.chain.endpoint.number("eth_blockNumber") + 20,
+        window_size=16,
+        gas_price=10**10,
+    )
+    call = requested_by(customer, wish, send_request(customer, deployed.block_scheduler, wish))
+    with Running(box.home, "eth_alarm", "scheduler", "--config", str(config)) as program:
+        until(lambda: head_of(box.home) > 0)
+        walk_to(box.chain, wish.window_start + 16 + 100, box.home)
+        if cleaned_up:
+            program.saw("Clean-up: succeeded at block")
+        assert program.stop() == 0
+    assert len(program.having("Attempting to clean up call")) == cleaned_up
+    left = int(box.chain.endpoint.request("eth_getBalance", call.address, "latest"), 16)
+    assert (left == 0) is cleaned_up
+
+
 @pytest.mark.parametrize(
     ("section", "node", "slots", "kept"),
     [

@@ -12,8 +12,10 @@ from scheduler.alarm.claiming import Policy, Strategy
 from scheduler.alarm.v10 import V10
 from scheduler.devchain.evidence import Witness
 from scheduler.devchain.scheduling import DEFAULT_PAYMENT, ScheduledCall
+from scheduler.operations.report import By, statements
 from scheduler.transactions.encoding import LegacyFee
 from scheduler.transactions.intents import Effects
+from scheduler.transactions.journal.reading import reading
 from scheduler.transactions.keeper import intent_of
 from scheduler.transactions.sender import Sender
 from scheduler.transactions.simulation import Aim, Trial, simulated
@@ -189,6 +191,27 @@ async def test_a_call_without_ether_is_told_once_and_not_sent(
     await scheduler.watch_to(call.target_block + 3)
     assert world.executions(call, scheduler.us) == []
     assert sum("cannot pay for the call" in line for line in said.lines) == 1
+
+
+async def test_a_request_of_1_0_that_nobody_executed_is_cleaned_up_if_its_own_views_say_so(
+    world: World, scheduler: Program, tmp_path: Path
+) -> None:
+    """No logs tell beforehand what it pays: the reward is a rule, and its gas is paid back."""
+    scheduler.cleans = True
+    deployed = world.chain.deployment
+    scheduler.serve(V10(scheduler.node, deployed.request_factory))
+    target = world.head + 20
+    [call] = request(world, deployed.block_scheduler, [target], window_size=16)
+    before = world.alarm.balance(scheduler.us)
+    await scheduler.see()
+    await scheduler.jump_to(target - 3)
+    world.mine_to(target + 16)
+    await scheduler.watch_to(world.head + 4)
+    assert scheduler.outcomes() == {"succeeded": 1}
+    assert world.alarm.balance(call.address) == 0
+    with reading(tmp_path / "journal.db") as journal:
+        [statement] = statements(journal.bookings(), [By.CALL])
+    assert world.alarm.balance(scheduler.us) - before == statement.total.net > 0
 
 
 async def test_requests_of_1_0_are_executed_at_their_targets_by_what_they_say_of_themselves(

@@ -50,7 +50,8 @@ def copied(table: str, **changes: str) -> str:
         "block_number block_hash created_at",
         "intents": "key family kind chain contract params recipient data value gas first_block "
         "last_block urgency max_cost worth_sending expects proof state created_at",
-        "outcomes": "attempt intent kind detail gas_used gas_price sent earned returned is_final judged_at",
+        "outcomes": "attempt intent kind detail gas_used gas_price sent earned returned is_final "
+        "judged_at",
     }[table].split()
     values = [changes.get(column, column) for column in columns]
     names, row = ", ".join(columns), ", ".join(values)
