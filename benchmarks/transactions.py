@@ -52,6 +52,7 @@ from scheduler.devchain.compiler import own_contracts
 from scheduler.devchain.endpoint import Endpoint
 from scheduler.devchain.nodes import Node, start_anvil, start_geth
 from scheduler.transactions.care import slots_of
+from scheduler.transactions.desk import Desk
 from scheduler.transactions.encoding import Pen, Signed, Transaction
 from scheduler.transactions.fees import FeePolicy, first_price
 from scheduler.transactions.guard import Guard
@@ -59,7 +60,7 @@ from scheduler.transactions.intents import Effects, Intent, Params, Progress, To
 from scheduler.transactions.journal import Account, Journal, Prepared
 from scheduler.transactions.receipts import Receipts
 from scheduler.transactions.rules import Rule, RuleBook
-from scheduler.transactions.sender import Desk, Sender
+from scheduler.transactions.sender import Sender
 from scheduler.transactions.signers import KeySigner
 from scheduler.transactions.states import OutcomeKind
 

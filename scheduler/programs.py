@@ -35,6 +35,7 @@ from scheduler.reach import Reach, Reached, account_of
 from scheduler.roster import LOOK_AGAIN_BLOCKS, Roster, roster_of
 from scheduler.service import Work
 from scheduler.transactions.custody import actor
+from scheduler.transactions.desk import Desk
 from scheduler.transactions.environment import EXAMPLE
 from scheduler.transactions.fees import FeePolicy
 from scheduler.transactions.flow import Flow
@@ -43,7 +44,6 @@ from scheduler.transactions.journal import Account, Journal
 from scheduler.transactions.keystore import open_keystore
 from scheduler.transactions.ladder import GETH_PERCENT, RSKJ_PERCENT
 from scheduler.transactions.pruning import Keeping
-from scheduler.transactions.sender import Desk
 from scheduler.transactions.signers import KeySigner, NodeSigner, Signer
 
 ALARM_VERSION = "0.7"

@@ -68,11 +68,7 @@ class Connection:
 
     async def read(self, requests: Sequence[Request]) -> list[Json]:
         """The results of many methods. Raises the first RpcError among them, NodeUnavailable."""
-        answers = await self.batch(requests)
-        for answer in answers:
-            if isinstance(answer, RpcError):
-                raise answer
-        return answers
+        return all_well(await self.batch(requests))
 
     def understand(self, reader: Callable[[Json], T], answer: Json) -> T:
         """What `reader` makes of an answer. Raises NodeUnavailable where that is nothing."""
@@ -103,6 +99,14 @@ class Connection:
             for at, answer in zip(left_out, rest, strict=True):
                 answers[at] = answer
         return answers
+
+
+def all_well(answers: Sequence[Answer]) -> list[Json]:
+    """The answers, all of which are results. Raises the first RpcError among them."""
+    for answer in answers:
+        if isinstance(answer, RpcError):
+            raise answer
+    return list(answers)
 
 
 def _is_too_large(answer: Answer) -> bool:

@@ -141,10 +141,13 @@ class Conditions:
     """What sending from an account depends on at a head, apart from what is sent.
 
     `syncing` is what the node says of itself; `balance` in wei; `suggested` is the node's idea of a
-    priority fee, on chains without a base fee of a gas price, wei per gas.
+    priority fee, on chains without a base fee of a gas price, wei per gas. `crowded` is the
+    priority fee above which the fullest of the latest blocks were entered, wei per gas; 0 where
+    there was room in all of them, or nobody knows.
     """
 
     syncing: bool
     nonces: Nonces
     balance: int
     suggested: int
+    crowded: int = 0

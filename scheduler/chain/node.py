@@ -8,7 +8,7 @@ from typing import TypeVar
 from scheduler.chain import codec
 from scheduler.chain.blocks import blocks
 from scheduler.chain.blocksage import BlockSage
-from scheduler.chain.connection import Connection
+from scheduler.chain.connection import Connection, all_well
 from scheduler.chain.dialect import GETH, Dialect
 from scheduler.chain.errors import METHOD_NOT_FOUND, CannotSimulate, NodeUnavailable, RpcError
 from scheduler.chain.follow import Follower
@@ -37,6 +37,16 @@ invalid jump) burns all it has, and what it has is taken from the calls behind i
 
 FULL_BLOCKS_AT_ONCE = 10
 """Blocks with all their transactions to ask for in one message: each can be megabytes."""
+
+CROWDED_BLOCKS = 10
+"""Of how many blocks, the latest, it is looked at whether they had room."""
+
+CROWDED_RATIO = 0.9
+"""From which share of its gas on a block counts as full: what may use more than is left of it does
+not enter, however little it uses."""
+
+CROWDED_PERCENTILE = 10
+"""Which tip of a full block is low, in percent of its gas: less is paid by its producer's own."""
 
 _FAILED_EXECUTION_CODES = (3, -32015)
 _FAILED_EXECUTION = re.compile(
@@ -290,18 +300,27 @@ class JsonRpcNode:
 
     async def conditions(self, account: Address, head: Head) -> Conditions:
         legacy = head.base_fee is None
-        syncing, *answers = await self._connection.read(
+        latest_blocks = (hex(CROWDED_BLOCKS), hex(head.number), [CROWDED_PERCENTILE])
+        answers = await self._connection.batch(
             [
                 Request("eth_syncing"),
                 *_transaction_counts(account),
                 Request("eth_getBalance", (account, self._state_of(head.hash))),
                 Request("eth_gasPrice" if legacy else "eth_maxPriorityFeePerGas"),
+                *([] if legacy else [Request("eth_feeHistory", latest_blocks)]),
             ]
         )
+        syncing, *quantities = all_well(answers[:5])
         latest, pending, balance, suggested = self._connection.understand(
-            _each(codec.quantity), answers
+            _each(codec.quantity), quantities
         )
-        return Conditions(syncing is not False, Nonces(latest, pending), balance, suggested)
+        crowded = 0
+        # Without it a node is as good as any: nobody knows then how full its blocks are.
+        if not legacy and not isinstance(answers[5], RpcError):
+            crowded = self._connection.understand(_crowded, answers[5])
+        return Conditions(
+            syncing is not False, Nonces(latest, pending), balance, suggested, crowded
+        )
 
     async def accounts(self) -> list[Address]:
         answer = await self._connection.request("eth_accounts")
@@ -337,6 +356,16 @@ class JsonRpcNode:
 
 def _transaction_counts(account: Address) -> list[Request]:
     return [Request("eth_getTransactionCount", (account, at)) for at in ("latest", "pending")]
+
+
+def _crowded(history: Json) -> int:
+    """The highest of the tips that were low in full blocks, from what eth_feeHistory answers."""
+    tips = [
+        codec.quantity(low)
+        for used, [low] in zip(history["gasUsedRatio"], history.get("reward") or [], strict=False)
+        if used >= CROWDED_RATIO
+    ]
+    return max(tips, default=0)
 
 
 def _optional(reader: Callable[[Json], T]) -> Callable[[Json], T | None]:

@@ -16,10 +16,10 @@ from scheduler.operations.keyfiles import address_in
 from scheduler.plan import Plan
 from scheduler.reach import Reach, Reached, account_of
 from scheduler.roster import Roster, roster_of
+from scheduler.transactions.appraisal import weighed
 from scheduler.transactions.encoding import Fee
 from scheduler.transactions.fees import FeePolicy, FeeTooHigh, first_price
 from scheduler.transactions.intents import Verdict
-from scheduler.transactions.sender import weighed
 from scheduler.transactions.simulation import Aim, Trial, simulated
 
 
@@ -131,14 +131,8 @@ async def _rehearsed(
     if trial.worst_cost > balance:
         return Rehearsal(gas, trial.worst_cost)
     [effects] = await simulated(node, [trial], aim)
-    intent = trial.intent
-    verdict = family.judge(intent.kind, intent.params, effects)
-    return Rehearsal(
-        gas,
-        trial.worst_cost,
-        weighed(verdict, intent, effects, trial.price(aim)),
-        effects.gas_used,
-    )
+    verdict = weighed(family, trial, effects).decided.verdict
+    return Rehearsal(gas, trial.worst_cost, verdict, effects.gas_used)
 
 
 def _price(plan: Plan, head: Head, conditions: Conditions) -> tuple[Fee, str | None]:

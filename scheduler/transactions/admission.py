@@ -27,17 +27,20 @@ class Admission:
         self.withheld: str | None = None
         self.held: str | None = None
 
+    def begin(self) -> None:
+        """With each head: as far as is known, nothing is kept back."""
+        self.withheld = self.held = None
+
     def fresh(self, intents: Sequence[Intent], block: int) -> list[Intent]:
         """Those that may be sent for `block`, their keys complete, the most urgent first.
 
-        Families hear of the others. Begins `withheld` anew.
+        Families hear of the others.
         """
         intents = self._journal.admissible(intents)
         states = self._journal.intent_states([intent.key for intent in intents])
         # Planned already: there was a slot before.
         again = [key for key, state in states.items() if state is IntentState.PLANNED]
         failures = self._journal.failures(again) if again else {}
-        self.withheld = None
         fresh = []
         for intent in intents:
             state = states.get(intent.key, IntentState.PLANNED)

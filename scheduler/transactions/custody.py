@@ -11,10 +11,10 @@ from contextlib import ExitStack, contextmanager
 from scheduler.chain.model import Address
 from scheduler.locks import Held, Lock
 from scheduler.transactions.care import OpenSlot
+from scheduler.transactions.desk import Desk
 from scheduler.transactions.intents import Told
 from scheduler.transactions.journal import Account
 from scheduler.transactions.repairs import NAME as ACCOUNT
-from scheduler.transactions.sender import Desk
 
 
 def actor(family: str, account: Account, contract: Address) -> str:

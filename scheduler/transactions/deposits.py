@@ -4,9 +4,9 @@ import logging
 from collections.abc import Sequence
 
 from scheduler.chain.model import HeadEvent
+from scheduler.transactions.desk import Desk
 from scheduler.transactions.intents import Depositor, Settlement
 from scheduler.transactions.journal.deposits import Deposit
-from scheduler.transactions.sender import Desk
 
 log = logging.getLogger("SENDER")
 

@@ -45,11 +45,12 @@ def base_fee_after(base_fee: int, blocks: int) -> int:
     return base_fee
 
 
-def first_price(head: Head, suggested: int, policy: FeePolicy) -> Fee:
-    """The price at which a transaction built on `head` starts.
+def first_price(head: Head, suggested: int, policy: FeePolicy, blocks_ahead: int = 1) -> Fee:
+    """The price at which a transaction starts that is for the block so many after `head`, at most
+    STEPS_AHEAD.
 
     `suggested` is the node's idea, in wei per gas: of the tip where blocks have a base fee, else
-    of the whole price. Raises FeeTooHigh where not even the next block's base fee and the tip fit
+    of the whole price. Raises FeeTooHigh where not even that block's base fee and the tip fit
     below the ceiling; a cap that allows for more than that is cut down to the ceiling.
     """
     ceiling = policy.max_gas_price
@@ -59,18 +60,32 @@ def first_price(head: Head, suggested: int, policy: FeePolicy) -> Fee:
             raise FeeTooHigh(_too_high(ceiling))
         return LegacyFee(price)
     tip = max(suggested, policy.min_tip)
-    needed = base_fee_after(head.base_fee, 1) + tip
+    needed = base_fee_after(head.base_fee, blocks_ahead) + tip
     if ceiling is not None and needed > ceiling:
         raise FeeTooHigh(_too_high(ceiling))
     cap = base_fee_after(head.base_fee, STEPS_AHEAD) + tip
     return DynamicFee(cap if ceiling is None else min(cap, ceiling), tip)
 
 
-def at_least(fee: Fee, price: int, base_fee: int | None) -> Fee:
+def in_a_crowd(fee: Fee, crowded: int, policy: FeePolicy) -> Fee:
+    """`fee`, with a tip that enters a full block as the latest were, as far as the ceiling lets it.
+
+    `crowded` is the tip above which those were entered, wei per gas; 0 where none was full.
+    """
+    if isinstance(fee, LegacyFee) or not crowded or crowded < fee.tip:
+        return fee
+    tip = crowded + 1
+    cap = fee.max_fee + tip - fee.tip
+    if policy.max_gas_price is not None:
+        cap = min(cap, policy.max_gas_price)
+    return DynamicFee(cap, min(tip, cap))
+
+
+def at_least(fee: Fee, price: int, base_fee: int | None, blocks_ahead: int = 1) -> Fee:
     """`fee`, if a unit of gas costs no less than `price` wei with it, whatever base fees do soon.
 
     Otherwise one with which it costs the same in every block: `price`, or what certainly enters
-    the next block. `base_fee` is that of the last one.
+    the block that it is for, so many after the last one, which has `base_fee`.
     """
     if isinstance(fee, LegacyFee) or base_fee is None:
         return fee if fee.cap >= price else LegacyFee(price)
@@ -79,8 +94,27 @@ def at_least(fee: Fee, price: int, base_fee: int | None) -> Fee:
         lowest -= lowest // BASE_FEE_CHANGE_DENOMINATOR
     if price_at(fee, lowest) >= price:
         return fee
-    exact = max(price, price_at(fee, base_fee_after(base_fee, 1)))
+    exact = max(price, price_at(fee, base_fee_after(base_fee, blocks_ahead)))
     return DynamicFee(exact, exact)
+
+
+def at_most(fee: Fee, price: int) -> Fee:
+    """`fee`, cut down so that a unit of gas costs no more than `price` wei in any block."""
+    if isinstance(fee, LegacyFee):
+        return LegacyFee(min(fee.gas_price, price))
+    return DynamicFee(min(fee.max_fee, price), min(fee.tip, price))
+
+
+def still_enters(fee: Fee, market: Fee, crowded: int, head: Head) -> bool:
+    """Whether what was signed at `fee` enters the block after `head`, whatever its base fee is.
+
+    It must leave the tip `crowded` where blocks are full; where they are not, any tip does. Without
+    base fees it must be today's price, `market`.
+    """
+    if isinstance(fee, LegacyFee) or head.base_fee is None:
+        return fee.cap >= market.cap
+    highest = base_fee_after(head.base_fee, 1)
+    return price_at(fee, highest) >= highest + crowded
 
 
 def price_at(fee: Fee, base_fee: int | None) -> int:

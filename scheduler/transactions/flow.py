@@ -10,15 +10,17 @@ from scheduler.errors import NotYet
 from scheduler.transactions.care import OpenSlot, slots_of
 from scheduler.transactions.custody import Custody
 from scheduler.transactions.deposits import Deposits
+from scheduler.transactions.desk import Desk
 from scheduler.transactions.instructions import Instructions
 from scheduler.transactions.intents import Ended, Verdict
+from scheduler.transactions.journal import Prepared
 from scheduler.transactions.keeper import Keeper
 from scheduler.transactions.pruning import Keeping, Pruning
 from scheduler.transactions.receipts import Receipts
 from scheduler.transactions.reorgs import Reorgs
 from scheduler.transactions.repairs import NAME as ACCOUNT
 from scheduler.transactions.repairs import Repairs, Upkeep
-from scheduler.transactions.sender import Desk, Sender
+from scheduler.transactions.sender import Sender
 from scheduler.transactions.states import OutcomeKind
 
 PASSED = Verdict(OutcomeKind.EXPIRED, "it was in no slot when it could do no good any more")
@@ -170,11 +172,14 @@ class Flow:
         intents = [intent for family in self._families for intent in family.due(event.head)]
         self.due = len(intents)
         self._end_plans(event.head)
-        prepared = await self._sender.prepare(intents, event.head)
-        attempts = await self._sender.commit(prepared, event.head)
+        self._sender.admission.begin()
+        await self._send(await self._sender.prepare(intents, event.head), event.head)
+        _raise_first(self._sender.admission.held, self._sender.admission.withheld)
+
+    async def _send(self, prepared: Sequence[Prepared], head: Head) -> None:
+        attempts = await self._sender.commit(prepared, head)
         if attempts:
             await self._sender.broadcast(attempts)
-        _raise_first(self._sender.admission.held, self._sender.admission.withheld)
 
 
 def _raise_first(*troubles: str | None) -> None:

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 from scheduler.transactions.care import OpenSlot
+from scheduler.transactions.desk import Desk
 from scheduler.transactions.intents import Replanned
 from scheduler.transactions.journal.orders import Order, Orders, OrderState, What
-from scheduler.transactions.sender import Desk
 
 
 class Ordered:

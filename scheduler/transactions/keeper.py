@@ -8,6 +8,7 @@ from scheduler.chain.model import Head
 from scheduler.errors import NotYet
 from scheduler.notices import Notice
 from scheduler.transactions.answers import Answer
+from scheduler.transactions.appraisal import Appraisal, appraised
 from scheduler.transactions.care import (
     FOREIGN_PATIENCE,
     GONE_PATIENCE,
@@ -17,15 +18,17 @@ from scheduler.transactions.care import (
     Step,
     step_for,
 )
+from scheduler.transactions.desk import Desk
 from scheduler.transactions.encoding import Fee, Transaction
+from scheduler.transactions.fees import price_at
 from scheduler.transactions.guard import Draft
 from scheduler.transactions.instructions import Ordered
-from scheduler.transactions.intents import Intent, Urgency, Verdict
+from scheduler.transactions.intents import Intent, Urgency
 from scheduler.transactions.journal import Attempt, Replacement
-from scheduler.transactions.ladder import RISE, fee_of, higher, next_bid, too_far
+from scheduler.transactions.ladder import RISE, fee_of, higher, next_bid, outbid, too_far
 from scheduler.transactions.purse import Allowance, Funds
-from scheduler.transactions.sender import Desk, Sender
-from scheduler.transactions.simulation import Trial
+from scheduler.transactions.sender import Sender
+from scheduler.transactions.simulation import Aim, Trial
 from scheduler.transactions.states import OutcomeKind, Purpose
 
 log = logging.getLogger("SENDER")
@@ -178,13 +181,14 @@ class Keeper:
             return []
         try:
             conditions = await self._sender.conditions(head)
-            market, balance = self._sender.market(head, conditions), conditions.balance
+            market, balance = self._desk.market(head, conditions), conditions.balance
         except NotYet as too_high:
             self._stuck.raised(str(too_high))
             for slot, _ in wanted:
                 ordered.refused(slot.nonce, str(too_high))
             return []
-        bids = {slot.nonce: await self._bid(slot, market, head) for slot, _ in wanted}
+        last = {slot.nonce: await self._to_outbid(slot, head) for slot, _ in wanted}
+        bids = {slot.nonce: self._bid(slot, last[slot.nonce], market) for slot, _ in wanted}
         self._tell_stuck([slot.nonce for slot, _ in wanted if bids[slot.nonce] is None])
         for slot, _ in wanted:
             if bids[slot.nonce] is None:
@@ -193,7 +197,7 @@ class Keeper:
             (slot, step, bid) for slot, step in wanted if (bid := bids[slot.nonce]) is not None
         ]
         transactions = self._allowed(
-            await self._transactions(bidding, market, head, balance, ordered), ordered
+            await self._transactions(bidding, last, market, head, balance, ordered), ordered
         )
         signed = await self._desk.signer.sign([_draft(*each) for each in transactions])
         attempts, shortage = self._desk.journal.replace(
@@ -231,10 +235,9 @@ class Keeper:
             )
         return attempts
 
-    async def _bid(self, slot: OpenSlot, market: Fee, head: Head) -> Fee | None:
-        """What to bid next for the slot; None where that would be too much."""
-        policy = self._desk.policy
-        last, first = await self._to_outbid(slot, head), fee_of(slot.began_with.fields)
+    def _bid(self, slot: OpenSlot, last: Fee, market: Fee) -> Fee | None:
+        """What to bid for the slot after `last`; None where that would be too much."""
+        policy, first = self._desk.policy, fee_of(slot.began_with.fields)
         bid = next_bid(last, market, policy.bump_percent, policy.max_gas_price)
         if bid is not None and policy.max_gas_price is None and too_far(bid, first, market):
             return None
@@ -252,13 +255,14 @@ class Keeper:
     async def _transactions(
         self,
         bids: Sequence[tuple[OpenSlot, Step, Fee]],
+        last: Mapping[int, Fee],
         market: Fee,
         head: Head,
         balance: int,
         ordered: Ordered,
     ) -> list[tuple[OpenSlot, Purpose, Transaction]]:
         """What is signed for these slots, lowest nonce first: what they were for, if that is still
-        worth the higher price, or a cancellation.
+        worth a higher price than the `last`, or a cancellation.
 
         All that act are simulated together, in the order of their nonces: none can be mined before
         those below it, so each sees what they will have done. What `balance`, in wei, is too little
@@ -272,11 +276,7 @@ class Keeper:
             # What it earns is not known here, so no more than what everybody pays.
             and (self._desk.family(slot.bid.intent) is not None or bid.cap <= market.cap)
         }
-        payable = _payable(acting, balance)
-        verdicts: dict[int, Verdict] = {}
-        if payable:
-            found = await self._sender.verdicts(list(payable.values()), head)
-            verdicts = dict(zip(payable, found, strict=True))
+        found = await self._appraised(_payable(acting, balance), last, market, head)
         transactions = []
         for slot, step, bid in bids:
             purpose = Purpose.ACT
@@ -285,15 +285,34 @@ class Keeper:
             elif slot.nonce not in acting:
                 ordered.refused(slot.nonce, "only its own program, which is gone, may bid more")
                 continue
-            elif verdict := verdicts.get(slot.nonce):
+            elif appraisal := found.get(slot.nonce):
+                verdict, bid = appraisal.verdict, appraisal.trial.fee
                 if verdict.kind is OutcomeKind.ABANDONED:
                     # Not worth a higher price; at the old one it may still be mined.
                     ordered.refused(slot.nonce, f"it is not worth a higher price: {verdict.detail}")
                     continue
-                if verdict.kind not in slot.bid.limits.worth_sending:
+                if not appraisal.is_effective:
                     purpose = Purpose.CANCEL
             transactions.append((slot, purpose, self._transaction(slot.bid, purpose, bid)))
         return transactions
+
+    async def _appraised(
+        self, trials: Mapping[int, Trial], last: Mapping[int, Fee], market: Fee, head: Head
+    ) -> dict[int, Appraisal]:
+        """What each of these would do, by nonce; one that would cost too much, at a lower bid."""
+        desk = self._desk
+        aim = Aim(desk.account.address, head, slot_time=desk.slot_time)
+        enters = price_at(market, aim.base_fee)
+        nonces = {trial.intent.key: nonce for nonce, trial in trials.items()}
+
+        def least(trial: Trial) -> Fee | None:
+            """What outbids the last one, and certainly enters the next block."""
+            before, percent = last[nonces[trial.intent.key]], desk.policy.bump_percent
+            enough = max(outbid(before, percent).cap, enters)
+            return next_bid(before, market, percent, ceiling=enough)
+
+        found = await appraised(desk, list(trials.values()), aim, least)
+        return dict(zip(trials, found, strict=True))
 
     def _allowed(
         self, transactions: Sequence[tuple[OpenSlot, Purpose, Transaction]], ordered: Ordered
@@ -316,7 +335,7 @@ class Keeper:
 
     def _transaction(self, bid: Attempt, purpose: Purpose, fee: Fee) -> Transaction:
         """The same again at another price, or a transfer of nothing to the account itself."""
-        same = self._sender.transaction(intent_of(bid), bid.nonce, fee)
+        same = self._desk.transaction(intent_of(bid), bid.nonce, fee)
         if purpose is Purpose.ACT:
             return same
         return replace(same, to=self._desk.account.address, value=0, gas=TRANSFER_GAS, data=b"")

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from scheduler.chain.model import Head
+from scheduler.transactions.desk import Desk
 from scheduler.transactions.intents import Told
 from scheduler.transactions.journal.pruning import BEGINNING
-from scheduler.transactions.sender import Desk
 
 # Between two walks through what is old, seconds.
 PAUSE_SECONDS = 3_600.0

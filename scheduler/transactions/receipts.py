@@ -7,6 +7,7 @@ from scheduler.chain.errors import RpcError
 from scheduler.chain.model import Hash, Head, HeadEvent, Receipt
 from scheduler.transactions.broadcast import nameless_bid
 from scheduler.transactions.care import OpenSlot
+from scheduler.transactions.desk import Desk
 from scheduler.transactions.expectations import View
 from scheduler.transactions.intents import (
     Displaced,
@@ -23,7 +24,6 @@ from scheduler.transactions.intents import (
 )
 from scheduler.transactions.journal import Attempt
 from scheduler.transactions.quarantine import Gate
-from scheduler.transactions.sender import Desk
 from scheduler.transactions.states import AttemptState, OutcomeKind, Purpose
 
 CANCELLED = Verdict(

@@ -9,10 +9,10 @@ import logging
 from collections.abc import Callable, Sequence
 
 from scheduler.chain.model import HeadEvent
+from scheduler.transactions.desk import Desk
 from scheduler.transactions.intents import Told, Unmined
 from scheduler.transactions.journal.reopening import Consumed
 from scheduler.transactions.quarantine import Gate
-from scheduler.transactions.sender import Desk
 
 log = logging.getLogger("SENDER")
 

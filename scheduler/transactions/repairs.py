@@ -13,6 +13,7 @@ from scheduler.chain.model import Head, HeadEvent, Nonces, Sent
 from scheduler.errors import NotYet
 from scheduler.notices import Notice
 from scheduler.transactions.care import FOREIGN_PATIENCE, GONE_PATIENCE
+from scheduler.transactions.desk import Desk
 from scheduler.transactions.encoding import DynamicFee, Fee, LegacyFee, Transaction
 from scheduler.transactions.guard import Draft
 from scheduler.transactions.intents import (
@@ -29,7 +30,7 @@ from scheduler.transactions.intents import (
 )
 from scheduler.transactions.journal import Account, IntentTaken, NonceTaken, Prepared
 from scheduler.transactions.keeper import TRANSFER_GAS
-from scheduler.transactions.sender import Desk, Sender
+from scheduler.transactions.sender import Sender
 from scheduler.transactions.states import OutcomeKind
 
 log = logging.getLogger("SENDER")
@@ -180,13 +181,13 @@ class Upkeep:
         if not nonces:
             return
         try:
-            fee = self._sender.market(head, await self._sender.conditions(head))
+            fee = self._desk.market(head, await self._sender.conditions(head))
         except NotYet as too_high:
             self._kept.raised(f"nonce {nonces[0]} is missing, and not closed: {too_high}")
             return
         intents = [self._repairs.intent(nonce) for nonce in nonces]
         transactions = [
-            self._sender.transaction(intent, nonce, fee)
+            self._desk.transaction(intent, nonce, fee)
             for intent, nonce in zip(intents, nonces, strict=True)
         ]
         signed = await self._desk.signer.sign(

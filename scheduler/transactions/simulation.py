@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from scheduler.chain.errors import CannotSimulate, RpcError
 from scheduler.chain.model import Address, Call, CallResult, Head
 from scheduler.chain.protocol import Chain
-from scheduler.transactions.encoding import DynamicFee, Fee, LegacyFee
+from scheduler.transactions.encoding import Fee
 from scheduler.transactions.expectations import View, unmet
-from scheduler.transactions.fees import base_fee_after, price_at
+from scheduler.transactions.fees import base_fee_after
 from scheduler.transactions.foresight import foreseen
 from scheduler.transactions.intents import Effects, Intent
 
@@ -51,20 +51,19 @@ class Trial:
         """The most that it can take from the account, wei."""
         return self.intent.value + self.intent.gas * self.fee.cap
 
-    def price(self, aim: Aim) -> int:
-        """What a unit of its gas would cost, wei."""
-        return price_at(self.fee, aim.base_fee)
-
 
 async def simulated(chain: Chain, trials: Sequence[Trial], aim: Aim) -> list[Effects]:
     """What each would do, one after the other; on nodes that cannot simulate, each on its own.
 
-    Raises NodeUnavailable, RpcError.
+    A unit of gas costs the most that it can at the trial's fee. Raises NodeUnavailable, RpcError,
+    and CannotSimulate where the block aimed at is not the next: that cannot be foreseen.
     """
     try:
         return await _in_batches(chain, trials, aim)
     except CannotSimulate:
-        priced = [(trial.intent, trial.price(aim)) for trial in trials]
+        if aim.blocks_ahead > 1:
+            raise
+        priced = [(trial.intent, trial.fee.cap) for trial in trials]
         return await foreseen(chain, priced, aim.sender, aim.head)
 
 
@@ -127,16 +126,9 @@ def _effects(result: CallResult, views: Sequence[View], answers: Sequence[CallRe
 
 
 def _call(trial: Trial, aim: Aim) -> Call:
-    intent, fee = trial.intent, trial.fee
+    intent = trial.intent
     return Call(
-        to=intent.to,
-        data=intent.data,
-        sender=aim.sender,
-        value=intent.value,
-        gas=intent.gas,
-        gas_price=fee.gas_price if isinstance(fee, LegacyFee) else None,
-        max_fee=fee.max_fee if isinstance(fee, DynamicFee) else None,
-        tip=fee.tip if isinstance(fee, DynamicFee) else None,
+        intent.to, intent.data, aim.sender, intent.value, intent.gas, gas_price=trial.fee.cap
     )
 
 

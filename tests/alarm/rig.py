@@ -36,13 +36,13 @@ from scheduler.devchain.scheduling import (
     scheduled_by,
     send_schedule,
 )
+from scheduler.transactions.desk import Desk
 from scheduler.transactions.fees import FeePolicy
 from scheduler.transactions.flow import Flow
 from scheduler.transactions.guard import Guard
 from scheduler.transactions.journal import Account, Journal
 from scheduler.transactions.purse import NO_BUDGET
 from scheduler.transactions.rules import RuleBook
-from scheduler.transactions.sender import Desk
 from scheduler.transactions.signers import NodeSigner
 from tests.devchain.alarm import Alarm
 from tests.rskj.server import StandIn

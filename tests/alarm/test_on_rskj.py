@@ -13,11 +13,11 @@ from scheduler.alarm.v10 import V10
 from scheduler.devchain.evidence import Witness
 from scheduler.devchain.scheduling import DEFAULT_PAYMENT, ScheduledCall
 from scheduler.operations.report import By, statements
+from scheduler.transactions.appraisal import appraised
 from scheduler.transactions.encoding import LegacyFee
 from scheduler.transactions.intents import Effects
 from scheduler.transactions.journal.reading import reading
 from scheduler.transactions.keeper import intent_of
-from scheduler.transactions.sender import Sender
 from scheduler.transactions.simulation import Aim, Trial, simulated
 from scheduler.transactions.states import OutcomeKind
 from tests import nodes
@@ -176,10 +176,9 @@ async def test_what_is_in_flight_is_still_worth_a_higher_price(
     await near(world, scheduler)
     head = await scheduler.see()
     [attempt] = scheduler.journal.open_attempts(scheduler.account)
-    sender = Sender(scheduler.desk)
     trial = Trial(intent_of(attempt), LegacyFee(2 * MINIMUM_GAS_PRICE))
-    [verdict] = await sender.verdicts([trial], head)
-    assert verdict.kind is OutcomeKind.SUCCEEDED
+    [found] = await appraised(scheduler.desk, [trial], Aim(scheduler.us, head), lambda *_: None)
+    assert found.verdict.kind is OutcomeKind.SUCCEEDED
 
 
 async def test_a_call_without_ether_is_told_once_and_not_sent(

@@ -1,14 +1,17 @@
 """JsonRpcNode against real nodes: every method of Chain and NodeAccounts means what it says."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from eth_account import Account
 from eth_utils import to_checksum_address
 
 from scheduler.chain.connection import connect
-from scheduler.chain.errors import NodeUnavailable, RpcError
+from scheduler.chain.errors import METHOD_NOT_FOUND, NodeUnavailable, RpcError
+from scheduler.chain.jsonrpc import Request
 from scheduler.chain.model import Call, CallResult, Hash, Head
 from scheduler.chain.node import JsonRpcNode
 from tests import nodes
@@ -360,6 +363,51 @@ async def test_what_sending_depends_on_is_read_together(chain: JsonRpcNode) -> N
     )
     legacy = await chain.conditions(NOBODY, replace(head, base_fee=None))
     assert 0 < found.suggested <= legacy.suggested
+    assert found.crowded == 0, "there is room in all blocks"
+
+
+@pytest.mark.parametrize(
+    ("ratios", "rewards", "crowded"),
+    [
+        ([0.5, 0.2], [["0x5"], ["0x6"]], 0),
+        ([0.95, 0.2, 1.0], [["0x5"], ["0x9"], ["0x4"]], 5),
+        ([1], [["0x0"]], 0),
+        ([0.0], None, 0),
+    ],
+)
+async def test_how_crowded_blocks_are_is_told_by_the_full_ones(
+    chain: JsonRpcNode,
+    monkeypatch: pytest.MonkeyPatch,
+    ratios: list[float],
+    rewards: object,
+    crowded: int,
+) -> None:
+    await with_history(chain, monkeypatch, {"gasUsedRatio": ratios, "reward": rewards}, crowded)
+
+
+async def test_a_node_that_does_not_tell_how_full_blocks_are_is_as_good_as_any(
+    chain: JsonRpcNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await with_history(chain, monkeypatch, RpcError(METHOD_NOT_FOUND, "not here"), 0)
+
+
+async def with_history(
+    chain: JsonRpcNode, monkeypatch: pytest.MonkeyPatch, history: object, crowded: int
+) -> None:
+    """What is concluded where the node answers this to eth_feeHistory."""
+    batch = chain._connection.batch
+
+    async def told(requests: Sequence[Request]) -> list[Any]:
+        answers = await batch(requests)
+        return [
+            history if request.method == "eth_feeHistory" else answer
+            for request, answer in zip(requests, answers, strict=True)
+        ]
+
+    monkeypatch.setattr(chain._connection, "batch", told)
+    head = await chain.block()
+    assert head is not None
+    assert (await chain.conditions(NOBODY, head)).crowded == crowded
 
 
 async def test_an_answer_that_makes_no_sense_is_no_answer(chain: JsonRpcNode) -> None:

@@ -39,13 +39,13 @@ from scheduler.programs import Program, Running
 from scheduler.pulse import Pulse
 from scheduler.service import Work, serve
 from scheduler.transactions.custody import actor
+from scheduler.transactions.desk import Desk
 from scheduler.transactions.fees import FeePolicy
 from scheduler.transactions.flow import Flow
 from scheduler.transactions.guard import Guard
 from scheduler.transactions.intents import Intent
 from scheduler.transactions.journal import Account, Journal
 from scheduler.transactions.ladder import GETH_PERCENT, RSKJ_PERCENT
-from scheduler.transactions.sender import Desk
 from scheduler.transactions.signers import KeySigner, NodeSigner, Signer
 from tests.faults.boundaries import Crossings, wrap
 from tests.transactions.rig import ETHER, HIT, Touches, rules_for

@@ -18,12 +18,12 @@ from scheduler.devchain.nodes import Node
 from scheduler.jobs.abi import call_data, topic
 from scheduler.jobs.declaration import Job
 from scheduler.jobs.family import families_of
+from scheduler.transactions.desk import Desk
 from scheduler.transactions.fees import FeePolicy
 from scheduler.transactions.flow import Flow
 from scheduler.transactions.guard import Guard
 from scheduler.transactions.journal import Account, Journal
 from scheduler.transactions.rules import RuleBook
-from scheduler.transactions.sender import Desk
 from scheduler.transactions.signers import NodeSigner
 from tests.alarm.rig import CountingTransport
 from tests.rskj.server import StandIn

@@ -16,12 +16,12 @@ from scheduler.chain.node import JsonRpcNode
 from scheduler.locks import hold_when_free
 from scheduler.service import PASSING
 from scheduler.transactions.custody import actor
+from scheduler.transactions.desk import Desk
 from scheduler.transactions.fees import FeePolicy
 from scheduler.transactions.flow import Flow
 from scheduler.transactions.guard import Guard
 from scheduler.transactions.intents import Intent
 from scheduler.transactions.journal import Account, Journal
-from scheduler.transactions.sender import Desk
 from scheduler.transactions.signers import KeySigner, NodeSigner, Signer
 from tests.transactions.rig import CONFIRMATIONS, ETHER, HIT, Touches, rules_for
 

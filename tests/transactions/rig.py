@@ -27,6 +27,7 @@ from scheduler.devchain.compiler import own_contracts
 from scheduler.devchain.endpoint import Endpoint
 from scheduler.devchain.nodes import Node
 from scheduler.errors import NotYet
+from scheduler.transactions.desk import Desk
 from scheduler.transactions.encoding import LegacyFee, Transaction, sign
 from scheduler.transactions.fees import FeePolicy
 from scheduler.transactions.flow import Flow
@@ -43,7 +44,7 @@ from scheduler.transactions.intents import (
 )
 from scheduler.transactions.journal import Account, Attempt, Journal, Prepared
 from scheduler.transactions.rules import Rule, RuleBook
-from scheduler.transactions.sender import Desk, Sender
+from scheduler.transactions.sender import Sender
 from scheduler.transactions.signers import KeySigner, NodeSigner, Signer
 from scheduler.transactions.states import OutcomeKind
 from tests.rskj.server import StandIn

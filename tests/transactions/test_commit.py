@@ -29,8 +29,7 @@ async def test_what_is_no_longer_due_is_dropped(on_anvil: Office) -> None:
 
 async def test_what_is_not_due_yet_is_dropped(on_anvil: Office) -> None:
     head = await on_anvil.head()
-    ahead = [on_anvil.wish(first_block=head.number + 2)]
-    prepared = await on_anvil.sender.prepare(ahead, head, blocks_ahead=2)
+    prepared = await on_anvil.prepared(on_anvil.wish(first_block=head.number + 2))
     assert await on_anvil.sender.commit(prepared, head) == []
     on_anvil.bench.mine()
     [attempt] = await on_anvil.sender.commit(prepared, await on_anvil.head())

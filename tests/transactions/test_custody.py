@@ -132,7 +132,7 @@ async def test_a_slot_is_bid_for_by_one_of_two_who_look_after_it(
     wish_of(gone, "one")
     await gone.turn()
     [bid] = gone.open_attempts()
-    raised = gone.sender.transaction(
+    raised = gone.desk.transaction(
         intent_of(bid), bid.nonce, outbid(fee_of(bid.fields), GETH_PERCENT)
     )
     both = Replacement(bid, Purpose.ACT, raised, sign(raised, key_of(gone)), 1)

@@ -12,11 +12,11 @@ from scheduler.chain.model import Head, HeadEvent
 from scheduler.operations.journal_story import outlook, told
 from scheduler.operations.report import By, Sums, statements
 from scheduler.transactions.deposits import Deposits
+from scheduler.transactions.desk import Desk
 from scheduler.transactions.intents import Fate, Intent, Settlement, Told, Verdict
 from scheduler.transactions.journal import Attempt, Journal
 from scheduler.transactions.journal.pruning import BEGINNING
 from scheduler.transactions.journal.reading import reading
-from scheduler.transactions.sender import Desk
 from scheduler.transactions.states import OutcomeKind
 from tests.transactions.samples import ACCOUNT, intent, prepared, receipt
 

@@ -11,9 +11,12 @@ from scheduler.transactions.fees import (
     FeePolicy,
     FeeTooHigh,
     at_least,
+    at_most,
     base_fee_after,
     first_price,
+    in_a_crowd,
     price_at,
+    still_enters,
 )
 
 GWEI = 10**9
@@ -167,6 +170,87 @@ def test_a_price_enters_the_next_block_and_stays_within_the_ceiling(
     assert fee.cap >= base_fee_after(base_fee, 1) + fee.tip
     if ceiling is None:
         assert fee.cap >= base_fee_after(base_fee, STEPS_AHEAD) + fee.tip
+
+
+@given(
+    base_fee=st.integers(0, 200 * GWEI),
+    tip=st.integers(0, 5 * GWEI),
+    floor=st.integers(0, 400 * GWEI),
+    crowded=st.integers(0, 50 * GWEI),
+    later_tip=st.integers(0, 50 * GWEI),
+    changes=st.tuples(st.integers(-8, 8), st.integers(-8, 8)),
+)
+def test_what_is_signed_a_block_ahead_enters_its_block_as_it_is(
+    base_fee: int,
+    tip: int,
+    floor: int,
+    crowded: int,
+    later_tip: int,
+    changes: tuple[int, int],
+) -> None:
+    """It beats the crowd that there was, and pays what its call asks for, whatever blocks do."""
+    signed_on, policy = head(base_fee), FeePolicy()
+    usual = in_a_crowd(first_price(signed_on, tip, policy, 2), crowded, policy)
+    fee = at_least(usual, floor, base_fee, 2)
+    before, target = [base_fee := base_fee + base_fee * change // 64 for change in changes]
+    today = first_price(head(before), later_tip, policy)
+    assert still_enters(fee, today, crowded, head(before))
+    assert price_at(fee, target) >= max(floor, target + tip)
+    assert not crowded or price_at(fee, target) > target + crowded
+
+
+@given(st.integers(0, 200 * GWEI), st.integers(0, 400 * GWEI), st.integers(0, 50 * GWEI))
+def test_what_may_not_enter_or_not_beat_the_crowd_is_not_sent_as_it_is(
+    base_fee: int, cap: int, crowded: int
+) -> None:
+    at, fee = head(base_fee), DynamicFee(cap, min(cap, GWEI))
+    if still_enters(fee, first_price(at, GWEI, FeePolicy()), crowded, at):
+        highest = base_fee_after(base_fee, 1)
+        assert fee.max_fee >= highest
+        assert price_at(fee, highest) - highest >= crowded
+
+
+@pytest.mark.parametrize(("signed", "today", "enters"), [(5, 5, True), (5, 6, False), (6, 5, True)])
+def test_a_legacy_price_is_sent_while_it_is_the_one_of_today(
+    signed: int, today: int, enters: bool
+) -> None:
+    assert still_enters(LegacyFee(signed), LegacyFee(today), 0, head()) is enters
+
+
+@given(
+    base_fee=st.integers(0, 200 * GWEI),
+    suggested=st.integers(0, 50 * GWEI),
+    crowded=st.integers(0, 10**12),
+    ceiling=st.one_of(st.none(), st.integers(0, 10**12)),
+)
+def test_a_crowd_is_beaten_by_a_wei_and_within_the_ceiling(
+    base_fee: int, suggested: int, crowded: int, ceiling: int | None
+) -> None:
+    """By no more: a crowd may be our own, of a block before."""
+    policy = FeePolicy(ceiling)
+    try:
+        usual = first_price(head(base_fee), suggested, policy)
+    except FeeTooHigh:
+        return
+    fee = in_a_crowd(usual, crowded, policy)
+    assert isinstance(usual, DynamicFee)
+    assert isinstance(fee, DynamicFee)
+    assert fee.tip <= fee.max_fee
+    assert fee.tip >= usual.tip
+    assert fee.max_fee >= usual.max_fee
+    assert ceiling is None or fee.max_fee <= ceiling
+    if ceiling is None:
+        assert fee.tip == max(usual.tip, crowded + 1 if crowded else 0)
+        assert fee.max_fee - fee.tip == usual.max_fee - usual.tip
+
+
+@given(st.integers(0, 100), st.integers(0, 100), st.integers(0, 100), st.integers(0, 100))
+def test_what_is_cut_down_never_costs_more(cap: int, tip: int, most: int, base_fee: int) -> None:
+    fee = at_most(DynamicFee(cap, min(tip, cap)), most)
+    assert isinstance(fee, DynamicFee)
+    assert fee.tip <= fee.max_fee <= cap
+    assert price_at(fee, base_fee) <= min(most, price_at(DynamicFee(cap, min(tip, cap)), base_fee))
+    assert at_most(LegacyFee(cap), most) == LegacyFee(min(cap, most))
 
 
 @pytest.mark.parametrize(

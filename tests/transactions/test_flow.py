@@ -8,7 +8,6 @@ import pytest
 from scheduler.chain.model import Conditions, Head, HeadEvent
 from scheduler.errors import NotYet
 from scheduler.notices import Notice
-from scheduler.transactions.encoding import DynamicFee
 from scheduler.transactions.fees import FeePolicy
 from tests.transactions.rig import ETHER, Bench, Office, later
 
@@ -147,15 +146,6 @@ async def test_it_is_sent_when_the_price_has_fallen(at: Office) -> None:
     assert int(attempt.fields["maxFeePerGas"], 16) <= 3 * GWEI
     low.bench.mine()
     assert low.hits == 1
-
-
-async def test_bytes_prepared_two_blocks_ahead_enter_after_two_full_blocks(at: Office) -> None:
-    head = await at.head()
-    assert head.base_fee is not None
-    [prepared] = await at.sender.prepare([at.wish()], head, blocks_ahead=2)
-    fee = prepared.transaction.fee
-    assert isinstance(fee, DynamicFee)
-    assert fee.max_fee >= head.base_fee * 81 // 64 + fee.tip
 
 
 async def test_a_turn_counts_what_is_due_and_what_is_in_flight(at: Office) -> None:

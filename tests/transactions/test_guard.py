@@ -153,12 +153,12 @@ async def test_a_transfer_of_nothing_to_oneself_needs_no_proof(at: Office) -> No
     at.family.strangers = {at.address}
     own = at.wish("own", to=at.address, data=b"", gas=21_000, worth_sending=frozenset())
     fee = DynamicFee(2 * GWEI, 1)
-    draft = Draft(own.told, at.sender.transaction(own, 0, fee))
+    draft = Draft(own.told, at.desk.transaction(own, 0, fee))
     assert at.desk.signer.objections([draft]) == [None]
     with_data = replace(own, data=b"\0")
-    assert at.desk.signer.objections(
-        [Draft(own.told, at.sender.transaction(with_data, 0, fee))]
-    ) == ["no rule of the family tests allows the function 0x00 to " + at.address]
+    assert at.desk.signer.objections([Draft(own.told, at.desk.transaction(with_data, 0, fee))]) == [
+        "no rule of the family tests allows the function 0x00 to " + at.address
+    ]
 
 
 CHANGES = {
@@ -220,7 +220,7 @@ async def test_the_journal_gives_each_intent_its_own_proof(at: Office) -> None:
     proof = at.journal.mandates(["a"])["a"].proof
     assert proof is not None
     other = at.wish("b")
-    transaction = at.sender.transaction(other, 0, DynamicFee(2 * GWEI, 1))
+    transaction = at.desk.transaction(other, 0, DynamicFee(2 * GWEI, 1))
     assert at.desk.signer.objections([Draft(other.told, transaction, proof)]) == [
         f"nothing proves that {other.to} belongs to tests"
     ]
@@ -413,4 +413,4 @@ def test_no_path_leads_to_a_key_but_through_the_guard() -> None:
     assert callers["Pen"] <= {"encoding.py", "signers.py"}
     for name in callers["sign"] - {"encoding.py", "guard.py", "signers.py"}:
         text = (SCHEDULER / "transactions" / name).read_text()
-        assert text.count(".sign(") == text.count("self._desk.signer.sign(")
+        assert text.count(".sign(") == text.count("desk.signer.sign(")

@@ -246,7 +246,7 @@ async def test_a_slot_does_not_begin_where_the_last_one_ended(
     head = await at.head()
     # As geth's, where most of the latest blocks' transactions are like this one.
     paid_last = replace(await at.sender.conditions(head), suggested=raised.tip)
-    market = at.sender.market(head, paid_last)
+    market = at.desk.market(head, paid_last)
     assert isinstance(market, DynamicFee)
     assert market.tip == first.tip < raised.tip
 
