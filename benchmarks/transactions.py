@@ -117,6 +117,9 @@ class Hits:
     def due(self, head: Head) -> list[Intent]:
         return []
 
+    def upcoming(self, head: Head) -> list[Intent]:
+        return []
+
     async def recognises(self, intents: Sequence[Intent], head: Head) -> list[str | None]:
         """As many reads as the alarm makes."""
         views = [

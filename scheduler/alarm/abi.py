@@ -1,6 +1,7 @@
 """What all versions of the contracts are spoken to with: selectors, topics, words."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from eth_abi.abi import decode
@@ -18,6 +19,7 @@ class NotThisContract(Exception):
     """The address does not answer as a contract of this version does."""
 
 
+@cache
 def selector(signature: str) -> bytes:
     """The first four bytes of call data of the function with this signature."""
     return keccak(text=signature)[:4]

@@ -6,6 +6,7 @@ versions differ, in the numbers, the terms say so.
 
 from dataclasses import astuple, dataclass, replace
 from enum import Enum
+from functools import lru_cache
 from hashlib import sha256
 
 from scheduler.chain.model import ZERO_ADDRESS, Address, Head
@@ -41,9 +42,10 @@ class Moment:
         return Moment(head.number, head.timestamp)
 
     @staticmethod
-    def after(head: Head, slot_time: int) -> "Moment":
-        """The earliest that the next block can be: `slot_time` seconds after its parent."""
-        return Moment(head.number + 1, head.timestamp + slot_time)
+    def after(head: Head, slot_time: int, blocks: int = 1) -> "Moment":
+        """The earliest that the block so many after `head` can be: each comes `slot_time` seconds
+        after its parent."""
+        return Moment(head.number + blocks, head.timestamp + blocks * slot_time)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +112,14 @@ class Terms:
 
         The address alone would not do: after a reorg another call may be created there.
         """
-        terms = repr(astuple(self)).encode()
-        return f"{self.call}-{sha256(terms).hexdigest()[:16]}"
+        return _subject(self)
+
+
+@lru_cache(maxsize=1024)
+def _subject(terms: Terms) -> str:
+    """Asked for with whatever becomes of a call, and never another."""
+    digest = sha256(repr(astuple(terms)).encode()).hexdigest()
+    return f"{terms.call}-{digest[:16]}"
 
 
 @dataclass(frozen=True, slots=True)

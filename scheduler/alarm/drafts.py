@@ -35,10 +35,10 @@ class Drafts:
         """The same for what is done to a call, however often it is asked for."""
         return ":".join((NAME, kind, self.fingerprint, self.version.contract, terms.subject()))
 
-    def execution(self, terms: Terms, status: Status, head: Head) -> Intent:
-        """To execute the call in the block after `head`."""
-        following = Moment.after(head, self.slot_time)
-        action = self.version.execution(terms, status, self.account, following, head.gas_limit)
+    def execution(self, terms: Terms, status: Status, head: Head, blocks_ahead: int = 1) -> Intent:
+        """To execute the call in the block so many after `head`."""
+        aim = Moment.after(head, self.slot_time, blocks_ahead)
+        action = self.version.execution(terms, status, self.account, aim, head.gas_limit)
         first = first_turn(terms, status, self.account)
         ours = status.claimer == self.account and not terms.claim.comes_back
         return Intent(
@@ -56,7 +56,7 @@ class Drafts:
             to=terms.call,
             data=action.data,
             gas=action.gas,
-            first_block=first if terms.unit is Unit.BLOCKS else following.block,
+            first_block=first if terms.unit is Unit.BLOCKS else aim.block,
             last_block=last_block(terms, head, self.slot_time),
             urgency=Urgency.URGENT,
             min_price=terms.price,

@@ -128,14 +128,37 @@ class AlarmClock:
         A window of seconds counts as open where the earliest time that this block can have is in
         it: no block is too early then, however soon it comes.
         """
-        following = self._after(head)
         executions = [
-            self._drafts.execution(tracked.terms, tracked.status, head)
+            self._execution(tracked, head)
             for tracked in self._tracked.values()
-            if not tracked.done
-            and is_our_turn(tracked.terms, tracked.status, self._executor, following)
+            if self._is_our_turn(tracked, self._after(head))
         ]
         return executions + self._claims_due(head) + self._cleanups_due(head)
+
+    def upcoming(self, head: Head) -> list[Intent]:
+        """The executions whose turn begins after the next block, if that comes as early as it can.
+
+        Whether a call is claimed is decided anew with each block.
+        """
+        following, aim = self._after(head), self._after(head, 2)
+        return [
+            self._execution(tracked, head, blocks_ahead=2)
+            for tracked in self._tracked.values()
+            if self._is_our_turn(tracked, aim) and not self._is_our_turn(tracked, following)
+        ]
+
+    def _execution(self, tracked: Tracked, head: Head, blocks_ahead: int = 1) -> Intent:
+        """To execute it in the block so many after `head`: made once, however often asked for."""
+        terms, status, aim = tracked.terms, tracked.status, self._after(head, blocks_ahead)
+        given = status, aim.block, aim.of(terms.unit), head.gas_limit
+        if tracked.execution is None or tracked.execution[0] != given:
+            intent = self._drafts.execution(terms, status, head, blocks_ahead)
+            tracked.execution = given, intent
+        return tracked.execution[1]
+
+    def _is_our_turn(self, tracked: Tracked, moment: Moment) -> bool:
+        terms, status = tracked.terms, tracked.status
+        return not tracked.done and is_our_turn(terms, status, self._executor, moment)
 
     def _settled(self, head: Head) -> list[Tracked]:
         """The calls that no reorg will take away: what is sent to such a call alone is safe."""
@@ -296,8 +319,8 @@ class AlarmClock:
             or self._leftovers.get(call)
         )
 
-    def _after(self, head: Head) -> Moment:
-        return Moment.after(head, self._slot_time)
+    def _after(self, head: Head, blocks: int = 1) -> Moment:
+        return Moment.after(head, self._slot_time, blocks)
 
     async def _walk(self, head: Head) -> None:
         """Everything anew, as the contract has it at `head`."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from scheduler.alarm.calls import Status, Terms
 from scheduler.alarm.story import Story
 from scheduler.chain.model import ZERO_ADDRESS
+from scheduler.transactions.intents import Intent
 
 
 @dataclass(slots=True)
@@ -13,7 +14,8 @@ class Tracked:
 
     `announced` once the operator was told, `in_loop` when its target is at hand, `done` once an
     execution of ours was mined, `claim_done` once a claim of ours was, or never will be, and
-    `cleanup_done` likewise.
+    `cleanup_done` likewise. `execution` is what was asked for last, with all that it followed from:
+    once made it is the same until that changes.
     """
 
     terms: Terms
@@ -24,6 +26,7 @@ class Tracked:
     done: bool = False
     claim_done: bool = False
     cleanup_done: bool = False
+    execution: tuple[object, Intent] | None = None
 
     @property
     def is_open(self) -> bool:

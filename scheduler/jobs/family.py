@@ -103,6 +103,10 @@ class JobFamily:
         assert standing.data is not None, "its condition is true"
         return [self.intent(standing.data, self._gas, standing.epoch, head)]
 
+    def upcoming(self, head: Head) -> list[Intent]:
+        """None: what the next block makes of the condition nobody knows."""
+        return []
+
     def intent(self, data: bytes, gas: int, epoch: int | None, head: Head) -> Intent:
         """To call its function with `data` and so much gas in the block after `head`.
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from scheduler.chain.errors import RpcError
 from scheduler.chain.model import Head, HeadEvent, Nonces
 from scheduler.errors import NotYet
+from scheduler.transactions.ahead import Ahead
 from scheduler.transactions.care import OpenSlot, slots_of
 from scheduler.transactions.custody import Custody
 from scheduler.transactions.deposits import Deposits
@@ -40,6 +41,7 @@ class Flow:
         self._upkeep = Upkeep(desk, self._sender, repairs)
         self._reorgs = Reorgs(desk, self._sender.gate, confirmations)
         self._receipts = Receipts(desk, self._sender.gate, confirmations)
+        self._ahead = Ahead(desk, self._sender)
         self._keeper = Keeper(desk, self._sender)
         self._custody = Custody(desk)
         self._instructions = Instructions(desk)
@@ -49,7 +51,8 @@ class Flow:
         self.in_flight = 0
 
     async def on(self, event: HeadEvent) -> None:
-        """Sends what is due after `event`'s head, then looks after what was sent.
+        """Sends what is due after `event`'s head, then looks after what was sent, then prepares
+        what comes next.
 
         In this order, since what is due has until the next block, and receipts have not; but what
         became of earlier ones comes first where it decides what may be sent. Raises NotYet where
@@ -60,10 +63,11 @@ class Flow:
         self._reorgs.hear(event)
         self._receipts.hear(event)
         trouble: Exception | None = None
-        followed = False
+        looked = followed = False
         try:
             await self._sender.gate.look(event.head)
             await self._look_around(event)
+            looked = True
             if self._past_decides():
                 # Families have looked around by now: some outcomes take that to be judged.
                 await self._follow(event)
@@ -72,6 +76,8 @@ class Flow:
         except Exception as error:
             trouble = error
         await self._look_after(event, followed)
+        if looked:
+            await self._ahead.prepare(event.head)
         if trouble is not None:
             raise trouble
         await self._deposits.turn(event)
@@ -173,7 +179,10 @@ class Flow:
         self.due = len(intents)
         self._end_plans(event.head)
         self._sender.admission.begin()
-        await self._send(await self._sender.prepare(intents, event.head), event.head)
+        ready, rest = await self._ahead.take(intents, event)
+        # What must be simulated first keeps nothing back that is ready to leave.
+        await self._send(ready, event.head)
+        await self._send(await self._sender.prepare(rest, event.head), event.head)
         _raise_first(self._sender.admission.held, self._sender.admission.withheld)
 
     async def _send(self, prepared: Sequence[Prepared], head: Head) -> None:

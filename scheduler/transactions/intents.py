@@ -192,6 +192,13 @@ class Family(Protocol):
         """What should be mined in the block after `head`, whether it was sent already or not."""
         ...
 
+    def upcoming(self, head: Head) -> list[Intent]:
+        """What is not due in the block after `head`, but will be in the one after that.
+
+        As far as can be told now, and as `due` will say it then, but for `last_block`.
+        """
+        ...
+
     async def recognises(self, intents: Sequence[Intent], head: Head) -> list[str | None]:
         """For each, what the chain says at `head` that makes its recipient and function the
         family's own; None where it says no such thing.

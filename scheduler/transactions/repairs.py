@@ -61,6 +61,10 @@ class Repairs:
         """None: what is missing is found by comparing nonces, see Upkeep."""
         return []
 
+    def upcoming(self, head: Head) -> list[Intent]:
+        """None, as `due`."""
+        return []
+
     async def recognises(self, intents: Sequence[Intent], head: Head) -> list[str | None]:
         """Transfers of nothing to oneself need no proof."""
         return [None for _ in intents]

@@ -1,9 +1,14 @@
 """The main job on geth, whose pool, simulation and subscriptions are not anvil's."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from scheduler.alarm.calls import Unit
 from scheduler.alarm.v10 import V10
+from scheduler.chain.model import Call, Head
 from scheduler.devchain.accounts import Role, Wallet
 from scheduler.devchain.chronologic import TransactionRequest, requested_by, send_request
 from scheduler.devchain.scheduling import CallRequest, ScheduledCall, schedule
@@ -14,7 +19,7 @@ from tests.alarm.said import Said
 
 
 async def test_calls_are_executed_exactly_at_their_targets_on_geth(
-    tmp_path: Path, said: Said
+    tmp_path: Path, said: Said, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with nodes.alarm_on_geth() as chain:
         world = World(chain)
@@ -30,10 +35,18 @@ async def test_calls_are_executed_exactly_at_their_targets_on_geth(
             )
         ]
         async with program(world, tmp_path) as scheduler:
+            aims, simulate = set(), scheduler.node.simulate
+
+            async def noted(calls: Sequence[Call], on: Head, number: int, **rest: Any) -> Any:
+                aims.add(number - on.number)
+                return await simulate(calls, on, number, **rest)
+
+            monkeypatch.setattr(scheduler.node, "simulate", noted)
             async for event in scheduler.node.follow():
                 await scheduler.flow.on(event)
                 if event.head.number >= first + 3:
                     break
+        assert 2 in aims, "nothing was prepared a block ahead"
         for call in calls:
             assert [number for number, _ in world.executions(call, chain.account)] == [
                 call.target_block

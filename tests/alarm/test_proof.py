@@ -96,7 +96,7 @@ async def test_a_call_is_recognised_by_where_its_transaction_goes_and_what_it_do
     assert await scheduler.family.recognises(asked, event.head) == [says, *[None] * 5]
 
 
-async def test_the_proof_is_made_in_one_batch_of_the_first_block_and_kept(
+async def test_the_proof_is_made_in_one_batch_with_the_first_simulation_and_kept(
     world: World, scheduler: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     heads: list[tuple[int, int]] = []
@@ -112,12 +112,12 @@ async def test_the_proof_is_made_in_one_batch_of_the_first_block_and_kept(
     target = calls[0].target_block
     await scheduler.see()
     await scheduler.watch_to(target + 1)
-    assert heads == [(target - 1, 4)]
+    assert heads == [(target - 2, 4)]
     for call in calls:
         assert [number for number, _ in world.executions(call, scheduler.us)] == [target]
     keys = [attempt.intent.key for attempt in scheduler.journal.open_attempts(scheduler.account)]
     proofs = [mandate.proof for mandate in scheduler.journal.mandates(keys).values()]
-    assert {proof.block for proof in proofs if proof} == {target - 1}
+    assert {proof.block for proof in proofs if proof} == {target - 2}
 
 
 async def test_a_scheduler_that_answers_nonsense_proves_nothing(
@@ -127,7 +127,7 @@ async def test_a_scheduler_that_answers_nonsense_proves_nothing(
     await scheduler.see()
     (call,) = world.schedule(world.head + 12)
     await scheduler.see()
-    await scheduler.jump_to(call.target_block - 2)
+    await scheduler.jump_to(call.target_block - 3)
     # Every call of it answers no data, as of an address without code.
     world.request("anvil_setCode", world.chain.deployment.scheduler, "0x00")
     await scheduler.watch_to(call.target_block)

@@ -242,6 +242,9 @@ class Touches:
     def due(self, head: Head) -> list[Intent]:
         return [w for w in self.wishes if w.first_block <= head.number + 1 <= w.last_block]
 
+    def upcoming(self, head: Head) -> list[Intent]:
+        return [w for w in self.wishes if w.first_block == head.number + 2]
+
     async def recognises(self, intents: Sequence[Intent], head: Head) -> list[str | None]:
         """Imitates what a family reads: there is nothing on chain that says what tests may hit."""
         self.asked.append([intent.key for intent in intents])
