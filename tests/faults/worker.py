@@ -37,6 +37,7 @@ from scheduler.networks import network_of
 from scheduler.plan import Plan
 from scheduler.programs import Program, Running
 from scheduler.pulse import Pulse
+from scheduler.roster import Roster
 from scheduler.service import Work, serve
 from scheduler.transactions.custody import actor
 from scheduler.transactions.desk import Desk
@@ -188,7 +189,16 @@ def hitting(task: Task) -> Callable[[], Awaitable[Work]]:
         flow = Flow(desk, network.confirmations)
         heartbeat = Heartbeat(node.sage)
         return Running(
-            node, network, account.chain, flow, cast(Any, [family]), heartbeat, journal, locks
+            node=node,
+            network=network,
+            chain=account.chain,
+            flow=flow,
+            families=cast(Any, [family]),
+            roster=Roster(None, [], []),
+            looked_at=0,
+            heartbeat=heartbeat,
+            journal=journal,
+            locks=locks,
         )
 
     return assemble
