@@ -47,11 +47,10 @@ class Notebook:
         UNFINISHED.write_text(json.dumps({"code": self._code, "parts": self.counts}, indent=2))
 
     def finish(self) -> bool:
-        """Writes the results if every part was played."""
-        names = [part.name for part in parts()]
-        if not all(name in self.counts for name in names):
+        """Writes the results if every part was played, and nothing went wrong."""
+        if self.missing(parts()):
             return False
-        results = [_short(self.counts[name]) for name in names]
+        results = [_short(self.counts[part.name]) for part in parts()]
         RESULTS.write_text(json.dumps(results, indent=2) + "\n")
         UNFINISHED.unlink()
         return True
