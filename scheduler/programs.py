@@ -25,6 +25,7 @@ from scheduler.chain.fingerprint import fingerprint
 from scheduler.chain.model import Address, Head, HeadEvent
 from scheduler.chain.node import JsonRpcNode
 from scheduler.errors import HeldElsewhere, Misconfigured, NotYet, Outdated
+from scheduler.health import Vitals, together
 from scheduler.jobs.declaration import Job
 from scheduler.jobs.family import JobFamily, families_of
 from scheduler.locks import Held, Lock
@@ -96,6 +97,12 @@ class Running:
             calls.update(family.counts())
         return {**calls, "due": self.flow.due, "in_flight": self.flow.in_flight}
 
+    def vitals(self) -> Vitals:
+        """Those of the families, and whether there is a chain that moves."""
+        still = "no block came for long" if self.heartbeat.is_stuck else None
+        chain = Vitals(tuple(filter(None, (self.node.away, still))))
+        return together([chain, *(family.vitals() for family in self.families)])
+
     async def _check_chain(self) -> None:
         """Raises ChainChanged unless this is the chain for which the program was put together.
 
@@ -161,6 +168,7 @@ class Program:
         signer = await self._signer(node)
         self._check_account(signer.address, network)
         account = Account(await fingerprint(node, network.development), signer.address)
+        self.pulse.account = account.address
         jobs = families_of(node, account.chain, self._own(roster), account.address)
         claims = claim_policy(self._plan.claiming, network)
         clocks = [

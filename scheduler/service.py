@@ -17,6 +17,7 @@ from scheduler.chain.errors import (
 )
 from scheduler.chain.model import Head, HeadEvent
 from scheduler.errors import HeldElsewhere, NotYet, Outdated
+from scheduler.health import Vitals
 from scheduler.notices import Notice
 from scheduler.pulse import Pulse
 from scheduler.transactions.journal import JournalUnavailable
@@ -48,6 +49,10 @@ class Work(Protocol):
         ...
 
     def counts(self) -> Mapping[str, int]: ...
+
+    def vitals(self) -> Vitals:
+        """How it is about the work itself, whatever `on` raised."""
+        ...
 
     async def close(self) -> None: ...
 
@@ -131,7 +136,7 @@ async def _turn(work: Work, pulse: Pulse) -> None:
                 failure = None
                 trouble.cleared("Working again")
         try:
-            pulse.beat(head, work.counts(), failure)
+            pulse.beat(head, work.counts(), failure, work.vitals())
         except OSError as error:
             unwritten.raised(f"the sign of life cannot be written: {error}")
         else:

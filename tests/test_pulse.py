@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from scheduler.chain.model import Head
-from scheduler.pulse import Pulse
+from scheduler.health import State, Vitals
+from scheduler.pulse import Pulse, Sign
 
 HEAD = Head(328, "0x" + "ab" * 32, "0x" + "cd" * 32, 1_700_000_000, 30_000_000, 7)
 
@@ -37,7 +38,35 @@ def test_it_tells_head_loop_time_work_and_trouble(tmp_path: Path) -> None:
         "head": {"number": 328, "hash": HEAD.hash, "timestamp": HEAD.timestamp},
         "counts": {"due": 2},
         "trouble": "the account is empty",
+        "account": None,
+        "health": {
+            "state": "starting",
+            "since": pulse.started_at,
+            "exceptions": 0,
+            "pokes": 0,
+            "wrong": ["the account is empty"],
+        },
     }
+
+
+def test_whoever_reads_it_finds_what_was_written(tmp_path: Path) -> None:
+    pulse = Pulse.beside(tmp_path / "journal.db", "scheduler")
+    assert Sign.read(pulse.path) is None
+    pulse.account = "0x" + "12" * 20
+    pulse.beat(HEAD, {}, None, Vitals(exceptions=1, pokes=2))
+    sign = Sign.read(pulse.path)
+    assert sign is not None
+    assert (sign.program, sign.pid, sign.account) == ("scheduler", os.getpid(), pulse.account)
+    assert (sign.state, sign.exceptions, sign.pokes) == (State.HEALTHY, 1, 2)
+    assert sign.is_fresh(sign.looped_at + 29)
+    assert not sign.is_fresh(sign.looped_at + 31)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "null", '{"program": "scheduler", "pid": 1}'])
+def test_what_says_less_is_no_sign(tmp_path: Path, content: str) -> None:
+    """As one of an older version."""
+    (tmp_path / "scheduler.json").write_text(content)
+    assert Sign.read(tmp_path / "scheduler.json") is None
 
 
 def test_before_the_first_head_there_is_none_to_tell(tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ from scheduler import service
 from scheduler.chain.errors import ChainChanged, FirstBlockMissing, NodeUnavailable, RpcError
 from scheduler.chain.model import Head, HeadEvent
 from scheduler.errors import HeldElsewhere, Misconfigured, NotYet
-from scheduler.pulse import Pulse
+from scheduler.health import Vitals
+from scheduler.pulse import NOTHING_WRONG, Pulse
 from scheduler.service import serve
 from scheduler.transactions.journal import JournalUnavailable
 
@@ -56,6 +57,9 @@ class Script:
     def counts(self) -> Mapping[str, int]:
         return {"left": len(self.heads)}
 
+    def vitals(self) -> Vitals:
+        return Vitals()
+
     async def close(self) -> None:
         self.closed += 1
 
@@ -67,8 +71,14 @@ class Observed(Pulse):
     beats: list[tuple[int | None, str | None]]
     wanted: int
 
-    def beat(self, head: Head | None, counts: Mapping[str, int], trouble: str | None) -> None:
-        super().beat(head, counts, trouble)
+    def beat(
+        self,
+        head: Head | None,
+        counts: Mapping[str, int],
+        trouble: str | None,
+        vitals: Vitals = NOTHING_WRONG,
+    ) -> None:
+        super().beat(head, counts, trouble, vitals)
         self.beats.append((None if head is None else head.number, trouble))
         if len(self.beats) == self.wanted:
             os.kill(os.getpid(), signal.SIGTERM)

@@ -70,19 +70,22 @@ original program's numbers)."""
 
 
 class Heartbeat:
-    """Tells every four blocks that the program is alive, in the words of the original program."""
+    """Tells every four blocks that the program is alive, in the words of the original program.
+
+    `is_stuck`: no block came for so long that it was told.
+    """
 
     def __init__(self, sage: BlockSage) -> None:
         self._sage = sage
         self._last: int | None = None
         self._head: int | None = None
-        self._stuck = False
+        self.is_stuck = False
         _log.info("> Starting block sage")
 
     def beat(self, head: Head) -> None:
         """Logs a line if the last one is four blocks away, in either direction."""
-        if self._stuck:
-            self._stuck = False
+        if self.is_stuck:
+            self.is_stuck = False
             _log.info("> Blocks come again: #%d", head.number)
         self._head = head.number
         if self._last is None or abs(head.number - self._last) >= HEARTBEAT_BLOCKS:
@@ -96,9 +99,9 @@ class Heartbeat:
     def waited(self, seconds: float) -> None:
         """Says once that the chain stands still, if no head came for that long (`seconds`)."""
         patience = max(STUCK_SECONDS, STUCK_BLOCKS * self._sage.block_time)
-        if self._head is None or self._stuck or seconds < patience:
+        if self._head is None or self.is_stuck or seconds < patience:
             return
-        self._stuck = True
+        self.is_stuck = True
         _log.warning(
             "> Potentially stuck at block %d - Have waited %d seconds. Nothing is sent until there "
             "are blocks again: look at the node's log, its peers and its disk",

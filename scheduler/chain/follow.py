@@ -32,7 +32,7 @@ class Follower:
 
     `quiet` is the number of seconds without a head (at least three block times) after which the
     node is asked whether the subscription is still alive. `patience` is for how many seconds a node
-    that is away is waited for.
+    that is away is waited for; `outage` says whether it is now.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Follower:
         self._tracker = tracker or HeadTracker()
         self._quiet = quiet
         self._waits_for = patience
-        self._outage = Outage(f"Node {connection.endpoint}")
+        self.outage = Outage(f"Node {connection.endpoint}")
         self._subscribes = connection.can_subscribe
         self._landmarks: Landmarks | None = None
         self._unsure = False
@@ -64,16 +64,16 @@ class Follower:
                 async with aclosing(self._heads()) as heads:
                     async for head in heads:
                         event = await self._link(head)
-                        self._outage.works(clock())
+                        self.outage.works(clock())
                         if event:
                             yield event
             except NodeUnavailable as error:
-                delay = self._outage.failed(f"Node {error}", clock())
-                away = self._outage.lasts(clock())
+                delay = self.outage.failed(f"Node {error}", clock())
+                away = self.outage.lasts(clock())
                 if away > self._waits_for:
                     raise NodeGone(f"{error}; it has been away for {away:.0f} s") from error
             except RpcError as error:
-                delay = self._outage.failed(
+                delay = self.outage.failed(
                     f"Node {self._connection.endpoint} refuses: {error}", clock()
                 )
             await asyncio.sleep(delay)

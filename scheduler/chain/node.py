@@ -69,6 +69,7 @@ class JsonRpcNode:
         self._simulates = True
         self._lacks: set[str] = set()
         self.sage = sage or BlockSage()
+        self._follower: Follower | None = None
 
     @property
     def endpoint(self) -> str:
@@ -87,7 +88,13 @@ class JsonRpcNode:
     def follow(self, patience: float = math.inf) -> AsyncIterator[HeadEvent]:
         """The chain's tips, for ever. Raises ChainChanged where the node serves another chain, and
         NodeGone where it is away for more than `patience` seconds."""
-        return Follower(self._connection, self.sage, patience=patience).events()
+        self._follower = Follower(self._connection, self.sage, patience=patience)
+        return self._follower.events()
+
+    @property
+    def away(self) -> str | None:
+        """Why no tips are followed now; None where they are, and before any were."""
+        return None if self._follower is None else self._follower.outage.why
 
     async def identity(self) -> Identity:
         found = await landmarks(self._connection)

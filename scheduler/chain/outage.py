@@ -14,10 +14,12 @@ class Outage:
 
     `now` is a monotonic time in seconds. Delays begin at 0.1 s and double up to 15 s; they begin
     anew after it worked for 15 s, so what breaks again at once is not asked ten times a second.
+    `why` is what is wrong now, None if nothing is.
     """
 
     def __init__(self, name: str) -> None:
         self._name = name
+        self.why: str | None = None
         self._began: float | None = None
         self._works_since = float("-inf")
         self._delay = FIRST_DELAY
@@ -29,6 +31,7 @@ class Outage:
             _log.warning("%s. Trying again until it works.", why)
             if now - self._works_since > LAST_DELAY:
                 self._delay = FIRST_DELAY
+        self.why = why
         delay, self._delay = self._delay, min(LAST_DELAY, 2 * self._delay)
         return delay * random.uniform(0.75, 1.0)
 
@@ -40,5 +43,5 @@ class Outage:
         """Tells that it works again, if that is news."""
         if self._began is not None:
             _log.info("%s works again after %.1f s.", self._name, now - self._began)
-            self._began = None
+            self._began = self.why = None
             self._works_since = now

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from scheduler.chain.model import Address, Call, Head, HeadEvent
 from scheduler.chain.protocol import Chain
+from scheduler.health import Vitals
 from scheduler.jobs.board import Board, Standing
 from scheduler.jobs.conditions import necessary_views
 from scheduler.jobs.contracts import functions_found
@@ -212,6 +213,10 @@ class JobFamily:
         """That it is a job, and whether its condition is unreadable."""
         unreadable = self._standing is not None and self._standing.trouble is not None
         return {"jobs": 1, "unreadable": int(unreadable)}
+
+    def vitals(self) -> Vitals:
+        """Whether it is done when it is due, as far as the job itself tells."""
+        return self._story.vitals()
 
     def _wanted(self, standing: Standing, head: Head) -> bool:
         """Whether it is to be done after `head`."""

@@ -3,6 +3,7 @@
 import logging
 
 from scheduler.chain.model import Head
+from scheduler.health import Vitals
 from scheduler.jobs.board import Standing
 from scheduler.jobs.declaration import Job
 from scheduler.notices import Notice
@@ -34,6 +35,14 @@ class Story:
         self._unreadable = Notice(self._log)
         self._held = Notice(self._log)
         self._said_no_at: int | None = None
+        self._in_vain = 0
+        self._noticed = 0
+
+    def vitals(self) -> Vitals:
+        """What of the job is wrong now, and how often something was; with a notice it is a poke."""
+        notices = (self._unreadable, self._held)
+        wrong = [f"{self._job.name}: {each.text}" for each in notices if each.text is not None]
+        return Vitals(tuple(wrong), self._in_vain, self._noticed)
 
     def stands(self, standing: Standing, wanted: bool, head: Head) -> None:
         """That its condition cannot be read, or that it is not to be done: the latter no more than
@@ -58,6 +67,7 @@ class Story:
         if isinstance(progress, Attempting):
             self._held.cleared(f"{name} can be called again")
             if self._job.notice is not None:
+                self._noticed += 1
                 self._log.warning("%s", self._job.notice)
             self._log.info("Calling %s ...", name)
         elif isinstance(progress, Accepted):
@@ -93,6 +103,7 @@ class Story:
                 progress.hash,
             )
         elif isinstance(progress, Displaced):
+            self._in_vain += 1
             self._log.error(
                 "Transaction %s, which is not ours, took its nonce: somebody else "
                 "sends from the account",
@@ -114,6 +125,7 @@ class Story:
         if verdict.kind is OutcomeKind.SUCCEEDED:
             self._log.info("Successfully %s %s", self._function, where)
         else:
+            self._in_vain += 1
             self._log.error(
                 "%s was called in vain, as %s, %s: %s",
                 self._function,

@@ -32,6 +32,7 @@ from scheduler.chain.follow import Follower
 from scheduler.chain.model import HeadEvent
 from scheduler.chain.node import JsonRpcNode
 from scheduler.devchain.endpoint import Endpoint
+from scheduler.health import Vitals
 from scheduler.locks import Lock
 from scheduler.networks import network_of
 from scheduler.plan import Plan
@@ -161,6 +162,9 @@ class Hitting(Touches):
 
     def counts(self) -> Mapping[str, int]:
         return {}
+
+    def vitals(self) -> Vitals:
+        return Vitals()
 
 
 def hitting(task: Task) -> Callable[[], Awaitable[Work]]:

@@ -7,6 +7,7 @@ import pytest
 from scheduler.devchain.moc_contracts import call_data
 from scheduler.devchain.moc_market import LIQUIDATION_PRICE
 from scheduler.errors import NotYet
+from scheduler.health import Vitals, together
 from scheduler.jobs.abi import selector
 from scheduler.transactions.retries import FIRST_PAUSE
 from tests.alarm.said import Said
@@ -31,8 +32,11 @@ async def test_a_job_that_would_revert_is_not_sent_said_once_and_keeps_no_other_
         refused = [line for line in said.lines if "is not called, though" in line]
         assert len(refused) == 1
         assert "payBitProHoldersInterestPayment" in refused[0]
+        (wrong,) = together(family.vitals() for family in jobs.families).wrong
+        assert wrong.startswith("pay_bitpro_holders: payBitProHoldersInterestPayment is not called")
         world.request("anvil_setCode", world.at["MoCInrate"], code)
         await jobs.live(3)
+        assert together(family.vitals() for family in jobs.families) == Vitals()
     assert [data for _, data in calls(world) if data != AVERAGE] == [DAILY, HOLDERS]
 
 
@@ -56,6 +60,7 @@ async def test_what_was_mined_in_vain_is_tried_again_after_a_pause_and_not_for_e
                 await jobs.see()
         vain = [block for block, _ in calls(world)]
         assert len(vain) == 3
+        assert jobs.families[0].vitals().exceptions == 3
         assert [vain[1] - vain[0], vain[2] - vain[1]] == [FIRST_PAUSE, 4 * FIRST_PAUSE]
 
 
