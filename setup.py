@@ -58,6 +58,8 @@ setup(
         "web3>=8,<9",
         "websockets>=13",
     ],
+    # What only some boxes need: docs/dependencies.md says which, and requirements-aws.txt pins it.
+    extras_require={"aws": ["boto3>=1.28"]},
     entry_points={
         "console_scripts": [
             "scheduler=scheduler.cli:main",

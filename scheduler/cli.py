@@ -9,6 +9,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -198,7 +199,21 @@ def moc_jobs_command(network: str | None, config_file: Path | None) -> None:
 
     box = config.load(None)
     moc = moc_config.load(config_file, network, key_file=box.signer == "keystore")
-    launch(moc_plan(moc, box, supervised()))
+    plan = moc_plan(moc, box, supervised())
+    remarks = list(plan.remarks)
+    launch(replace(plan, heartbeat=_heartbeat(box, remarks), remarks=remarks))
+
+
+def _heartbeat(box: config.Settings, remarks: list[str]) -> dict[str, Any] | None:
+    """How the heartbeat is sent, if it is; says where it is wanted and cannot be."""
+    from scheduler.heartbeat.settings import Incomplete, settings
+
+    try:
+        found = settings(os.environ, box.heartbeat.interval)
+    except Incomplete as error:
+        remarks.append(f"no heartbeat is sent: {error}")
+        return None
+    return None if found is None else asdict(found)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

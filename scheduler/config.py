@@ -248,6 +248,12 @@ class Moc(_Section):
         return found
 
 
+class Heartbeat(_Section):
+    """[heartbeat]: seconds from one value in CloudWatch to the next, for moc_jobs."""
+
+    interval: Annotated[int, Field(ge=1, strict=True)] = 60
+
+
 class Settings(_Section):
     """Everything that can be set; each key has a default with which a box works."""
 
@@ -263,6 +269,7 @@ class Settings(_Section):
     signing: Signing = Signing()
     alarm: Alarm = Alarm()
     moc: Moc = Moc()
+    heartbeat: Heartbeat = Heartbeat()
     jobs: Annotated[tuple[dict[str, Any], ...], AfterValidator(_jobs)] = ()
 
     @model_validator(mode="after")

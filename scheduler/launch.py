@@ -10,7 +10,7 @@ import logging
 import os
 import signal
 import sys
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import asdict
 from types import FrameType
 from typing import NoReturn
@@ -30,6 +30,7 @@ def launch(plan: Plan) -> None:
     The plan goes through a pipe, since it may hold secrets, and arguments and environment can be
     read by others; so keys in the environment go no further than this.
     """
+    from scheduler.heartbeat.settings import SECRETS
     from scheduler.transactions.environment import VARIABLES
 
     content = json.dumps(asdict(plan)).encode()
@@ -40,7 +41,7 @@ def launch(plan: Plan) -> None:
     os.close(writing)
     os.set_inheritable(reading, True)
     # Money on Chain's jobs may have their whole configuration there (scheduler/moc_config.py).
-    for variable in (*VARIABLES, "MOC_JOBS_CONFIG"):
+    for variable in (*VARIABLES, *SECRETS, "MOC_JOBS_CONFIG"):
         os.environ.pop(variable, None)
     # Without it, a file in the working directory could stand in for a module (Python 3.11+).
     os.environ["PYTHONSAFEPATH"] = "1"
@@ -66,6 +67,7 @@ def main() -> None:
     endpoints = [plan.endpoint, *plan.fallbacks]
     secrets = [secret for each in endpoints for secret in logs.secrets_in(each)]
     secrets += [plan.key] if plan.key else []
+    secrets += plan.heartbeat["credentials"].values() if plan.heartbeat else []
     layout = logs.MOC_JOBS_FORMAT if plan.program == MOC_JOBS else logs.FORMAT
     logs.configure(secrets, layout=layout)
     for remark in plan.remarks:
@@ -80,11 +82,14 @@ def main() -> None:
 
 
 async def _run(plan: Plan) -> NoReturn:
+    from scheduler.heartbeat.child import beating
     from scheduler.programs import Program
     from scheduler.service import serve
 
     program = Program(plan)
-    await serve(program.assemble, program.pulse, plan.patient)
+    has_heartbeat = plan.program == MOC_JOBS
+    with beating(plan.heartbeat, program.pulse.path) if has_heartbeat else nullcontext():
+        await serve(program.assemble, program.pulse, plan.patient)
     # Where nobody reads the log any more there is nobody to tell.
     with suppress(OSError):
         sys.stdout.flush()

@@ -38,13 +38,16 @@ LIBRARIES = {
     "_cffi_backend", "_libsecp256k1", "cffi", "cython_runtime",
     # eth_utils imports it, whatever of eth_utils is used
     "annotated_types", "pydantic", "pydantic_core", "typing_inspection",
+    # pycryptodome's, up to Python 3.11, where something else brought cffi: the tests' moto does
+    "pycparser",
     # an installation's own
     "_distutils_hack", "_virtualenv", "sitecustomize",
 }  # fmt: skip
 GENERATED = ("__editable__", "_cython_", "_sysconfigdata_")
 OWN = {
-    "alarm", "bounds", "chain", "errors", "jobs", "launch", "locks", "logs", "moc", "networks",
-    "notices", "processes", "plan", "programs", "pulse", "reach", "roster", "service", "toml",
+    "alarm", "bounds", "chain", "errors", "health", "jobs", "launch", "locks", "logs", "moc",
+    "networks", "notices", "processes", "plan", "programs", "pulse", "reach", "roster", "service",
+    "toml",
     "transactions",
 }  # fmt: skip
 

@@ -2,11 +2,14 @@
 
 import ast
 import re
+from itertools import combinations
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
+
+FILES = ("requirements.txt", "requirements-aws.txt", "requirements-dev.txt")
 
 
 def normalised(name: str) -> str:
@@ -27,8 +30,20 @@ def runtime() -> set[str]:
     raise AssertionError("setup.py has no install_requires")
 
 
+def extra() -> set[str]:
+    """The names in setup.py's extra `aws`."""
+    for node in ast.walk(ast.parse((ROOT / "setup.py").read_text())):
+        if isinstance(node, ast.keyword) and node.arg == "extras_require":
+            return names(ast.literal_eval(node.value)["aws"])
+    raise AssertionError("setup.py has no extras_require")
+
+
+def listed(file: str) -> set[str]:
+    return names((ROOT / file).read_text().splitlines())
+
+
 def development() -> set[str]:
-    return names((ROOT / "requirements-dev.in").read_text().splitlines())
+    return listed("requirements-dev.in")
 
 
 def pins(file: str) -> dict[str, set[str]]:
@@ -43,25 +58,34 @@ def test_each_dependency_has_its_sentence() -> None:
     rows = re.findall(
         r"^\| ([a-z0-9-]+) \| (.+) \|$", (ROOT / "docs/dependencies.md").read_text(), re.M
     )
-    assert {name for name, why in rows} - {"package", "---"} == runtime() | development()
+    assert {name for name, why in rows} - {"package", "---"} == runtime() | extra() | development()
 
 
 @pytest.mark.parametrize(
     ("file", "wanted"),
-    [("requirements.txt", runtime()), ("requirements-dev.txt", development())],
-    ids=["run", "development"],
+    [
+        ("requirements.txt", runtime()),
+        ("requirements-aws.txt", extra()),
+        ("requirements-dev.txt", development()),
+    ],
+    ids=["run", "aws", "development"],
 )
 def test_each_dependency_is_pinned(file: str, wanted: set[str]) -> None:
     assert wanted <= pins(file).keys()
 
 
-def test_both_files_agree_on_versions() -> None:
-    run, development_pins = pins("requirements.txt"), pins("requirements-dev.txt")
-    common = run.keys() & development_pins.keys()
-    assert {name: run[name] for name in common} == {name: development_pins[name] for name in common}
+def test_the_extra_is_listed_as_setup_py_has_it() -> None:
+    assert listed("requirements-aws.in") == extra()
 
 
-@pytest.mark.parametrize("file", ["requirements.txt", "requirements-dev.txt"])
+@pytest.mark.parametrize(("one", "other"), list(combinations(FILES, 2)))
+def test_files_agree_on_versions(one: str, other: str) -> None:
+    first, second = pins(one), pins(other)
+    common = first.keys() & second.keys()
+    assert {name: first[name] for name in common} == {name: second[name] for name in common}
+
+
+@pytest.mark.parametrize("file", FILES)
 def test_pins_carry_hashes_and_name_no_place(file: str) -> None:
     text = (ROOT / file).read_text()
     for block in re.split(r"^(?=[a-z0-9-]+==)", text, flags=re.M)[1:]:
