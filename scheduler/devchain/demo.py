@@ -1,4 +1,4 @@
-"""The main job shown on a development chain, under a real supervisord, and checked on the chain.
+"""Both families shown on a development chain, under a real supervisord, and checked on the chain.
 
 `scripts/demo` sets up what this needs and runs it.
 """
@@ -20,11 +20,14 @@ import click
 
 from scheduler.chain.errors import NodeUnavailable, RpcError
 from scheduler.chain.model import Address
+from scheduler.devchain import moc_evidence
 from scheduler.devchain.accounts import Role, TransactionFailed, Wallet
 from scheduler.devchain.compiler import own_contracts
 from scheduler.devchain.deployment import Deployment, contract_address
 from scheduler.devchain.endpoint import Endpoint
 from scheduler.devchain.evidence import Evidence, Witness, heading, row
+from scheduler.devchain.moc_evidence import JobEvidence
+from scheduler.devchain.moc_occasions import SPANS, Occasions
 from scheduler.devchain.scheduling import (
     CallRejected,
     CallRequest,
@@ -52,18 +55,23 @@ class DemoFailed(Exception):
 
 
 class Demo:
-    """A development chain and a scheduler under one supervisord, and a customer of theirs."""
+    """A development chain and a scheduler under one supervisord, a customer of the alarm clock, and
+    a deployment of Money on Chain."""
 
-    def __init__(self, supervisor: Supervisor, deployment: Deployment) -> None:
+    def __init__(
+        self, supervisor: Supervisor, deployment: Deployment, occasions: Occasions
+    ) -> None:
         self.supervisor = supervisor
+        self.occasions = occasions
         self.endpoint = Endpoint(deployment.endpoint)
         self.witness = Witness(deployment.endpoint)
         self._deployment = deployment
         self._customer = Wallet(self.endpoint, Role.CUSTOMER)
 
     def close(self) -> None:
-        """Closes the connection to the node."""
+        """Closes the connections to the node."""
         self.endpoint.close()
+        self.occasions.close()
 
     def head(self) -> int:
         """The number of the newest block."""
@@ -108,22 +116,22 @@ class Demo:
 @click.option("--once", is_flag=True, help="Stop when a few calls were executed.")
 @click.option("--node", type=click.Choice(["anvil", "geth"]), default="anvil", show_default=True)
 def demo(once: bool, node: str) -> None:
-    """Run the main job on a development chain under a real supervisord.
+    """Run both job families on a development chain under a real supervisord.
 
-    A node and a scheduler come up; calls are scheduled; what became of them is read back from the
-    chain, not from the scheduler. The exit status is 0 if every call was executed exactly at its
-    target block.
+    A node and a scheduler come up; calls are scheduled, and each of Money on Chain's seven jobs is
+    made due; what became of them is read back from the chain, not from the scheduler. The exit
+    status is 0 if every call was executed exactly at its target block, and every job was done.
     """
     for signum in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, _interrupt)
     try:
         with _directory() as directory:
             with _running(directory, node) as running:
-                found = _few_calls(running)
+                calls, jobs = _some_of_all(running)
                 if not once:
-                    _report(found, directory)
+                    _report(calls, jobs, directory)
                     _calls_for_ever(running)
-            _report(found, directory)
+            _report(calls, jobs, directory)
     except KeyboardInterrupt:
         _say("stopped")
         sys.exit(1 if once else 0)
@@ -140,8 +148,9 @@ def demo(once: bool, node: str) -> None:
         sys.exit(1)
 
 
-def _few_calls(running: Demo) -> list[Evidence]:
-    """What became of four calls to three contracts, two of them in one block."""
+def _some_of_all(running: Demo) -> tuple[list[Evidence], list[JobEvidence]]:
+    """What became of four calls to three contracts, two of them in one block, and of seven jobs
+    that fell due meanwhile."""
     targets = running.counters(3)
     chosen = [targets[i % len(targets)] for i in range(len(_LEADS))]
     base = running.head()
@@ -149,20 +158,29 @@ def _few_calls(running: Demo) -> list[Evidence]:
     calls = running.schedule(requests)
     blocks = ", ".join(str(call.target_block) for call in calls)
     _say(f"{len(calls)} calls are scheduled, for the blocks {blocks}; the head is {running.head()}")
-    _say("waiting for them")
-    return list(running.evidence(list(zip(calls, chosen, strict=True))))
+    _say("prices fall, expire and are fed again, so that each of the seven jobs falls due")
+    jobs = running.occasions.play()
+    return list(running.evidence(list(zip(calls, chosen, strict=True)))), jobs
 
 
-def _report(found: Sequence[Evidence], directory: Path) -> None:
+def _report(calls: Sequence[Evidence], jobs: Sequence[JobEvidence], directory: Path) -> None:
     """Prints what the chain says. Raises DemoFailed unless all is as it must be."""
-    _say("what the chain says, read through web3 from receipts, logs and the target contracts")
+    _say("what the chain says, read through web3 from receipts, logs, views and target contracts")
     click.echo(heading())
-    for evidence in found:
-        click.echo(row(evidence))
-    good = sum(evidence.on_target for evidence in found)
-    click.echo(f"{good} of {len(found)} calls were executed exactly at their target block.")
-    if good != len(found):
+    for call in calls:
+        click.echo(row(call))
+    good = sum(call.on_target for call in calls)
+    click.echo(f"{good} of {len(calls)} calls were executed exactly at their target block.\n")
+    click.echo(moc_evidence.heading())
+    for job in jobs:
+        click.echo(moc_evidence.row(job))
+    done = sum(job.mined_in is not None for job in jobs)
+    prompt = sum(job.is_prompt for job in jobs)
+    click.echo(f"{done} of {len(jobs)} jobs were done, {prompt} in the block after it was due.")
+    if good != len(calls):
         raise DemoFailed(f"not all were executed at their target: read {_logs(directory)}")
+    if done != len(jobs):
+        raise DemoFailed(f"not all jobs were done: read {_logs(directory)}")
 
 
 def _calls_for_ever(running: Demo) -> None:
@@ -221,16 +239,20 @@ def _running(directory: Path, node: str) -> Iterator[Demo]:
         _say("waiting for the development chain (program devchain)")
         deployment = _deployment(supervisor, chain, logs)
         _say(f"the alarm clock is at {deployment.scheduler}, the chain at {deployment.endpoint}")
+        _say(f"deploying Money on Chain, with days of {SPANS.day} blocks")
+        occasions = Occasions(Endpoint(deployment.endpoint))
+        _say(f"its MoC contract is at {occasions.contract}")
         config.write_text(
             'network = "dev"\n'
             f'rpc-url = "{deployment.endpoint}"\n'
             f'journal = "{directory / "journal.db"}"\n\n'
-            f'[alarm]\naddresses = ["{deployment.scheduler}"]\n'
+            f'[alarm]\naddresses = ["{deployment.scheduler}"]\n\n'
+            f'[moc]\naddress = "{occasions.contract}"\n'
         )
         supervisor.add("scheduler", render("scheduler", placement))
         _say("waiting for the scheduler (program scheduler)")
         _wait_until_it_follows(supervisor, logs)
-        running = Demo(supervisor, deployment)
+        running = Demo(supervisor, deployment, occasions)
         try:
             yield running
         finally:

@@ -17,14 +17,28 @@ DAY = 20
 HOLDERS_SPAN = 7 * DAY
 SETTLEMENT_SPAN = 90 * DAY
 
+
+@dataclass(frozen=True)
+class Spans:
+    """After how many blocks what is periodic is due again, by the contracts' settings."""
+
+    day: int = DAY
+    average: int = DAY
+    holders: int = HOLDERS_SPAN
+    settlement: int = SETTLEMENT_SPAN
+
+
+DEVELOPMENT = Spans()
+
 PRICE = 10_000 * ETHER
 """The price of the reserve currency at first, in 1e-18 dollars."""
 
 X2 = b"X2".ljust(32, b"\0")
 C0 = b"C0".ljust(32, b"\0")
 
-# What a block of Rootstock takes; the largest of the contracts needs 5.3 million.
-_CREATION_GAS = 6_500_000
+# The contracts take up to 225 gas for each byte of their creation code, which has zeros in it: 200
+# for what is stored, up to 16 for what is sent (yellow paper, appendix G).
+_CREATION_GAS, _BYTE_GAS = 150_000, 240
 _CALL_GAS = 1_000_000
 
 
@@ -50,21 +64,29 @@ class MocDeployment:
 
 @dataclass
 class _Site:
-    """Sends from the deployer's account, all without waiting; `finish` waits."""
+    """Sends from the deployer's account, a block's gas at a time without waiting; `finish` waits.
+
+    `block_gas` is a block's limit. Anvil drops what an account sent behind a transaction that has
+    no room in the next block (1.7.1).
+    """
 
     library: Library
     wallet: Wallet
     proxied: bool
+    spans: Spans
     gas_price: int
+    block_gas: int
     nonce: int
     sent: list[str] = field(default_factory=list)
+    promised: int = 0
     libraries: dict[str, Address] = field(default_factory=dict)
 
     def create(self, name: str, types: str = "()", *values: Any) -> Address:
         """Deploys a contract whose constructor has arguments of these types."""
         code = link(self.library.code(name), self.libraries)
         address = contract_address(self.wallet.address, self.nonce)
-        self._send(None, code + arguments(types, *values), _CREATION_GAS, 0)
+        data = code + arguments(types, *values)
+        self._send(None, data, _CREATION_GAS + _BYTE_GAS * len(data), 0)
         return address
 
     def place(self, name: str) -> Address:
@@ -84,15 +106,22 @@ class _Site:
         """Waits for all; raises TransactionFailed for the first that reverted."""
         for transaction in self.sent:
             receipt_of(self.wallet.endpoint, transaction)
+        self.sent.clear()
+        self.promised = 0
 
     def _send(self, to: Address | None, data: bytes, gas: int, value: int) -> None:
+        if self.promised + gas > self.block_gas:
+            self.finish()
+        self.promised += gas
         price, nonce = self.gas_price, self.nonce
         send = self.wallet.send
         self.sent.append(send(to, data, value=value, gas=gas, gas_price=price, nonce=nonce))
         self.nonce += 1
 
 
-def deploy_moc(endpoint: Endpoint, generation: str, *, proxied: bool = False) -> MocDeployment:
+def deploy_moc(
+    endpoint: Endpoint, generation: str, *, proxied: bool = False, spans: Spans = DEVELOPMENT
+) -> MocDeployment:
     """Deploys one of GENERATIONS with a first price, ready to mint, from the deployer's account.
 
     Nothing is minted yet (see scheduler.devchain.moc_market). Raises RpcError, NodeUnavailable,
@@ -100,7 +129,9 @@ def deploy_moc(endpoint: Endpoint, generation: str, *, proxied: bool = False) ->
     """
     wallet = Wallet(endpoint, Role.DEPLOYER)
     nonce = endpoint.number("eth_getTransactionCount", wallet.address, "pending")
-    site = _Site(Library(generation), wallet, proxied, wallet.gas_price(), nonce)
+    latest = endpoint.request("eth_getBlockByNumber", "latest", False)
+    block_gas = int(latest["gasLimit"], 16)
+    site = _Site(Library(generation), wallet, proxied, spans, wallet.gas_price(), block_gas, nonce)
     at = _created(site)
     _govern(site, at)
     _price(site, at, endpoint)
@@ -174,7 +205,7 @@ def _initialize(site: _Site, at: dict[str, Address]) -> None:
     buckets = "initialize(address,address,uint256,uint256)"
     site.call(prox, buckets, *owned, 4 * ETHER, 2 * ETHER)
     settlement = "initialize(address,address,uint256)"
-    site.call(at["MoCSettlement"], settlement, *owned, SETTLEMENT_SPAN)
+    site.call(at["MoCSettlement"], settlement, *owned, site.spans.settlement)
     if "MoCVendors" in at:
         site.call(at["MoCVendors"], "initialize(address,address,address)", *owned, us)
     _initialize_rates(site, at)
@@ -184,7 +215,7 @@ def _initialize(site: _Site, at: dict[str, Address]) -> None:
 def _initialize_rates(site: _Site, at: dict[str, Address]) -> None:
     # Interest and commissions go to accounts that do nothing.
     targets = (f"0x{0xA1:040x}", f"0x{0xA2:040x}")
-    rates = (133_681 * 10**9, 4, 4 * 10**15, 47_945 * 10**9, HOLDERS_SPAN)
+    rates = (133_681 * 10**9, 4, 4 * 10**15, 47_945 * 10**9, site.spans.holders)
     stable = (0, 1, 0)
     values = (at["MoCConnector"], at["Governor"], *rates, *targets)
     types = "address,address,uint256,uint256,uint256,uint256,uint256,address,address"
@@ -203,7 +234,8 @@ def _initialize_state(site: _Site, at: dict[str, Address]) -> None:
     owned = (at["MoCConnector"], at["Governor"], at["MoCMedianizer"])
     liquidation, cover, discount = 1_040 * 10**15, 2 * ETHER, ETHER // 2
     smoothing = 16_530 * 10**12
-    values = (*owned, liquidation, cover, discount, DAY, PRICE, smoothing, DAY)
+    spans = (site.spans.day, PRICE, smoothing, site.spans.average)
+    values = (*owned, liquidation, cover, discount, *spans)
     types = "address,address,address" + ",uint256" * 7
     state = at["MoCState"]
     if site.library.generation == "moc_base":

@@ -14,6 +14,7 @@ import pytest
 
 from scheduler.devchain.install import install
 from scheduler.devchain.toolchain import cache_directory
+from scheduler.moc.jobs import TASKS
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -22,6 +23,7 @@ _ROW = re.compile(
     r"^(0x[0-9a-f]{40})  (0x[0-9a-f]{2}…[0-9a-f]{6})  +(\d+)  +(\d+)  (\w+) +(\d+)  +([\d.]+)$",
     re.M,
 )
+_JOB = re.compile(r"^(\w+) +(\d+) +(\d+)  (\w+) +(\d+)$", re.M)
 
 
 @contextmanager
@@ -78,7 +80,7 @@ def wait_until_gone(directory: Path) -> None:
         time.sleep(0.1)
 
 
-def test_once_every_call_is_executed_at_its_target_and_nothing_is_left() -> None:
+def test_once_calls_are_executed_at_their_targets_and_jobs_done_and_nothing_is_left() -> None:
     with demo("--once") as process:
         directory = directory_of(process)
         output, _ = process.communicate()
@@ -93,8 +95,14 @@ def test_once_every_call_is_executed_at_its_target_and_nothing_is_left() -> None
     assert set(outcomes) == {"succeeded"}
     assert all(int(used) > 100_000 for used in gas)
     assert all(float(payment) > 0 for payment in payments)
-    last = output.splitlines()[-1]
-    assert last == "4 of 4 calls were executed exactly at their target block."
+    assert "4 of 4 calls were executed exactly at their target block." in output
+
+    jobs, true_at, mined_in, events, gas = zip(*_JOB.findall(output), strict=True)
+    assert jobs == tuple(TASKS)
+    assert all(int(due) < int(block) for due, block in zip(true_at, mined_in, strict=True))
+    assert len(set(events)) == 7
+    assert all(int(used) > 30_000 for used in gas)
+    assert output.splitlines()[-1].startswith("7 of 7 jobs were done, ")
 
     assert processes_of(directory) == set()
     assert not directory.exists()
@@ -104,6 +112,7 @@ def test_without_an_end_it_tells_how_to_watch_it_and_stops_on_ctrl_c() -> None:
     with demo() as process:
         directory = directory_of(process)
         told = read_until(process, "supervisorctl -c")
+        assert "7 of 7 jobs were done" in told
         assert f"tail -f {directory}/logs/scheduler*.log" in told
         assert list((directory / "logs").glob("scheduler*.log"))
         control = told.strip().splitlines()[-1].split()
