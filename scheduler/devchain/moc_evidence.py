@@ -1,6 +1,6 @@
 """What became of Money on Chain's jobs, as the chain tells it: through web3, not the scheduler."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from eth_utils.crypto import keccak
@@ -9,7 +9,7 @@ from web3 import Web3
 from web3.exceptions import ContractLogicError, Web3RPCError
 from web3.types import FilterParams
 
-from scheduler.chain.model import Address
+from scheduler.chain.model import Address, Hash
 from scheduler.devchain.moc import X2, MocDeployment
 from scheduler.devchain.moc_contracts import call_data
 
@@ -39,6 +39,11 @@ class Trace:
     due: tuple[View, ...]
 
 
+NO_SETTLEMENT = View("MoC", "isSettlementEnabled()", yes=False)
+
+# Of two jobs the conditions are true without one, and what they call reverts.
+HAS_PRICE = View("MoCMedianizer", "peek()", word=1)
+
 TRACES: Mapping[str, Trace] = {
     "liquidation": Trace(
         "MoC",
@@ -52,14 +57,14 @@ TRACES: Mapping[str, Trace] = {
         "evalBucketLiquidation(bytes32)",
         "MoC",
         "BucketLiquidation(bytes32)",
-        (View("MoC", "isBucketLiquidationReached(bytes32)", (X2,)),),
+        (View("MoC", "isBucketLiquidationReached(bytes32)", (X2,)), NO_SETTLEMENT),
     ),
     "run_settlement": Trace(
         "MoC",
         "runSettlement(uint256)",
         "MoCSettlement",
         "SettlementCompleted(uint256)",
-        (View("MoC", "isSettlementEnabled()"),),
+        (View("MoC", "isSettlementEnabled()"), HAS_PRICE),
     ),
     "daily_inrate_payment": Trace(
         "MoC",
@@ -80,7 +85,8 @@ TRACES: Mapping[str, Trace] = {
         "calculateBitcoinMovingAverage()",
         "MoCState",
         "MovingAverageCalculation(uint256,uint256)",
-        (View("MoCState", "shouldCalculateEma()"),),
+        # A settlement calculates it, too.
+        (View("MoCState", "shouldCalculateEma()"), NO_SETTLEMENT, HAS_PRICE),
     ),
     "oracle_poke": Trace(
         "MoCMedianizer",
@@ -98,10 +104,10 @@ TRACES: Mapping[str, Trace] = {
 
 @dataclass(frozen=True)
 class JobEvidence:
-    """What is known of the first time that a job was done.
+    """What is known of one time that a job was done.
 
     `true_at` is the block from which on its condition was true until then, `mined_in` that of the
-    transaction with the event; None where nothing shows it. `gas` is what the transaction used.
+    `transaction` with the event; None where nothing shows it. `gas` is what that used.
     """
 
     job: str
@@ -109,6 +115,7 @@ class JobEvidence:
     true_at: int | None = None
     mined_in: int | None = None
     gas: int = 0
+    transaction: Hash = ""
 
     @property
     def is_prompt(self) -> bool:
@@ -129,7 +136,12 @@ class JobWitness:
         self._since = since
 
     def testify(self, job: str) -> JobEvidence:
-        """What is known of the job now."""
+        """What is known now of the first time that the job was done."""
+        event = TRACES[job].event.partition("(")[0]
+        return next(self.history(job), JobEvidence(job, event))
+
+    def history(self, job: str) -> Iterator[JobEvidence]:
+        """The same of each time, the first one first."""
         trace = TRACES[job]
         event = trace.event.partition("(")[0]
         wanted: FilterParams = {
@@ -145,8 +157,8 @@ class JobWitness:
                 receipt = self._eth.get_transaction_receipt(log["transactionHash"])
                 block = receipt["blockNumber"]
                 true_at = self._true_since(trace, block - 1)
-                return JobEvidence(job, event, true_at, block, receipt["gasUsed"])
-        return JobEvidence(job, event)
+                found = "0x" + bytes(log["transactionHash"]).hex()
+                yield JobEvidence(job, event, true_at, block, receipt["gasUsed"], found)
 
     def _true_since(self, trace: Trace, block: int) -> int | None:
         """The block from which on it was due up to this one; None where it was not then."""

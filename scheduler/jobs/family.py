@@ -191,7 +191,7 @@ class JobFamily:
     def retries(self, kind: str, outcome: OutcomeKind) -> bool:
         """While the condition is true all the same. Else what it was about is over, and when it
         becomes true again that is another time."""
-        return self._standing is None or self._standing.true
+        return self._may_be_true
 
     def told(self, intent: Told, progress: Progress) -> None:
         """Says it in the words of the seed."""
@@ -207,7 +207,7 @@ class JobFamily:
                 # By a former process: this period has nothing more to do.
                 self._rhythm.succeeded(period)
                 return
-        self._story.progress(progress)
+        self._story.progress(progress, self._may_be_true)
 
     def counts(self) -> dict[str, int]:
         """That it is a job, and whether its condition is unreadable."""
@@ -217,6 +217,10 @@ class JobFamily:
     def vitals(self) -> Vitals:
         """Whether it is done when it is due, as far as the job itself tells."""
         return self._story.vitals()
+
+    @property
+    def _may_be_true(self) -> bool:
+        return self._standing is None or self._standing.true
 
     def _wanted(self, standing: Standing, head: Head) -> bool:
         """Whether it is to be done after `head`."""

@@ -61,8 +61,8 @@ class Story:
             self._said_no_at = head.timestamp
             self._log.info("NO: %s!", self._function)
 
-    def progress(self, progress: Progress) -> None:
-        """What became of its action."""
+    def progress(self, progress: Progress, is_due: bool) -> None:
+        """What became of its action, which is due still, or not."""
         name = self._function
         if isinstance(progress, Attempting):
             self._held.cleared(f"{name} can be called again")
@@ -73,7 +73,7 @@ class Story:
         elif isinstance(progress, Accepted):
             self._log.debug("A node took transaction %s", progress.hash)
         elif isinstance(progress, Mined):
-            self._mined(progress)
+            self._mined(progress, is_due)
         elif isinstance(progress, Refused):
             verdict = progress.verdict
             self._held.raised(
@@ -116,7 +116,7 @@ class Story:
     def _family(self) -> str:
         return f"jobs/{self._job.name}"
 
-    def _mined(self, mined: Mined) -> None:
+    def _mined(self, mined: Mined, is_due: bool) -> None:
         receipt, verdict = mined.receipt, mined.verdict
         where = (
             f"in Block [{receipt.block_number}] Hash: [{receipt.transaction_hash}] "
@@ -125,7 +125,8 @@ class Story:
         if verdict.kind is OutcomeKind.SUCCEEDED:
             self._log.info("Successfully %s %s", self._function, where)
         else:
-            self._in_vain += 1
+            # Where it is not, somebody else was faster: so it is done.
+            self._in_vain += is_due
             self._log.error(
                 "%s was called in vain, as %s, %s: %s",
                 self._function,

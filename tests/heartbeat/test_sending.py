@@ -240,3 +240,4 @@ def test_no_secret_is_in_an_argument_an_environment_or_a_line(
         told = [(child / name).read_bytes() for name in ("cmdline", "environ")]
     assert SECRET.encode() not in b"".join(told)
     assert SECRET not in str(program.lines)
+    assert program.having("botocore") == []

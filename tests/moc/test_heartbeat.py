@@ -60,6 +60,7 @@ def test_0_while_all_jobs_are_healthy_1_on_a_poke_and_without_a_price_and_0_agai
         program.saw("Successfully payBitProHoldersInterestPayment in Block")
         until(lambda: len(cloudwatch.values()) >= 3)
         assert set(cloudwatch.values()) == {0}
+        assert SECRET.encode() not in Path(f"/proc/{program.pid}/environ").read_bytes()
 
         world.market.set_price(PRICE, seconds=2)
         program.saw(r"\[POKE\] Not valid price! Disabling MOC Price!")

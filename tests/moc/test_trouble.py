@@ -76,6 +76,7 @@ async def test_a_race_that_was_lost_is_no_failure_of_the_next_time(
         world.mine()
         await jobs.live(4)
         assert jobs.outcomes() in ({"reverted": 1}, {"no_effect": 1})
+        assert jobs.families[0].vitals() == Vitals()
         world.mine(150)
         due_at = world.head
         await jobs.live(3)
