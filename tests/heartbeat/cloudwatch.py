@@ -1,6 +1,7 @@
 """CloudWatch on loopback: moto's server, which keeps what is sent; and ones that do not answer."""
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -14,7 +15,8 @@ from typing import Any
 from scheduler.heartbeat.settings import NAMESPACE
 from tests.commands import free_port, until
 
-NAME = "moc-testnet"
+# One sends for a name and an account on a box, and tests run side by side.
+NAME = f"moc-testnet-{os.getpid()}"
 REGION = "us-west-1"
 SECRET = "a-secret-of-aws-0123456789abcdefghij"
 

@@ -205,9 +205,10 @@ def test_of_two_programs_with_one_name_and_account_one_sends(
 
 def test_another_name_is_another_metric(cloudwatch: CloudWatch, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
-    other = beater(tmp_path / "other", cloudwatch.url, MOC_JOBS_NAME="rdoc-testnet")
+    another = f"rdoc-{NAME}"
+    other = beater(tmp_path / "other", cloudwatch.url, MOC_JOBS_NAME=another)
     with beater(tmp_path, cloudwatch.url), other:
-        until(lambda: bool(cloudwatch.values() and cloudwatch.values("rdoc-testnet")))
+        until(lambda: bool(cloudwatch.values() and cloudwatch.values(another)))
 
 
 @pytest.mark.parametrize("of", ["task", "instance"])

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from itertools import count
 from pathlib import Path
 
 import pytest
@@ -15,14 +14,11 @@ from tests.heartbeat import cloudwatch as servers
 from tests.heartbeat.cloudwatch import SECRET, CloudWatch, variables
 from tests.moc.rig import World
 
-_gas_limits = count(6_600_000)
-
 
 @pytest.fixture
 def running_chain() -> Iterator[World]:
     """A block every second, as on a box."""
-    options = {"gas_limit": next(_gas_limits), "chain_id": 1337, "hardfork": "cancun"}
-    with nodes.anvil(**options) as node:
+    with nodes.anvil(gas_limit=6_800_000, chain_id=1337, hardfork="cancun") as node:
         world = World(node)
         world.request("evm_setIntervalMining", 1)
         yield world
@@ -56,7 +52,7 @@ def test_0_while_all_jobs_are_healthy_1_on_a_poke_and_without_a_price_and_0_agai
     world = running_chain
     cloudwatch.forget()
     with moc_jobs(tmp_path, world, **variables(cloudwatch.url)) as program:
-        program.saw("HEARTBEAT .* on: MOC/EXCEPTIONS moc-testnet in us-west-1, every 2 s")
+        program.saw("HEARTBEAT .* on: MOC/EXCEPTIONS moc-testnet.* in us-west-1, every 2 s")
         program.saw("Successfully payBitProHoldersInterestPayment in Block")
         until(lambda: len(cloudwatch.values()) >= 3)
         assert set(cloudwatch.values()) == {0}
