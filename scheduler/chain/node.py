@@ -5,7 +5,7 @@ import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import TypeVar
 
-from scheduler.chain import codec
+from scheduler.chain import codec, packing
 from scheduler.chain.blocks import blocks
 from scheduler.chain.blocksage import BlockSage
 from scheduler.chain.connection import Connection, all_well
@@ -136,12 +136,35 @@ class JsonRpcNode:
         return earlier + await self.history(address, topics, middle + 1, last)
 
     async def call(self, calls: Sequence[Call], at: Hash) -> list[CallResult]:
+        """See `Chain.call`. Many views are packed into few requests where the node runs code that
+        is nowhere; what that leaves without an answer is asked one by one."""
+        if not (self._dialect.runs_code and packing.worth_packing(calls)):
+            return await self._call([codec.call(call) for call in calls], at)
+        parts = list(packing.packed_views(calls))
+        results: list[CallResult] = []
+        for (_, part), answer in zip(
+            parts, await self.run([code for code, _ in parts], at), strict=True
+        ):
+            found = packing.unpacked_views(answer)[: len(part)]
+            rest = part[len(found) :]
+            if found:
+                results += found + await self.call(rest, at)
+            else:
+                results += await self._call([codec.call(call) for call in rest], at)
+        return results
+
+    async def run(self, codes: Sequence[bytes], at: Hash) -> list[bytes]:
+        if not self._dialect.runs_code:
+            return [b""] * len(codes)
+        results = await self._call([{"data": codec.plain(code)} for code in codes], at)
+        return [b"" if result.ok else result.data for result in results]
+
+    async def _call(self, messages: Sequence[Json], at: Hash) -> list[CallResult]:
+        state = self._state_of(at)
         answers = await self._connection.batch(
-            [Request("eth_call", (codec.call(call), self._state_of(at))) for call in calls]
+            [Request("eth_call", (message, state)) for message in messages]
         )
-        return self._connection.understand(
-            lambda found: [_called(answer) for answer in found], answers
-        )
+        return self._connection.understand(_each(_called), answers)
 
     async def estimates(self, calls: Sequence[Call]) -> list[int | None]:
         # Without a block: rskj takes none here.
@@ -151,6 +174,11 @@ class JsonRpcNode:
         return self._connection.understand(_each(_estimated), answers)
 
     async def balances(self, accounts: Sequence[Address], at: Hash) -> list[int]:
+        if self._dialect.runs_code and len(accounts) >= packing.WORTH_PACKING:
+            answers = await self.run(list(packing.packed_balances(accounts)), at)
+            found = packing.unpacked_balances(b"".join(answers))
+            if len(found) == len(accounts):
+                return found
         answers = await self._connection.read(
             [Request("eth_getBalance", (account, self._state_of(at))) for account in accounts]
         )

@@ -64,6 +64,13 @@ class Chain(Protocol):
         """Gas with which each would not fail on the latest state; None where it does with any."""
         ...
 
+    async def run(self, codes: Sequence[bytes], at: Hash) -> list[bytes]:
+        """What each of these creation codes reverts with, on the state of block `at`.
+
+        Nothing where it does not revert, or the node does not run code that is nowhere.
+        """
+        ...
+
     async def balances(self, accounts: Sequence[Address], at: Hash) -> list[int]:
         """Balances in wei on the state of block `at`."""
         ...
