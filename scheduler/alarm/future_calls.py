@@ -6,6 +6,7 @@ from typing import Any
 
 from eth_abi.abi import encode
 
+from scheduler.alarm import index
 from scheduler.alarm.abi import (
     CLAIM,
     EXECUTE,
@@ -84,20 +85,32 @@ class FutureCalls(ABC):
         """What an execution takes at most, its target's share included."""
 
     async def walk(self, head: Head) -> list[Entry]:
-        """Asks the contract's own index, one round trip a call, in the order of targets."""
+        """Asks the contract's own index, in the order of targets: hundreds of calls in a round
+        trip, or one where the node does not run code that is nowhere."""
         found: list[Entry] = []
-        start = max(0, head.number - LONGEST_GRACE)
-        first = selector("getNextCall(uint256)") + encode(["uint256"], [start])
-        [answer] = await self._chain.call([Call(self.contract, first)], at=head.hash)
-        call = address(answer)
-        while call != ZERO_ADDRESS:
-            sibling = selector("getNextCallSibling(address)") + encode(["address"], [call])
-            target, following = await self._chain.call(
-                [getter(call, "targetBlock()"), Call(self.contract, sibling)], at=head.hash
-            )
-            found.append(Entry(call, Unit.BLOCKS, integer(target), since=head.number))
-            call = address(following)
+        question = index.first_call(self.contract, max(0, head.number - LONGEST_GRACE))
+        ends = False
+        while not ends:
+            [answer] = await self._chain.run([index.walk_from(question)], at=head.hash)
+            stretch = index.walked(answer)
+            calls, ends = stretch.calls, stretch.ends
+            if not calls and not ends:
+                calls = await self._step(question, head)
+                ends = not calls
+            for call, target in calls:
+                found.append(Entry(call, Unit.BLOCKS, target, since=head.number))
+            if calls:
+                question = index.call_after(self.contract, calls[-1][0])
         return found
+
+    async def _step(self, question: Call, head: Head) -> Sequence[tuple[Address, int]]:
+        """The one call that answers the question, with its target; none where there is none."""
+        [answer] = await self._chain.call([question], at=head.hash)
+        call = address(answer)
+        if call == ZERO_ADDRESS:
+            return []
+        [target] = await self._chain.call([getter(call, "targetBlock()")], at=head.hash)
+        return [(call, integer(target))]
 
     async def follow(self, logs: Sequence[Log], head: Head) -> list[Entry]:
         new = [log for log in logs if self._announces(log)]

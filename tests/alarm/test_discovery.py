@@ -1,14 +1,16 @@
 """Which calls there are: the contract's index and its logs, each checked by the other."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
 
 import pytest
 
+from scheduler.alarm.abi import NotThisContract
 from scheduler.alarm.detection import version_at
 from scheduler.alarm.future_calls import CALL_SCHEDULED
 from scheduler.alarm.v07 import V07
-from scheduler.chain.model import Head
+from scheduler.chain.model import Hash, Head
 from scheduler.devchain.scheduling import ScheduledCall
 from scheduler.errors import NotYet
 from tests.alarm.rig import Program, World
@@ -137,8 +139,38 @@ async def test_a_cold_start_costs_what_is_open_and_not_what_was(
     before = scheduler.transport.requests
     found = await walk(scheduler, head)
     assert found == [(call.address, call.target_block) for call in still_open]
-    # The first call, then the target and the sibling of each.
-    assert scheduler.transport.requests - before == 1 + 2 * 2
+    assert scheduler.transport.requests - before == 1
+
+
+@pytest.mark.parametrize("at_once", [0, 1, 3])
+async def test_a_walk_goes_on_where_one_request_ended(
+    world: World, scheduler: Program, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    """Gas may run short after any call of the index; a node that does not run code that is nowhere
+    answers nothing, and is asked for one call after the other."""
+    schedule_at_random(world, 7)
+    head = await scheduler.node.block()
+    assert head is not None
+    whole = await walk(scheduler, head)
+    assert len(whole) > 2 * max(1, at_once)
+    run = scheduler.node.run
+
+    async def cut(codes: Sequence[bytes], at: Hash) -> list[bytes]:
+        return [answer[: 64 * at_once] for answer in await run(codes, at)]
+
+    monkeypatch.setattr(scheduler.node, "run", cut)
+    assert await walk(scheduler, head) == whole
+
+
+async def test_a_call_that_does_not_say_its_target_is_no_call_of_this_version(
+    world: World, scheduler: Program
+) -> None:
+    calls = world.schedule(*range(world.head + 20, world.head + 25))
+    world.request("anvil_setCode", calls[2].address, "0xfe")
+    head = await scheduler.node.block()
+    assert head is not None
+    with pytest.raises(NotThisContract):
+        await walk(scheduler, head)
 
 
 async def test_the_walk_begins_where_a_call_of_the_longest_grace_may_be_open(
