@@ -191,6 +191,8 @@ class Program:
                 taken.callback(_lock(account, family).release)
             journal = Journal.open(self._journal)
             locks = taken.pop_all()
+        for version in versions.values():
+            version.resume(journal.searches, account.chain)
         policy = FeePolicy(
             self._plan.max_gas_price,
             self._plan.min_tip,

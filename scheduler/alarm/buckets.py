@@ -1,7 +1,5 @@
 """The buckets by which a RequestFactory of 1.0 files its requests in the log. Pure."""
 
-from collections.abc import Iterator
-
 from scheduler.alarm.calls import Moment, Unit
 from scheduler.chain.model import Hash
 
@@ -22,8 +20,16 @@ def around(now: Moment, unit: Unit) -> range:
     return range(max(0, current - BACK[unit] * size), current + AHEAD[unit] * size + 1, size)
 
 
-def topics(unit: Unit, starts: range) -> Iterator[Hash]:
-    """These buckets as topics: RequestFactory.getBucket, negative for blocks, as an int256."""
-    for start in starts:
-        bucket = -start if unit is Unit.BLOCKS else start
-        yield "0x" + (bucket % 2**256).to_bytes(32, "big").hex()
+def numbers(unit: Unit, starts: range) -> list[int]:
+    """These buckets as RequestFactory.getBucket numbers them: negative for blocks."""
+    return [-start if unit is Unit.BLOCKS else start for start in starts]
+
+
+def topic(bucket: int) -> Hash:
+    """A bucket's number as a topic: an int256."""
+    return "0x" + (bucket % 2**256).to_bytes(32, "big").hex()
+
+
+def of_topic(topic: Hash) -> int:
+    """The number of the bucket that a topic names."""
+    return int.from_bytes(bytes.fromhex(topic[2:]), "big", signed=True)

@@ -24,6 +24,7 @@ from scheduler.chain.model import ZERO_ADDRESS, Address, Call, Hash, Head, Log
 from scheduler.chain.protocol import Chain
 from scheduler.transactions.expectations import Expectations, Refund, View
 from scheduler.transactions.intents import Effects, Verdict
+from scheduler.transactions.journal.searches import Searches
 from scheduler.transactions.states import OutcomeKind
 
 CALL_SCHEDULED = topic("CallScheduled(address)")
@@ -83,6 +84,9 @@ class FutureCalls(ABC):
     @abstractmethod
     def execution_gas(self, terms: Terms) -> int:
         """What an execution takes at most, its target's share included."""
+
+    def resume(self, searches: Searches, fingerprint: str) -> None:  # noqa: B027
+        """The contract's index needs no search."""
 
     async def walk(self, head: Head) -> list[Entry]:
         """Asks the contract's own index, in the order of targets: hundreds of calls in a round

@@ -15,14 +15,15 @@ from scheduler.alarm.calls import (
     Terms,
     Unit,
 )
+from scheduler.alarm.request_log import REQUEST_CREATED, UNITS, Filed, RequestLog
 from scheduler.alarm.version import Action, Entry
 from scheduler.chain.model import Address, CallResult, Head, Log
 from scheduler.chain.protocol import Chain
 from scheduler.transactions.expectations import Expectations, Refund, View
 from scheduler.transactions.intents import Effects, Fate, Settlement, Verdict
+from scheduler.transactions.journal.searches import Searches
 from scheduler.transactions.states import OutcomeKind
 
-REQUEST_CREATED = topic("RequestCreated(address,address,int256,uint256[12])")
 EXECUTED = topic("Executed(uint256,uint256,uint256)")
 ABORTED = topic("Aborted(uint8)")
 CLAIMED = topic("Claimed()")
@@ -50,9 +51,6 @@ CLEANUP_GAS = 180_000
 
 # What the gas limit has beyond the least, for rules of gas to come.
 SPARE_GAS = 20_000
-
-# RequestScheduleLib.TemporalUnit.
-_UNITS = {1: Unit.BLOCKS, 2: Unit.SECONDS}
 
 # What TransactionRequestCore.requestData answers.
 _REQUEST_DATA = ("address[6]", "bool[3]", "uint256[15]", "uint8[1]")
@@ -105,7 +103,7 @@ class Request:
             claim_window=numbers[5],
             freeze=numbers[6],
             reserved=numbers[7],
-            unit=_UNITS[numbers[8]],
+            unit=UNITS[numbers[8]],
             window_size=numbers[9],
             window_start=numbers[10],
             call_gas=numbers[11],
@@ -136,20 +134,26 @@ class V10:
         """`contract` is the RequestFactory."""
         self._chain = chain
         self.contract = contract
+        self._log = RequestLog(chain, contract)
         # The first block or second of the last bucket that was asked for.
         self._asked: dict[Unit, int] = {}
+
+    def resume(self, searches: Searches, fingerprint: str) -> None:
+        self._log.resume(searches, fingerprint)
 
     async def walk(self, head: Head) -> list[Entry]:
         """Asks the log for the buckets of the windows that are open or come next."""
         now = Moment.at(head)
         wanted = {unit: buckets.around(now, unit) for unit in Unit}
-        found = await self._history(wanted, head)
+        self._log.forget_but(_numbers(wanted))
+        found = await self._log.search(_numbers(wanted), head)
         self._asked = {unit: starts[-1] for unit, starts in wanted.items()}
         return found
 
     async def follow(self, logs: Sequence[Log], head: Head) -> list[Entry]:
         """Asks for a bucket more where one has come near."""
-        new = [entry for log in logs if self._announces(log) for entry in _entry(log, head)]
+        made = [Filed.read(log) for log in logs if self._announces(log)]
+        new = [filed.entry for filed in made if not filed.is_over(head)]
         now = Moment.at(head)
         wanted = {}
         for unit, last in self._asked.items():
@@ -157,17 +161,9 @@ class V10:
             if coming:
                 wanted[unit] = range(coming[0], coming[-1] + 1, buckets.SIZE[unit])
         if wanted:
-            new += await self._history(wanted, head)
+            new += await self._log.search(_numbers(wanted), head)
             self._asked |= {unit: starts[-1] for unit, starts in wanted.items()}
         return new
-
-    async def _history(self, wanted: Mapping[Unit, range], head: Head) -> list[Entry]:
-        """The requests of these buckets, whenever they were made, that are not over at `head`."""
-        filed = [topic for unit, starts in wanted.items() for topic in buckets.topics(unit, starts)]
-        logs = await self._chain.history(
-            self.contract, [[REQUEST_CREATED], None, filed], 0, head.number
-        )
-        return [entry for log in logs for entry in _entry(log, head)]
 
     async def read(self, calls: Sequence[Address], head: Head) -> list[tuple[Terms, Status]]:
         reads = [
@@ -339,13 +335,8 @@ def _executed(log: Log, shortfall: str | None, known: tuple[Terms, Status] | Non
     return Verdict(OutcomeKind.SUCCEEDED, "executed", earned)
 
 
-def _entry(log: Log, head: Head) -> list[Entry]:
-    """The request that was created, unless its window is over at `head`."""
-    request, numbers = decoded(["address", "uint256[12]"], log.data)
-    unit, size, start = _UNITS[numbers[5]], numbers[6], numbers[7]
-    if Moment.at(head).of(unit) > start + size:
-        return []
-    return [Entry(request, unit, start, since=log.block_number or head.number)]
+def _numbers(wanted: Mapping[Unit, range]) -> list[int]:
+    return [each for unit, starts in wanted.items() for each in buckets.numbers(unit, starts)]
 
 
 def _terms(call: Address, request: Request, data: bytes) -> Terms:

@@ -8,6 +8,7 @@ from scheduler.alarm.calls import Moment, Status, Terms, Unit
 from scheduler.chain.model import Address, Hash, Head, Log
 from scheduler.transactions.expectations import Expectations
 from scheduler.transactions.intents import Effects, Settlement, Verdict
+from scheduler.transactions.journal.searches import Searches
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,11 @@ class Version(Protocol):
     @property
     def knows(self) -> str:
         """The contract's view that says of an address whether it is a call of its own."""
+        ...
+
+    def resume(self, searches: Searches, fingerprint: str) -> None:
+        """From now on searches of logs are noted there, and go on where they ended before, on the
+        chain of this name. Whatever is found elsewhere than in logs needs none."""
         ...
 
     async def walk(self, head: Head) -> list[Entry]:

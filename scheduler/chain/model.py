@@ -4,6 +4,7 @@ Addresses and hashes are lower-case hex strings with 0x; call data, return data 
 transactions are bytes; amounts are wei, gas is gas, times are seconds since the epoch.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -56,6 +57,14 @@ class Log:
     block_number: int | None = None
     block_hash: Hash | None = None
     transaction_hash: Hash | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LogChunk:
+    """A part of a range's logs: those behind the chunk before it, up to block `last`."""
+
+    last: int
+    logs: Sequence[Log]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from typing import TypeVar
 
 from scheduler.chain import codec, packing
@@ -12,6 +12,7 @@ from scheduler.chain.connection import Connection, all_well
 from scheduler.chain.dialect import GETH, Dialect
 from scheduler.chain.errors import METHOD_NOT_FOUND, CannotSimulate, NodeUnavailable, RpcError
 from scheduler.chain.follow import Follower
+from scheduler.chain.history import chunks
 from scheduler.chain.jsonrpc import Json, Request
 from scheduler.chain.landmarks import landmarks
 from scheduler.chain.model import (
@@ -24,6 +25,7 @@ from scheduler.chain.model import (
     HeadEvent,
     Identity,
     Log,
+    LogChunk,
     Nonces,
     Receipt,
     Sent,
@@ -118,22 +120,11 @@ class JsonRpcNode:
             lambda found: [codec.log(log) for logs in found for log in logs], answers
         )
 
-    async def history(
+    def history(
         self, address: Address, topics: Sequence[Sequence[Hash] | None], first: int, last: int
-    ) -> list[Log]:
+    ) -> AsyncGenerator[LogChunk, None]:
         wanted = {"address": address, "topics": [each and list(each) for each in topics]}
-        blocks = {"fromBlock": hex(first), "toBlock": hex(last)}
-        try:
-            answer = await self._connection.request("eth_getLogs", {**wanted, **blocks})
-        except RpcError:
-            # Nodes bound the blocks, the logs or the time of one question, each in its own words.
-            if first == last:
-                raise
-        else:
-            return self._connection.understand(_each(codec.log), answer)
-        middle = (first + last) // 2
-        earlier = await self.history(address, topics, first, middle)
-        return earlier + await self.history(address, topics, middle + 1, last)
+        return chunks(self._connection, wanted, first, last)
 
     async def call(self, calls: Sequence[Call], at: Hash) -> list[CallResult]:
         """See `Chain.call`. Many views are packed into few requests where the node runs code that

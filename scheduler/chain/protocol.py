@@ -1,6 +1,6 @@
 """The one narrow interface through which everything else sees a node."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from typing import Protocol
 
 from scheduler.chain.errors import RpcError
@@ -14,6 +14,7 @@ from scheduler.chain.model import (
     HeadEvent,
     Identity,
     Log,
+    LogChunk,
     Nonces,
     Receipt,
     Sent,
@@ -47,10 +48,11 @@ class Chain(Protocol):
         """The logs of these blocks, oldest first, whose topic 0 is one of `topics`."""
         ...
 
-    async def history(
+    def history(
         self, address: Address, topics: Sequence[Sequence[Hash] | None], first: int, last: int
-    ) -> list[Log]:
-        """The logs of this contract in the blocks from `first` to `last`, oldest first.
+    ) -> AsyncGenerator[LogChunk, None]:
+        """The logs of this contract in the blocks from `first` to `last`, oldest first, in chunks
+        of some thousand, each read when it is asked for.
 
         `topics` says what is wanted at each place: one of some, or, for None, anything.
         """

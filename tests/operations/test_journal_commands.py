@@ -178,6 +178,7 @@ def test_export_has_every_row_of_every_table(home: Path) -> None:
         "reorgs": 0,
         "past_days": 0,
         "forgotten": 0,
+        "searches": 0,
     }
     [wish, *_] = [row for row in rows if row["table"] == "intents"]
     assert wish["params"] == {"call": CALLS[0]}

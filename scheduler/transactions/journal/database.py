@@ -26,7 +26,7 @@ CHECKPOINT = "PRAGMA wal_autocheckpoint = 1000"
 NO_CHECKPOINT = "PRAGMA wal_autocheckpoint = 0"
 
 # The parts of the journal that have queries of their own, by the names of their files.
-PARTS = ("deposits", "holds", "orders", "pruning")
+PARTS = ("deposits", "holds", "orders", "pruning", "searches")
 
 # A commit is on the disk when it returns: each costs an fsync of the WAL.
 DURABLE = "PRAGMA synchronous = FULL"

@@ -43,6 +43,7 @@ TABLES = (
     "reorgs",
     "past_days",
     "forgotten",
+    "searches",
 )
 
 

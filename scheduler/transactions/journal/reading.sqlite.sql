@@ -133,6 +133,9 @@ SELECT * FROM past_days ORDER BY rowid;
 -- name: all_forgotten
 SELECT * FROM forgotten ORDER BY rowid;
 
+-- name: all_searches
+SELECT * FROM searches ORDER BY chain, contract, subject;
+
 -- name: reorgs
 SELECT a.nonce, r.block_number, r.outcome, r.removed_at
 FROM reorgs r JOIN attempts a ON a.id = r.attempt

@@ -14,6 +14,7 @@ from scheduler.transactions.journal.errors import IntentTaken, NonceTaken, SlotC
 from scheduler.transactions.journal.holds import HeldBack, Holds
 from scheduler.transactions.journal.orders import Orders, OrderState
 from scheduler.transactions.journal.pruning import Prunings
+from scheduler.transactions.journal.searches import Searches
 from scheduler.transactions.journal.values import (
     Account,
     Attempt,
@@ -35,6 +36,7 @@ class Reservations(Accounts):
         self.orders = Orders(self._rows, clock)
         self.deposits = Deposits(self._rows, clock)
         self.prunings = Prunings(self._rows)
+        self.searches = Searches(self._rows)
 
     def reserve(
         self,

@@ -27,7 +27,7 @@ class Rows:
 
     run: Callable[..., list[Row]]
     read: Callable[..., list[Row]]
-    together: Callable[[], AbstractContextManager[None]]
+    together: Callable[..., AbstractContextManager[None]]
 
 
 @dataclass(frozen=True, slots=True)

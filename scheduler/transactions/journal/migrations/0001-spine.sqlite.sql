@@ -266,3 +266,15 @@ CREATE TABLE forgotten (
     number   INTEGER NOT NULL,
     PRIMARY KEY (chain, contract, family, kind, state)
 ) STRICT;
+
+-- How far a contract's logs about a subject were searched: up to a block, as long as that is on the
+-- chain, and what of them still matters. All of it can be read again.
+CREATE TABLE searches (
+    chain        TEXT NOT NULL,
+    contract     TEXT NOT NULL,
+    subject      TEXT NOT NULL,
+    block_number INTEGER NOT NULL,
+    block_hash   TEXT NOT NULL,
+    found        TEXT NOT NULL CHECK (json_valid(found)),
+    PRIMARY KEY (chain, contract, subject)
+) STRICT;
