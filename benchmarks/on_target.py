@@ -6,15 +6,13 @@ mined. What became of each call is read back from the chain by web3, not from th
 """
 
 import json
-import signal
-import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,13 +21,15 @@ import click
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
+from benchmarks.parts import clocked
+from benchmarks.parts.program import funded_key, resident_mib, scheduler, table
 from scheduler.devchain.accounts import Role, Wallet
 from scheduler.devchain.chain import DevelopmentChain, chain_on_anvil, chain_on_geth
 from scheduler.devchain.endpoint import Endpoint
 from scheduler.devchain.evidence import Evidence, Witness
 from scheduler.devchain.scheduling import CallRequest, ScheduledCall, scheduled_by, send_schedule
 
-RESULTS = Path(__file__).parent / "results" / "on-target.json"
+RESULTS = Path(__file__).parent / "results"
 BURN = keccak(text="burn(uint256)")[:4]
 # More than anybody else offers the builder, wei per gas.
 TIP = 5 * 10**9
@@ -57,6 +57,14 @@ ROUNDS = (
     Round("anvil", 6, 40, 12, 16),
     Round("geth", 1, 200, 60, 30),
     Round("geth", 6, 40, 12, 14),
+)
+
+# 100 calls at 100 blocks, and at one; played side by side, the longest takes 25 minutes.
+LONG = tuple(
+    Round(node, block_time, 100, targets, 35 if block_time == 1 else 20)
+    for block_time in (12, 6, 1)
+    for node in ("anvil", "geth")
+    for targets in (100, 1)
 )
 
 
@@ -120,38 +128,10 @@ def schedule(chain: DevelopmentChain, plan: Round) -> list[ScheduledCall]:
     ]
 
 
-@contextmanager
-def scheduler(chain: DevelopmentChain, directory: Path) -> Iterator[subprocess.Popen[str]]:
-    """The scheduler as its users start it, over WebSocket, until the end."""
-    config = directory / "config.toml"
-    config.write_text(
-        f'rpc-url = "{chain.node.ws}"\njournal = "{directory / "journal.db"}"\n'
-        f'[alarm]\naddresses = ["{chain.deployment.scheduler}"]\n'
-    )
-    with (directory / "scheduler.log").open("w") as log:
-        command = [str(Path(sys.executable).parent / "scheduler"), "run", "scheduler"]
-        process = subprocess.Popen(
-            [*command, "--config", str(config)], stdout=log, stderr=log, text=True
-        )
-        try:
-            yield process
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(timeout=10)
-
-
-def resident_mib(pid: int) -> float:
-    """Resident memory of a process in MiB (proc(5), VmRSS)."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) / 1024
-    raise RuntimeError(f"process {pid} has ended")
-
-
 def development_chain(plan: Round, directory: Path) -> AbstractContextManager[DevelopmentChain]:
     """The node of a round. On anvil the blocks come every second until calls are scheduled."""
     if plan.node == "anvil":
-        return chain_on_anvil(directory, block_time=1)
+        return chain_on_anvil(directory, block_time=1, gas_limit=60_000_000)
     return chain_on_geth(directory, block_time=plan.block_time)
 
 
@@ -160,7 +140,15 @@ def measure(plan: Round, keep: bool) -> dict[str, Any]:
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="on-target-")))
         chain = stack.enter_context(development_chain(plan, directory / "node"))
-        process = stack.enter_context(scheduler(chain, directory))
+        program = stack.enter_context(
+            scheduler(
+                chain.node.ws,
+                chain.deployment.scheduler,
+                directory / "program",
+                funded_key(chain),
+                more=f"[budget]\nslots = {plan.calls + 20}\n",
+            )
+        )
         calls = schedule(chain, plan)
         if plan.node == "anvil":
             chain.endpoint.request("evm_setIntervalMining", plan.block_time)
@@ -172,14 +160,14 @@ def measure(plan: Round, keep: bool) -> dict[str, Any]:
                 time.sleep(0.5)
         finally:
             crowd.stop()
-        memory = resident_mib(process.pid)
+        memory = resident_mib(program.process.pid)
         witness = Witness(chain.node.http)
         found = [witness.testify(call, chain.deployment.counter) for call in calls]
         fullness = block_fullness(chain, min(c.target_block for c in calls), last - PATIENCE)
         result = summary(plan, found, fullness, memory)
         if keep or result["late"] or result["early"] or result["not executed"]:
-            log = RESULTS.parent / f"on-target-{plan.node}-{plan.block_time}s.log"
-            log.write_text((directory / "scheduler.log").read_text())
+            log = RESULTS / f"on-target-{plan.node}-{plan.block_time}s-{plan.targets}.log"
+            log.write_text(program.log.read_text())
         return result
 
 
@@ -213,38 +201,34 @@ def summary(plan: Round, found: list[Evidence], fullness: float, memory: float) 
     }
 
 
-def table(results: list[dict[str, Any]]) -> str:
-    """The results as a row each, under their names."""
-    names = list(results[0]) if results else []
-    rows = [names, *([str(result[name]) for name in names] for result in results)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
-        for row in rows
-    )
-
-
 @click.command()
 @click.option("--node", type=click.Choice(["anvil", "geth"]), help="Only on this node.")
 @click.option("--block-time", type=int, help="Only with blocks of so many seconds.")
+@click.option("--long", "long_", is_flag=True, help="The long rounds, side by side.")
+@click.option("--by-time", is_flag=True, help="Calls by time, on blocks that come as they like.")
 @click.option("--keep-logs", is_flag=True, help="Keep the scheduler's log of every round.")
-def main(node: str | None, block_time: int | None, keep_logs: bool) -> None:
-    """Play the rounds and print a table; all of them write benchmarks/results/on-target.json."""
-    RESULTS.parent.mkdir(exist_ok=True)
-    chosen = [
-        plan
-        for plan in ROUNDS
-        if node in (None, plan.node) and block_time in (None, plan.block_time)
-    ]
-    results = []
-    for plan in chosen:
-        click.echo(f"== {plan}", err=True)
-        results.append(measure(plan, keep_logs))
+def main(
+    node: str | None, block_time: int | None, long_: bool, by_time: bool, keep_logs: bool
+) -> None:
+    """Play the rounds and print a table; all of a kind are kept in benchmarks/results/."""
+    if by_time:
+        name, results, whole = "on-target-by-time", clocked.measure(), True
+    else:
+        rounds = LONG if long_ else ROUNDS
+        chosen = [
+            plan
+            for plan in rounds
+            if node in (None, plan.node) and block_time in (None, plan.block_time)
+        ]
+        name, whole = "on-target-long" if long_ else "on-target", len(chosen) == len(rounds)
+        with ThreadPoolExecutor(len(chosen) if long_ else 1) as pool:
+            results = list(pool.map(lambda plan: measure(plan, keep_logs), chosen))
     click.echo(table(results))
-    if len(chosen) == len(ROUNDS):
-        RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+    if whole:
+        RESULTS.mkdir(exist_ok=True)
+        (RESULTS / f"{name}.json").write_text(json.dumps(results, indent=2) + "\n")
     missed = sum(result["calls"] - result["on target"] for result in results)
-    click.echo(f"{missed} calls were not mined at their target block.")
+    click.echo(f"{missed} calls were not mined at their target.")
     sys.exit(1 if missed else 0)
 
 

@@ -51,6 +51,9 @@ LOOP_AHEAD = {Unit.BLOCKS: 2, Unit.SECONDS: 30}
 # and 10 that are frozen, or an hour and 3 minutes.
 CLAIMED_AHEAD = {Unit.BLOCKS: 267, Unit.SECONDS: 3900}
 
+# So many calls are read in one batch: a thousand would leave 10 MB of answers' memory behind.
+READ_AT_ONCE = 250
+
 log = logging.getLogger("SCHEDULER")
 
 
@@ -397,7 +400,9 @@ class AlarmClock:
         """Reads the calls whose target came within reach, and says so of those to be executed."""
         reach = dict.fromkeys([*self._within(head, self._reach), *self._before])
         near = [call for call in reach if self._lists(call) and call not in self._tracked]
-        found = await self._version.read(near, head)
+        found = []
+        for start in range(0, len(near), READ_AT_ONCE):
+            found += await self._version.read(near[start : start + READ_AT_ONCE], head)
         for terms, status in found:
             before = self._before.get(terms.call)
             if before is not None and before.terms == terms:

@@ -136,6 +136,7 @@ class RequestLog:
                     if clock() - noted_at > NOTE_SECONDS:
                         await self._note(some, chunk.last, head, found)
                         noted_at = clock()
+                    del chunk  # before the next one is read
         finally:
             progress.done()
         await self._note(some, head.number, head, found)

@@ -85,13 +85,19 @@ class Story:
     """
 
     def __init__(self, call: Address, target: int) -> None:
-        # Not from logging.getLogger: loggers made there are kept for ever, and calls are many.
-        self._log = logging.Logger(f"CALL-{call.upper()}")
-        self._log.parent = logging.getLogger()
+        self._call = call
         self._target = target
         self._refusals: dict[str, str] = {}
         self._loss_told = False
         self.attempted = False
+
+    @property
+    def _log(self) -> logging.Logger:
+        """One for the moment. Loggers of logging.getLogger are kept for ever, and of a thousand
+        calls that are waited for each would keep one of its own for nothing."""
+        log = logging.Logger(f"CALL-{self._call.upper()}")
+        log.parent = logging.getLogger()
+        return log
 
     def sleeping(self, until: int) -> None:
         self._log.info("Sleeping until %d", until)

@@ -31,6 +31,9 @@ async def chunks(
                 continue
             raise
         logs = connection.understand(lambda found: [codec.log(log) for log in found], answer)
-        del answer  # as large as the logs, which are looked at before more is asked
         strides.answered(len(logs))
-        yield LogChunk(end, logs)
+        chunk = LogChunk(end, logs)
+        # Nothing of it is kept here while the next one is read.
+        del answer, logs
+        yield chunk
+        del chunk

@@ -105,6 +105,7 @@ class _Session:
             async for message in self._wire.receive():
                 self._received += 1
                 self._hand_out(message)
+                del message  # tens of megabytes, at times, and the next one may be long in coming
         except (OSError, Unintelligible) as error:
             self.end(reason(error))
         finally:

@@ -14,7 +14,7 @@ abstract contract FutureCalls {
 
     uint256 public constant getCallWindowSize = 16;
 
-    BlockIndex.Index private calls;
+    BlockIndex.Index internal calls;
 
     /// A contract whose code is a zero byte, then FutureBlockCall's linked creation code.
     address private immutable blueprint;
