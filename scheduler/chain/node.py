@@ -128,20 +128,28 @@ class JsonRpcNode:
 
     async def call(self, calls: Sequence[Call], at: Hash) -> list[CallResult]:
         """See `Chain.call`. Many views are packed into few requests where the node runs code that
-        is nowhere; what that leaves without an answer is asked one by one."""
+        is nowhere. What has no answer then, or fails, is asked once more by itself: it may only
+        have wanted more gas, and the node says in its own words why it fails."""
         if not (self._dialect.runs_code and packing.worth_packing(calls)):
             return await self._call([codec.call(call) for call in calls], at)
+        results = await self._packed(calls, at)
+        failed = [number for number, result in enumerate(results) if not result.ok]
+        again = await self._call([codec.call(calls[number]) for number in failed], at)
+        for number, result in zip(failed, again, strict=True):
+            results[number] = result
+        return results
+
+    async def _packed(self, calls: Sequence[Call], at: Hash) -> list[CallResult]:
+        """What packed views answer; those that could not be asked have failed."""
         parts = list(packing.packed_views(calls))
+        answers = await self.run([code for code, _ in parts], at)
         results: list[CallResult] = []
-        for (_, part), answer in zip(
-            parts, await self.run([code for code, _ in parts], at), strict=True
-        ):
+        for (_, part), answer in zip(parts, answers, strict=True):
             found = packing.unpacked_views(answer)[: len(part)]
             rest = part[len(found) :]
-            if found:
-                results += found + await self.call(rest, at)
-            else:
-                results += await self._call([codec.call(call) for call in rest], at)
+            # Where the gas went as far as that, it may for the rest, too.
+            left = await self._packed(rest, at) if found else [packing.UNASKED] * len(rest)
+            results += [*found, *left]
         return results
 
     async def run(self, codes: Sequence[bytes], at: Hash) -> list[bytes]:

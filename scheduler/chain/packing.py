@@ -6,18 +6,15 @@ Measured beside a batch of as many requests, 5 words of each of 1,000 contracts:
 
 from collections.abc import Iterator, Sequence
 
-from eth_abi.abi import decode
-from eth_abi.exceptions import DecodingError
-
 from scheduler.chain.evm import MOST_CODE, assemble
 from scheduler.chain.model import Address, Call, CallResult
 
 VIEW_GAS = 1_000_000
-"""Gas of a packed view. One that fails the old way (solc before 0.4.10: an invalid jump) burns all
-that it has, and what it burns the others do not get."""
+"""Gas of a packed view: some hundred words of storage. One that fails the old way (solc before
+0.4.10: an invalid jump) burns all of it, and what it burns the others do not get."""
 
 WORTH_PACKING = 4
-"""Fewer views than this are asked one by one: then the node says in its own words why one fails."""
+"""Fewer views than this are asked one by one."""
 
 # A view is its contract (20 bytes), the length of its call data (2), and the call data. Answered
 # are, one behind the other, for each: 1 or 0 for success, the length of its return data (4), and
@@ -70,8 +67,8 @@ _BALANCES = assemble(
 # Far less than what the size of code allows; longer call data is no view's.
 _LONGEST_DATA = 4_096
 
-# What Solidity reverts with: Error(string).
-_ERROR = bytes.fromhex("08c379a0")
+UNASKED = CallResult(ok=False, data=b"")
+"""Of a view for which the gas did not go as far, or whose node does not run such code."""
 
 
 def worth_packing(calls: Sequence[Call]) -> bool:
@@ -103,8 +100,8 @@ def unpacked_views(data: bytes) -> list[CallResult]:
         at = start + length
         if data[start - 5] > 1 or at > len(data):
             return []
-        answer, ok = data[start:at], data[start - 5] == 1
-        results.append(CallResult(ok, answer, error=None if ok else _reason(answer)))
+        ok, answer = data[start - 5] == 1, data[start:at]
+        results.append(CallResult(ok, answer))
     return results
 
 
@@ -119,13 +116,3 @@ def packed_balances(accounts: Sequence[Address]) -> Iterator[bytes]:
 def unpacked_balances(data: bytes) -> list[int]:
     """The balances in wei; fewer than were asked where the node did not run the code."""
     return [int.from_bytes(data[at : at + 32], "big") for at in range(0, len(data), 32)]
-
-
-def _reason(answer: bytes) -> str:
-    """Why a view failed, in geth's words."""
-    if answer[:4] == _ERROR:
-        try:
-            return f"execution reverted: {decode(['string'], answer[4:])[0]}"
-        except DecodingError:
-            pass
-    return "execution reverted"

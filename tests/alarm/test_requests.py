@@ -33,6 +33,23 @@ async def test_an_idle_block_costs_as_much_with_one_call_as_with_fifty(
     assert await cost_of_blocks(world, scheduler, 3) == without
 
 
+@pytest.mark.parametrize("calls", [1, 40])
+async def test_calls_that_come_near_cost_one_request_more_however_many_they_are(
+    world: World, scheduler: Program, calls: int
+) -> None:
+    """Their terms and their state are read once, all together."""
+    await scheduler.see()
+    without = await cost_of_blocks(world, scheduler, 1)
+    target = world.head + 60
+    for start in range(0, calls, 10):
+        world.schedule(*[target] * min(calls - start, 10))
+    await scheduler.jump_to(target - 41)
+    assert scheduler.family.counts() == {"known": calls, "tracked": 0}
+    [(messages, requests)] = await cost_of_blocks(world, scheduler, 1)
+    assert scheduler.family.counts() == {"known": calls, "tracked": calls}
+    assert [(messages - 1, requests - 1)] == without
+
+
 async def test_calls_that_are_due_and_cannot_be_executed_cost_one_simulation(
     world: World, scheduler: Program
 ) -> None:
