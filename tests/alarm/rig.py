@@ -25,7 +25,8 @@ from scheduler.chain.endpoint import Endpoint
 from scheduler.chain.errors import NodeUnavailable
 from scheduler.chain.fingerprint import fingerprint
 from scheduler.chain.heads import HeadTracker
-from scheduler.chain.model import Call, CallResult, Hash, Head
+from scheduler.chain.jsonrpc import Json
+from scheduler.chain.model import CallResult, Hash, Head
 from scheduler.chain.node import JsonRpcNode
 from scheduler.chain.transport_ipc import IpcTransport
 from scheduler.devchain.accounts import Wallet
@@ -69,13 +70,13 @@ class FailingNode(JsonRpcNode):
 
     reads_before_failure: int | None = None
 
-    async def call(self, calls: Sequence[Call], at: Hash) -> list[CallResult]:
-        if self.reads_before_failure is not None and calls:
+    async def _call(self, messages: Sequence[Json], at: Hash) -> list[CallResult]:
+        if self.reads_before_failure is not None and messages:
             if self.reads_before_failure == 0:
                 self.reads_before_failure = None
                 raise NodeUnavailable("the connection broke")
             self.reads_before_failure -= 1
-        return await super().call(calls, at)
+        return await super()._call(messages, at)
 
 
 class World:

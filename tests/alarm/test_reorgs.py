@@ -337,7 +337,7 @@ async def test_a_connection_that_breaks_while_blocks_are_looked_at_costs_nothing
         assert said.of(call.address).count(f"Tracking call: {call.address}") == 1
 
 
-@pytest.mark.parametrize("reads", range(3))
+@pytest.mark.parametrize("reads", range(2))
 async def test_an_outcome_that_is_told_while_all_is_read_anew_is_not_forgotten(
     world: World, scheduler: Program, said: Said, reads: int
 ) -> None:
