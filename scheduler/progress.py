@@ -45,8 +45,7 @@ class Progress:
             return
         self._told_at = self._clock()
         share = (block - self._first + 1) / (self._last - self._first + 1)
-        text = f"{self._what}: {share:.0%} of blocks {self._first:,} … {self._last:,}"
-        text = text.replace("%", " %")
+        text = f"{self._what}: {100 * share:.0f} % of blocks {self._first:,} … {self._last:,}"
         if self._terminal is None:
             self._log.info("%s", text)
         else:

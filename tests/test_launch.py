@@ -46,9 +46,8 @@ LIBRARIES = {
 GENERATED = ("__editable__", "_cython_", "_sysconfigdata_")
 OWN = {
     "alarm", "bounds", "chain", "errors", "health", "jobs", "launch", "locks", "logs", "moc",
-    "networks", "notices", "processes", "plan", "programs", "pulse", "reach", "roster", "service",
-    "toml",
-    "transactions",
+    "networks", "notices", "processes", "plan", "programs", "progress", "pulse", "reach", "roster",
+    "service", "toml", "transactions",
 }  # fmt: skip
 
 # Puts a program together as `scheduler.launch` does, and turns its loop once.
