@@ -36,7 +36,13 @@ _STATES_KEPT = 64
 @click.option("--port", type=click.IntRange(1, 65535), default=DEFAULT_PORT, show_default=True)
 @state_dir_option
 @click.option("--node", type=click.Choice(["anvil", "geth"]), default="anvil", show_default=True)
+@click.option(
+    "--node-binary",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="The geth to run, with --node geth; else the pinned one, built at its first use.",
+)
 @click.option("--gas-limit", type=click.IntRange(5_000_000), help="Gas per block.")
+@click.option("--keep", is_flag=True, help="Go on with the chain there is, with --node geth.")
 @click.pass_context
 def dev(
     context: click.Context,
@@ -44,11 +50,13 @@ def dev(
     port: int,
     state_dir: Path | None,
     node: str,
+    node_binary: Path | None,
     gas_limit: int | None,
+    keep: bool,
 ) -> None:
     """Run a development chain in the foreground, with the alarm clock's contracts deployed.
 
-    Each start is a new chain. SIGTERM or Ctrl-C ends it.
+    Each start is a new chain, unless it is to be kept. SIGTERM or Ctrl-C ends it.
     """
     context.obj = state_dir or default_state_directory(port)
     if context.invoked_subcommand is not None:
@@ -63,10 +71,15 @@ def dev(
         options["gas_limit"] = gas_limit
     if node == "anvil":
         options["history"] = _STATES_KEPT
+        if keep or node_binary is not None:
+            fail("--keep and --node-binary are for --node geth", 2)
+    else:
+        options |= {"binary": node_binary, "keep": keep}
+        options["former"] = Deployment.read(directory) if keep else None
     start = chain_on_anvil if node == "anvil" else chain_on_geth
     try:
-        with _own(directory) as files:
-            _run(start(files, **options), directory, block_time)
+        with _own(directory, keep) as files:
+            _run(start(files, **options), directory, block_time, keep)
     except PortInUse as error:
         fail(f"{error} with --port", _code_where_taken())
     except (NodeStartError, ToolchainError, NodeUnavailable, RpcError, TransactionFailed) as error:
@@ -74,7 +87,10 @@ def dev(
 
 
 def _run(
-    starting: AbstractContextManager[DevelopmentChain], directory: Path, block_time: int
+    starting: AbstractContextManager[DevelopmentChain],
+    directory: Path,
+    block_time: int,
+    keep: bool,
 ) -> None:
     """The chain, from its start until a signal (which raises SystemExit) or the node's own end."""
     with starting as chain:
@@ -83,7 +99,8 @@ def _run(
             click.echo(_description(chain, directory, block_time))
             code = chain.node.process.wait()
         finally:
-            Deployment.forget(directory)
+            if not keep:
+                Deployment.forget(directory)
         fail(f"{chain.node.kind} ended by itself with code {code}: read {chain.node.log}", 1)
 
 
@@ -115,8 +132,11 @@ def _description(chain: DevelopmentChain, directory: Path, block_time: int) -> s
 
 
 @contextmanager
-def _own(directory: Path) -> Iterator[Path]:
-    """An empty folder for the node's files in a state directory that nobody else uses meanwhile."""
+def _own(directory: Path, keep: bool) -> Iterator[Path]:
+    """The folder for the node's files in a state directory that nobody else uses meanwhile.
+
+    It is empty, unless what is in it is to be kept.
+    """
     try:
         directory.mkdir(parents=True, exist_ok=True)
         lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -129,8 +149,9 @@ def _own(directory: Path) -> Iterator[Path]:
             advice = "stop it or choose another --state-dir"
             fail(f"another development chain uses {directory}: {advice}", _code_where_taken())
         files = directory / "node"
-        shutil.rmtree(files, ignore_errors=True)
-        files.mkdir()
+        if not keep:
+            shutil.rmtree(files, ignore_errors=True)
+        files.mkdir(exist_ok=True)
         yield files
     finally:
         os.close(lock)

@@ -118,17 +118,19 @@ def start_geth(
     port: int = 0,
     period: int = 1,
     gas_limit: int = 60_000_000,
+    binary: Path | None = None,
     options: Sequence[str] = (),
 ) -> Node:
     """geth --dev (chain id 1337, one unlocked account) with its data in `directory`.
 
-    `period` is the block time in seconds; 0 mines when there is a transaction. Port 0 is a free
-    one, on others it logs warnings only. Raises NodeStartError, ToolchainError.
+    It goes on with the chain that is there. `period` is the block time in seconds; 0 mines when
+    there is a transaction. Port 0 is a free one, on others it logs warnings only. `binary` is the
+    geth to run; else the pinned one is. Raises NodeStartError, ToolchainError.
     """
     _require_free(port)
     ipc = _ipc_path(directory)
     apis = "eth,net,web3,txpool,debug,dev,miner"
-    command = [str(geth_path()), "--dev", "--dev.period", str(period)]
+    command = [str(binary or geth_path()), "--dev", "--dev.period", str(period)]
     command += ["--dev.gaslimit", str(gas_limit), "--datadir", str(directory / "geth")]
     command += ["--http", "--http.addr", "127.0.0.1", "--http.port", str(port), "--http.api", apis]
     command += ["--ws", "--ws.addr", "127.0.0.1", "--ws.port", str(port), "--ws.api", apis]
