@@ -57,7 +57,9 @@ class _Commands(click.Group):
     elsewhere={
         "account": "scheduler.operations.account_commands:account",
         "dev": "scheduler.devchain.commands:dev",
+        "disable": "scheduler.operations.boot_commands:disable",
         "drain": "scheduler.operations.hold_commands:drain",
+        "enable": "scheduler.operations.boot_commands:enable",
         "jobs": "scheduler.operations.jobs_commands:jobs",
         "journal": "scheduler.operations.journal_commands:journal",
         "pause": "scheduler.operations.hold_commands:pause",

@@ -33,6 +33,7 @@ class Placement:
     was. `bin_dir` holds the command `scheduler`; the programs start in `directory`; their logs
     are `log_dir`/NAME-stdout.log and NAME-stderr.log. `environment` may be read by every user
     of the machine (/proc), so it takes the names of files that hold secrets, never a secret.
+    `starter` is a command that does something first and then becomes the program.
     """
 
     user: str
@@ -41,6 +42,7 @@ class Placement:
     directory: Path
     log_dir: Path
     environment: Mapping[str, str] = field(default_factory=dict)
+    starter: Sequence[str] = ()
 
 
 def templates() -> dict[str, Path]:
@@ -55,11 +57,14 @@ def templates() -> dict[str, Path]:
     )
 
 
-def render(program: str, placement: Placement, arguments: Sequence[str] = ()) -> str:
+def render(
+    program: str, placement: Placement, arguments: Sequence[str] = (), *, autostart: bool = True
+) -> str:
     """The text of PROGRAM's file for supervisord's conf.d, with `arguments` added to its command.
 
-    Raises Misconfigured for an unknown program, and for a value that supervisord could not
-    read back as it is or that looks like a secret.
+    `autostart`: whether supervisord starts it when it starts itself. Raises Misconfigured for an
+    unknown program, and for a value that supervisord could not read back as it is or that looks
+    like a secret.
     """
     known = templates()
     if "%" in str(placement.log_dir):
@@ -76,12 +81,25 @@ def render(program: str, placement: Placement, arguments: Sequence[str] = ()) ->
     }
     return Template(known[program].read_text(encoding="utf-8")).substitute(
         user=_value("user", placement.user),
+        starter=_value("starter", "".join(f"{shlex.quote(each)} " for each in placement.starter)),
         bin_dir=_value("bin_dir", shlex.quote(str(placement.bin_dir))),
         directory=_value("directory", str(placement.directory)),
         log_dir=_value("log_dir", str(placement.log_dir)),
         environment=_value("environment", _pairs(environment)),
         arguments=_value("arguments", "".join(f" {shlex.quote(each)}" for each in arguments)),
+        autostart="true" if autostart else "false",
     )
+
+
+def with_autostart(text: str, autostart: bool) -> str:
+    """A program file's text, changed to say whether supervisord starts it when it starts itself."""
+    line = f"autostart={'true' if autostart else 'false'}"
+    return re.sub(r"(?m)^autostart=.*$", line, text)
+
+
+def autostarts(text: str) -> bool:
+    """Whether a program file says so; supervisord's default is that it does."""
+    return not re.search(r"(?m)^autostart=(false|no|off|0)\s*$", text)
 
 
 def _value(name: str, text: str) -> str:
@@ -136,6 +154,23 @@ def _pairs(environment: Mapping[str, str]) -> str:
     "--environment", "-e", multiple=True, metavar="NAME=VALUE", help="May be repeated; no secrets."
 )
 @click.option(
+    "--starter",
+    default="",
+    metavar="COMMAND",
+    help="Put before the programs' commands, written as for a shell: it becomes the program.",
+)
+@click.option(
+    "--arguments",
+    default="",
+    metavar="TEXT",
+    help="Added to the programs' commands, written as for a shell.",
+)
+@click.option(
+    "--autostart/--no-autostart",
+    default=None,
+    help="Whether they start at boot; else as the file in --output says, else not.",
+)
+@click.option(
     "--output",
     type=click.Path(path_type=Path, file_okay=False, exists=True),
     help="Write NAME.conf into this directory instead of printing.",
@@ -147,6 +182,9 @@ def command(
     directory: Path,
     log_dir: Path,
     environment: tuple[str, ...],
+    starter: str,
+    arguments: str,
+    autostart: bool | None,
     output: Path | None,
 ) -> None:
     """Print supervisord files for PROGRAMS (`scheduler` if none is named), for this machine."""
@@ -158,13 +196,33 @@ def command(
         directory=directory.absolute(),
         log_dir=log_dir.absolute(),
         environment=dict(_variable(each) for each in environment),
+        starter=_split("--starter", starter),
     )
-    texts = {program: render(program, placement) for program in programs or [DEFAULT]}
+    added = _split("--arguments", arguments)
+    texts = {
+        program: render(program, placement, added, autostart=_at_boot(program, autostart, output))
+        for program in programs or [DEFAULT]
+    }
     for program, text in texts.items():
         if output is None:
             click.echo(text)
         else:
             _write(output / f"{program}.conf", text)
+
+
+def _split(option: str, text: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise Misconfigured(f"{option} {text!r}: {error}") from error
+
+
+def _at_boot(program: str, chosen: bool | None, output: Path | None) -> bool:
+    """What was chosen for `program`: now, else in the file that is there, else not to start."""
+    present = None if output is None else output / f"{program}.conf"
+    if chosen is not None or present is None or not present.exists():
+        return bool(chosen)
+    return autostarts(present.read_text(encoding="utf-8"))
 
 
 def _write(path: Path, text: str) -> None:

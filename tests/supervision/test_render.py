@@ -46,7 +46,8 @@ def test_supervisord_reads_back_what_was_filled_in(tmp_path: Path) -> None:
     values = {"A": "50%, \\ it's;#$HOME", "SCHEDULER_CONFIG": str(odd / "config.toml"), "EMPTY": ""}
     arguments = ["--option", "100% 'x y'", ""]
     place = replace(placement(odd, **values), log_dir=tmp_path)
-    text = render("scheduler", place, arguments)
+    starter = ["/usr/bin/env", "STARTED_BY=a starter"]
+    text = render("scheduler", replace(place, starter=starter), arguments)
 
     with Supervisor(tmp_path, {"scheduler": text.replace("user=operator\n", "")}) as supervisor:
         logs = [tmp_path / "scheduler-stdout.log", tmp_path / "scheduler-stderr.log"]
@@ -57,6 +58,7 @@ def test_supervisord_reads_back_what_was_filled_in(tmp_path: Path) -> None:
     assert report["arguments"] == ["run", "scheduler", *arguments]
     assert report["cwd"] == str(odd)
     assert report["environment"] | values == report["environment"]
+    assert report["environment"]["STARTED_BY"] == "a starter"
     assert report["environment"]["USER"] == "operator"
     assert report["environment"]["HOME"] == str(odd)
     assert report["environment"]["SUPERVISOR_ENABLED"] == "1"
@@ -114,6 +116,27 @@ def test_the_command_writes_a_file_per_program(tmp_path: Path) -> None:
     assert "\ncommand=/opt/scheduler/bin/scheduler run scheduler\n" in text
     assert 'LOG_LEVEL="DEBUG"' in text
     assert "\nstdout_logfile=/var/log/supervisor/scheduler-stdout.log\n" in text
+
+
+def written(directory: Path, *options: str) -> str:
+    """scheduler.conf as the command writes it into `directory`."""
+    result = CliRunner().invoke(supervision.command, ["--output", str(directory), *options])
+    assert (result.exit_code, result.output) == (0, "")
+    return (directory / "scheduler.conf").read_text()
+
+
+def test_what_starts_at_boot_stays_as_it_was_chosen(tmp_path: Path) -> None:
+    assert "\nautostart=false\n" in written(tmp_path)
+    assert "\nautostart=true\n" in written(tmp_path, "--autostart")
+    assert "\nautostart=true\n" in written(tmp_path)
+    assert "\nautostart=false\n" in written(tmp_path, "--no-autostart")
+
+
+def test_arguments_are_added_to_the_command(tmp_path: Path) -> None:
+    text = written(tmp_path, "--arguments", "--config '/etc/my config.toml'")
+    assert "scheduler run scheduler --config '/etc/my config.toml'\n" in text
+    refused = CliRunner().invoke(supervision.command, ["--arguments", "'"])
+    assert isinstance(refused.exception, Misconfigured)
 
 
 def test_the_command_names_a_user_who_does_not_exist() -> None:
