@@ -73,7 +73,12 @@ def scheduler_commands() -> None:
 
 
 @scheduler_commands.group(
-    "config", cls=_Commands, elsewhere={"supervisor": "scheduler.supervision:command"}
+    "config",
+    cls=_Commands,
+    elsewhere={
+        "show": "scheduler.operations.settings_commands:show",
+        "supervisor": "scheduler.supervision:command",
+    },
 )
 def configuration() -> None:
     """Look after a box's configuration."""

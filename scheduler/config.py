@@ -26,6 +26,7 @@ from scheduler.jobs import loading
 from scheduler.logs import secrets_in
 from scheduler.moc.jobs import TASKS
 from scheduler.networks import networks
+from scheduler.plan import MOC_PROGRAMS, SCHEDULER
 
 DEFAULT_FILE = Path("/etc/scheduler/config.toml")
 DEFAULT_ENDPOINT = "http://127.0.0.1:8545"
@@ -91,6 +92,13 @@ def _network(value: str) -> str:
     if value not in networks():
         raise ValueError(f"write one of {', '.join(networks())}")
     return value
+
+
+def _programs(values: tuple[str, ...]) -> tuple[str, ...]:
+    known = (SCHEDULER, *MOC_PROGRAMS)
+    if not values or not set(values) <= set(known):
+        raise ValueError(f"name programs of these: {', '.join(known)}")
+    return values
 
 
 def _path(value: Path) -> Path:
@@ -254,6 +262,13 @@ class Heartbeat(_Section):
     interval: Annotated[int, Field(ge=1, strict=True)] = 60
 
 
+class Box(_Section):
+    """[box]: what provision/setup.sh sets up on a machine; the programs do not read it."""
+
+    node: Literal["geth", "rskj", "none"] | None = None
+    programs: Annotated[tuple[str, ...], AfterValidator(_programs)] = (SCHEDULER,)
+
+
 class Settings(_Section):
     """Everything that can be set; each key has a default with which a box works."""
 
@@ -271,6 +286,7 @@ class Settings(_Section):
     moc: Moc = Moc()
     heartbeat: Heartbeat = Heartbeat()
     jobs: Annotated[tuple[dict[str, Any], ...], AfterValidator(_jobs)] = ()
+    box: Box = Box()
 
     @model_validator(mode="after")
     def _keystore_is_given(self) -> "Settings":
