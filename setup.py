@@ -29,6 +29,7 @@ setup(
             "py.typed",
             "*.toml",
             "**/*.toml",
+            "**/*.js",
             "**/*.sql",
             "**/*.sol",
             "devchain/pins/*",

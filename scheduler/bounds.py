@@ -9,7 +9,8 @@ from scheduler.alarm.claiming import Policy, Strategy
 from scheduler.alarm.drafts import NAME
 from scheduler.alarm.rules import rules as alarm_rules
 from scheduler.chain.model import Address
-from scheduler.jobs.family import JobFamily
+from scheduler.jobs.declaration import Job
+from scheduler.jobs.family import rule_of
 from scheduler.networks import Network
 from scheduler.plan import Plan
 from scheduler.transactions.purse import GETH_SLOTS, RSKJ_SLOTS, Budget, Deposits
@@ -51,9 +52,9 @@ def deposits(section: Mapping[str, Any], contracts: Collection[Address]) -> Depo
     return None if most is None else Deposits(frozenset(contracts), most)
 
 
-def rule_book(plan: Plan, jobs: Sequence[JobFamily]) -> RuleBook:
+def rule_book(plan: Plan, jobs: Sequence[Job]) -> RuleBook:
     """What may be signed: every family's rules, since a custodian signs for those of others."""
     recipients = None if plan.recipients is None else frozenset(plan.recipients)
     alarm = alarm_rules(plan.claiming.get("max_at_risk_per_call", 0))
-    declared = {NAME: alarm, **{job.name: (job.rule,) for job in jobs}}
+    declared = {NAME: alarm, **{rule.name: (rule,) for rule in map(rule_of, jobs)}}
     return RuleBook(declared, Tightening(plan.max_value, plan.max_gas_cost, recipients))

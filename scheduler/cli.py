@@ -76,6 +76,8 @@ def scheduler_commands() -> None:
     "config",
     cls=_Commands,
     elsewhere={
+        "clef": "scheduler.operations.signing_commands:clef",
+        "needs": "scheduler.operations.signing_commands:needs",
         "show": "scheduler.operations.settings_commands:show",
         "supervisor": "scheduler.supervision:command",
     },

@@ -205,7 +205,7 @@ class Program:
             signer=Guard(
                 signer,
                 node,
-                rule_book(self._plan, families_of(node, account.chain, roster.jobs)),
+                rule_book(self._plan, roster.jobs),
                 journal,
             ),
             journal=journal,

@@ -56,7 +56,18 @@ def geth_path() -> Path:
 
     Raises ToolchainError.
     """
+    return _go_ethereum("geth")
 
+
+def clef_path() -> Path:
+    """clef of the same version, for the tests: it shares most of what geth is built from.
+
+    Raises ToolchainError.
+    """
+    return _go_ethereum("clef")
+
+
+def _go_ethereum(program: str) -> Path:
     def build(target: Path) -> None:
         go = usable_go()
         work = target / "build"
@@ -65,13 +76,13 @@ def geth_path() -> Path:
             shutil.copyfile(PINS / name, work / name)
         # -mod=readonly holds every module against go.sum; GOTOOLCHAIN=local fetches no other Go.
         environment = {"GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly", "GOWORK": "off"}
-        package = "github.com/ethereum/go-ethereum/cmd/geth"
-        command = [str(go), "build", "-o", str(target / "geth"), package]
-        run("geth", command, environment, cwd=work, minutes=60)
+        package = f"github.com/ethereum/go-ethereum/cmd/{program}"
+        command = [str(go), "build", "-o", str(target / program), package]
+        run(program, command, environment, cwd=work, minutes=60)
         shutil.rmtree(work)
 
-    what = f"building geth {GETH_VERSION}, which takes some minutes"
-    return installed(f"geth-{GETH_VERSION}", what, build) / "geth"
+    what = f"building {program} {GETH_VERSION}, which takes some minutes"
+    return installed(f"{program}-{GETH_VERSION}", what, build) / program
 
 
 def solc_command() -> list[str]:

@@ -37,6 +37,14 @@ NAME = "jobs"
 HIGHEST_PRICE = 2_000 * 10**9
 
 
+def rule_of(job: Job) -> Rule:
+    """What may be signed for a job: this function of this contract, with no ether."""
+    cost = job.gas * HIGHEST_PRICE if job.max_cost is None else job.max_cost
+    return Rule(
+        f"{NAME}/{job.name}", job.action.selector, 0, cost, frozenset({job.action.contract})
+    )
+
+
 def families_of(
     chain: Chain, fingerprint: str, jobs: Sequence[Job], account: Address | None = None
 ) -> list["JobFamily"]:
@@ -150,13 +158,6 @@ class JobFamily:
         if estimate is None:
             return self.job.gas
         return min(self.job.gas, estimate * (100 + margin) // 100)
-
-    @property
-    def rule(self) -> Rule:
-        """What may be signed for it: this function of this contract, with no ether."""
-        action = self.job.action
-        cost = self.job.gas * HIGHEST_PRICE if self.job.max_cost is None else self.job.max_cost
-        return Rule(self.name, action.selector, 0, cost, frozenset({action.contract}))
 
     async def recognises(self, intents: Sequence[Intent], head: Head) -> list[str | None]:
         """The operator named the contract; that it has the function, its code must say."""

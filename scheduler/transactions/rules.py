@@ -93,6 +93,10 @@ class RuleBook:
             for family, declared in rules.items()
         }
 
+    def rules(self) -> tuple[Rule, ...]:
+        """All of them, as strict as the operator made them."""
+        return tuple(rule for declared in self._rules.values() for rule in declared)
+
     def objection(self, family: str, sender: Address, transaction: Transaction) -> str | None:
         """Why the transaction may not be signed by `sender` for `family`; None where it may."""
         if is_own_transfer(sender, transaction):

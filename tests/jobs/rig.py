@@ -17,7 +17,7 @@ from scheduler.devchain.endpoint import Endpoint
 from scheduler.devchain.nodes import Node
 from scheduler.jobs.abi import call_data, topic
 from scheduler.jobs.declaration import Job
-from scheduler.jobs.family import families_of
+from scheduler.jobs.family import families_of, rule_of
 from scheduler.transactions.desk import Desk
 from scheduler.transactions.fees import FeePolicy
 from scheduler.transactions.flow import Flow
@@ -158,7 +158,7 @@ class Program(Seeing):
     def restart(self) -> None:
         """Begins anew with nothing but the journal."""
         self.families = families_of(self.node, self.chain, self.jobs, self.world.us)
-        rules = RuleBook({family.name: [family.rule] for family in self.families})
+        rules = RuleBook({family.name: [rule_of(family.job)] for family in self.families})
         signer = NodeSigner(self.node, self.world.us)
         self.desk = Desk(
             self.node,

@@ -1,0 +1,64 @@
+# shellcheck shell=bash
+# supervisord: who may speak to it, how long it takes to stop, and which programs it has.
+
+step_supervisor() {
+    about "the programs under supervisord"
+    local program before=$CHANGES
+    put_control_socket
+    put_stop_time
+    ((CHANGES == before)) || change "start supervisord again, with that" restart_supervisor
+    while read -r program; do
+        put_program "$program" scheduler "${AUTOSTART:+--autostart}${AUTOSTART:---no-autostart}"
+    done < <(tr , '\n' <<<"$PROGRAMS")
+    if ((${#CHANGED_PROGRAMS[@]})); then
+        change "let supervisord know of ${CHANGED_PROGRAMS[*]}" update_programs "${CHANGED_PROGRAMS[@]}"
+    fi
+}
+
+# supervisorctl works without sudo for the group of whom setup was called by.
+put_control_socket() {
+    put_file "$PROGRAM_FILES/00-control.conf" 644 root:root <<EOF
+; Written by provision/setup.sh: members of this group may start and stop the programs.
+[unix_http_server]
+chmod=0770
+chown=root:$(operators_group)
+EOF
+}
+
+# geth needs minutes to write its state to the disk (stopwaitsecs=300 in conf.d/geth.conf). What
+# supervisord leaves behind when it is killed ends by itself (setpriv --pdeathsig in the program files).
+put_stop_time() {
+    put_directory /etc/systemd/system/supervisor.service.d 755 root:root
+    put_file /etc/systemd/system/supervisor.service.d/scheduler-kit.conf 644 root:root <<EOF
+# Written by provision/setup.sh.
+[Service]
+TimeoutStopSec=330
+Restart=always
+RestartSec=2
+EOF
+}
+
+restart_supervisor() {
+    systemctl daemon-reload
+    systemctl enable supervisor
+    systemctl restart supervisor
+    wait_for_supervisor
+}
+
+wait_for_supervisor() {
+    local tries
+    for ((tries = 0; tries < 100; tries++)); do
+        ! supervisorctl pid >/dev/null 2>&1 || return 0
+        sleep 0.1
+    done
+    echo "supervisord does not answer: see journalctl --unit supervisor"
+    return 1
+}
+
+# `update` starts a program that starts at boot, and one again that ran; clef reads its rules at its
+# start alone.
+update_programs() {
+    supervisorctl reread
+    supervisorctl update "$@"
+    [[ " $* " != *" clef "* ]] || supervisorctl restart clef
+}

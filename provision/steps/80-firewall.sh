@@ -1,0 +1,57 @@
+# shellcheck shell=bash
+# The firewall: peers' ports and those on which sshd listens; everything else is shut.
+
+step_firewall() {
+    about "the firewall"
+    local ports before=$CHANGES unit=/etc/systemd/system/scheduler-firewall.service
+    ports=$(peer_ports)
+    put_file "$ETC/firewall-ports" 644 root:root <<<"$ports"
+    put_file "$unit" 644 root:root <<EOF
+# Written by provision/setup.sh. After a change of sshd's ports: systemctl restart scheduler-firewall
+[Unit]
+Description=Firewall of the scheduler box
+Documentation=file:$OPT/current/src/docs/install.md
+DefaultDependencies=no
+After=local-fs.target
+Before=network-pre.target
+Wants=network-pre.target
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=$OPT/current/src/provision/firewall
+ExecStop=nft delete table inet scheduler_kit
+
+[Install]
+WantedBy=multi-user.target
+EOF
+    if ((CHANGES > before)) || ! firewall_is_up; then
+        change "shut all ports but sshd's ($(sshd_ports | paste -sd ' '))$(describe_peer_ports)" start_firewall
+    fi
+}
+
+firewall_is_up() { nft list table inet scheduler_kit >/dev/null 2>&1; }
+
+start_firewall() {
+    systemctl daemon-reload
+    systemctl enable scheduler-firewall
+    systemctl restart scheduler-firewall
+}
+
+# The ports on which nodes take peers, one a line; TCP and UDP alike.
+peer_ports() {
+    [[ $NODE != none ]] || return 0
+    local kind port
+    for kind in p2p beacon; do
+        port=$(network_value "$NETWORK" "$kind")
+        [[ $port == - ]] || echo "$port"
+    done
+}
+
+describe_peer_ports() {
+    local ports
+    ports=$(peer_ports | paste -sd ' ')
+    echo "${ports:+ and the peers\' ($ports)}"
+}
+
+sshd_ports() { "$HERE/firewall" --ssh-ports; }

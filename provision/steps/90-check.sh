@@ -1,0 +1,42 @@
+# shellcheck shell=bash
+# Looks at the box as a whole, and changes nothing.
+
+step_check() {
+    about "the box as a whole"
+    if [[ -n $DRY_RUN ]]; then
+        note "is not looked at in a dry run"
+        return
+    fi
+    mountpoint --quiet "$DATA" || fail "$DATA is no mount point: sudo mount $DATA"
+    scheduler_command config check --config "$CONFIG_FILE" | sed 's/^/   /' ||
+        fail "the configuration is refused: see the line above"
+    supervisorctl status | sed 's/^/   /' || true
+    check_clock
+    say_account
+}
+
+# Whom to send ether to, and how much: twice what the dearest transaction may cost.
+say_account() {
+    local address amount
+    address=$(sending_address)
+    if [[ -n $address && $NETWORK != dev ]] && amount=$(scheduler_command config needs --config "$CONFIG_FILE" 2>/dev/null); then
+        note "the account is $address: send it at least $amount"
+    elif [[ -n $address ]]; then
+        note "the account is $address"
+    fi
+}
+
+sending_address() {
+    local key
+    case $SIGNER in
+        keystore) key=$(scheduler_command config show keystore.file --config "$CONFIG_FILE") ;;
+        clef) key=$ETC/clef/keystore/key.json ;;
+        node) scheduler_command account show --config "$CONFIG_FILE" 2>/dev/null | awk '/sends$/ { print $1 }'; return ;;
+    esac
+    sed 's/.*"address": *"\([0-9a-f]*\)".*/0x\1/' "$key"
+}
+
+check_clock() {
+    [[ $(timedatectl show --property=NTPSynchronized --value 2>/dev/null) != no ]] ||
+        warn "the clock is not synchronized yet: timedatectl timesync-status"
+}

@@ -1,0 +1,165 @@
+# The functions of provision/ that need no box: what they decide, and what they refuse.
+# bats tests/provision/functions.bats
+
+setup() {
+    HERE=$(cd "$BATS_TEST_DIRNAME/../../provision" && pwd)
+    ROOT=$(dirname "$HERE")
+    PATH=$BATS_TEST_TMPDIR/bin:$PATH
+    mkdir "$BATS_TEST_TMPDIR/bin"
+    source "$HERE/lib.sh"
+    source "$HERE/networks.sh"
+    source "$HERE/choices.sh"
+    for file in "$HERE"/steps/*.sh; do
+        source "$file"
+    done
+    SETUP_LOGS=$BATS_TEST_TMPDIR/logs
+    STEP=test
+    me=$(id --user --name):$(id --group --name)
+    cd "$BATS_TEST_TMPDIR"
+}
+
+# A command that prints the given text, in place of the real one.
+stand_in() {
+    printf '#!/bin/sh\ncat <<"EOF"\n%s\nEOF\n' "$2" >"bin/$1"
+    chmod +x "bin/$1"
+}
+
+@test "a file is written once, and again only where content, owner or mode differ" {
+    put_file f 640 "$me" <<<"text"
+    [ "$CHANGES" = 1 ]
+    [ "$(cat f)" = text ]
+    [ "$(stat --format=%a f)" = 640 ]
+    put_file f 640 "$me" <<<"text"
+    [ "$CHANGES" = 1 ]
+    chmod 644 f
+    put_file f 640 "$me" <<<"text"
+    [ "$CHANGES" = 2 ]
+    [ "$(stat --format=%a f)" = 640 ]
+    put_file f 640 "$me" <<<"text "
+    [ "$CHANGES" = 3 ]
+}
+
+@test "a dry run says every change and makes none" {
+    DRY_RUN=yes
+    run put_file f 640 "$me" <<<"text"
+    [ "$output" = "   would write f" ]
+    [ ! -e f ]
+    run put_directory d 755 "$me"
+    [ "$output" = "   would make d" ]
+    [ ! -e d ]
+    [ ! -e "$SETUP_LOGS" ]
+}
+
+@test "a change that fails ends with 1, names the log and says how to go on" {
+    AGAIN="sudo provision/setup.sh --network dev"
+    run change "break something" sh -c 'echo the reason; exit 3'
+    [ "$status" = "$FAILED" ]
+    [[ ${lines[-1]} == *"test: could not break something; its log is $SETUP_LOGS/test.log; mend that, then run again: $AGAIN" ]]
+    grep -q "the reason" "$SETUP_LOGS/test.log"
+}
+
+@test "a link is moved at one stroke" {
+    put_link a l
+    put_link a l
+    [ "$CHANGES" = 1 ]
+    put_link b l
+    [ "$(readlink l)" = b ]
+}
+
+@test "every network has all of its values" {
+    for name in $(network_names); do
+        for key in node p2p beacon disk memory cores chain url; do
+            [ -n "$(network_value "$name" "$key")" ]
+        done
+    done
+}
+
+@test "who signs follows from network and node, and geth on public networks unlocks nothing" {
+    NETWORK=dev NODE=geth && [ "$(default_signer)" = node ]
+    NETWORK=sepolia NODE=geth && [ "$(default_signer)" = clef ]
+    NETWORK=rsk-mainnet NODE=rskj && [ "$(default_signer)" = keystore ]
+    NETWORK=sepolia NODE=none && [ "$(default_signer)" = keystore ]
+    NETWORK=sepolia NODE=geth SIGNER=node PROGRAMS=scheduler
+    run check_choices
+    [ "$status" = "$REFUSED" ]
+    [[ $output == *"geth unlocks no accounts any more; use --signer clef"* ]]
+}
+
+@test "a node of another kind than the network's is refused" {
+    NETWORK=rsk-testnet NODE=geth SIGNER=keystore PROGRAMS=scheduler
+    run check_choices
+    [ "$status" = "$REFUSED" ]
+    [[ $output == *"--node geth: rsk-testnet needs rskj, or none with --rpc-url"* ]]
+}
+
+@test "programs that there are not are refused" {
+    NETWORK=dev NODE=geth SIGNER=node PROGRAMS=scheduler,geth
+    run check_choices
+    [ "$status" = "$REFUSED" ]
+    [[ $output == *"there is no program 'geth'"* ]]
+}
+
+@test "the disk of the root file system is never formatted" {
+    stand_in lsblk $'\n/boot\n/'
+    run why_not_format /dev/xvda
+    [ "$output" = "it holds the root file system" ]
+}
+
+@test "a private file that is missing is refused with the command that mends it" {
+    run check_private scheduler "$PWD/key.password"
+    [ "$status" = "$REFUSED" ]
+    [[ $output == *"the file $PWD/key.password is missing: put it back from your copy"* ]]
+}
+
+@test "an operator's own line for the volume in fstab stays" {
+    FSTAB=$PWD/fstab DISK=/dev/null FILE_SYSTEM=ext4
+    stand_in blkid 1234-5678
+    echo "/dev/xvdb /data ext4 noatime 0 2" >fstab
+    put_in_fstab /dev/xvdb
+    [ "$CHANGES" = 0 ]
+    DRY_RUN=yes
+    echo "/dev/xvda1 / ext4 defaults 0 1" >fstab
+    run put_in_fstab /dev/xvdb
+    [ "$output" = "   would add to $FSTAB: UUID=1234-5678 /data ext4 defaults,nofail 0 2" ]
+}
+
+@test "geth gets a network, loopback alone, a JWT, and clef as its signer" {
+    NETWORK=hoodi SIGNER=clef
+    run geth_arguments
+    [[ $output == "--hoodi --datadir /data/ethereum "* ]]
+    [[ $output == *"--authrpc.jwtsecret /data/ethereum/jwt.hex"* ]]
+    [[ $output == *"--signer /data/clef/clef.ipc" ]]
+    [[ $output != *"*"* ]]
+    for option in http ws authrpc; do
+        [[ $output == *"--$option.addr 127.0.0.1"* ]]
+    done
+    SIGNER=keystore
+    run geth_arguments
+    [[ $output != *"--signer"* ]]
+}
+
+@test "rskj gets its ports on loopback, and a wallet only where it holds the key" {
+    NETWORK=rsk-testnet
+    run rskj_configuration ""
+    [[ $output == *"peer.port = 50505"* ]]
+    [[ $output == *"port = 4444"*"port = 4445"* ]]
+    [ "$(grep -c 'bind_address = "127.0.0.1"' <<<"$output")" = 2 ]
+    [[ $output != *wallet* ]]
+    run rskj_configuration abcd
+    [[ $output == *$'wallet {\n    enabled = true\n    accounts = [{ privateKey = "abcd" }]\n}' ]]
+}
+
+@test "the firewall always opens the ports on which sshd listens" {
+    echo 30303 >ports
+    stand_in sshd $'port 22\nport 2222'
+    stand_in ss 'LISTEN 0 128 0.0.0.0:7022 0.0.0.0:* users:(("sshd",pid=1,fd=3))'
+    stand_in systemctl 'Listen=0.0.0.0:8022 (Stream)'
+    SSH_CONNECTION="192.0.2.1 50000 192.0.2.2 9022" PORTS=$PWD/ports run "$HERE/firewall" --print
+    [[ $output == *"tcp dport { 22,2222,7022,8022,9022 } accept"* ]]
+    [[ $output == *"tcp dport { 30303 } accept"*"udp dport { 30303 } accept"* ]]
+    [[ $output == *"policy drop;"* ]]
+}
+
+@test "a URL's key is not shown" {
+    [ "$(without_key https://user:word@node.example:8545/v3/0123456789abcdef)" = https://node.example:8545 ]
+}

@@ -1,0 +1,105 @@
+"""The Debian 12 that the boxes of these tests begin with, made once by debootstrap.
+
+Mirror and package clients' settings are the host's own.
+"""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+
+from scheduler.devchain.toolchain import cache_directory, installed
+
+# What a cloud's image has beside debootstrap's smallest variant, as far as it matters here.
+PACKAGES = (
+    "ca-certificates",
+    "dbus",
+    "iproute2",
+    "kmod",
+    "openssh-server",
+    "sudo",
+    "systemd",
+    "systemd-sysv",
+    "udev",
+)
+SUITE = "bookworm"
+CERTIFICATES = Path("etc/ssl/certs/ca-certificates.crt")
+
+
+def image() -> Path:
+    """The root of a bare Debian 12 with systemd, sshd and the host's package sources."""
+    digest = sha256(json.dumps([SUITE, PACKAGES, _sources(), _apt_settings()]).encode())
+    return installed(
+        f"debian-12-{digest.hexdigest()[:12]}", "making a Debian 12 with debootstrap", _build
+    )
+
+
+def archives() -> Path:
+    """Where apt keeps the packages that boxes download, from one test run to the next."""
+    directory = cache_directory() / "debian-12-archives"
+    (directory / "partial").mkdir(parents=True, exist_ok=True)
+    return directory
+
+
+def _build(target: Path) -> None:
+    command = ["debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}"]
+    command += [SUITE, str(target), _mirror()]
+    # debootstrap reads its proxy from the environment, as the host's clients do.
+    with open(cache_directory() / "debootstrap.log", "wb") as log:
+        subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, check=True)
+    (target / "etc/apt/sources.list").write_text(_sources())
+    (target / "etc/apt/apt.conf.d/00host").write_text(_apt_settings())
+    # What the box's clients trust is what the host's trust.
+    shutil.copyfile(Path("/") / CERTIFICATES, target / CERTIFICATES)
+    for archive in (target / "var/cache/apt/archives").glob("*.deb"):
+        archive.unlink()
+
+
+def _mirror() -> str:
+    """The mirror of the host's first source of Debian's main archive."""
+    return next(uri for uri, suite in _archives_of_host() if suite == SUITE)
+
+
+def _sources() -> str:
+    """The host's sources of this suite, in apt's one-line style."""
+    return "".join(f"deb {uri} {suite} main\n" for uri, suite in _archives_of_host())
+
+
+def _archives_of_host() -> Iterator[tuple[str, str]]:
+    """URI and suite of each of the host's sources that is of this suite (sources.list(5))."""
+    for file in sorted(Path("/etc/apt").glob("sources.list.d/*.sources")):
+        for stanza in re.split(r"\n\s*\n", file.read_text()):
+            fields = dict(re.findall(r"(?m)^(URIs|Suites):\s*(.+)$", stanza))
+            yield from _of_suite(fields.get("URIs", "").split(), fields.get("Suites", "").split())
+    lists = [Path("/etc/apt/sources.list"), *Path("/etc/apt").glob("sources.list.d/*.list")]
+    for file in filter(Path.exists, lists):
+        for uri, suite in re.findall(
+            r"(?m)^deb\s+(?:\[[^]]*\]\s+)?(\S+)\s+(\S+)", file.read_text()
+        ):
+            yield from _of_suite([uri], [suite])
+
+
+def _of_suite(uris: list[str], suites: list[str]) -> Iterator[tuple[str, str]]:
+    for uri in uris:
+        for suite in suites:
+            if suite.startswith(SUITE):
+                yield uri.rstrip("/"), suite
+
+
+def _apt_settings() -> str:
+    """How the host's apt fetches: proxies, checks and the like."""
+    dump = subprocess.run(["apt-config", "dump"], capture_output=True, text=True, check=True)
+    wanted = re.compile(r"Acquire::(Check-|http|https|ftp|Retries|Proxy)")
+    lines = [line for line in dump.stdout.splitlines() if wanted.match(line)]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def pip_settings() -> dict[str, str]:
+    """How the host's pip fetches: what its configuration and its environment say."""
+    command = [sys.executable, "-m", "pip", "config", "list"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return dict(re.findall(r"(?m)^(?:global|:env:)\.([a-z-]+)='(.*)'$", shown))

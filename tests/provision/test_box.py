@@ -1,0 +1,248 @@
+"""From a bare box to an executed call with two commands, and through what happens to it later."""
+
+import re
+import socket
+import subprocess
+
+import pytest
+
+from tests.provision.machine import CHECKOUT, OPERATOR, Machine
+from tests.provision.operating import (
+    Call,
+    eventually,
+    log,
+    outcomes,
+    schedule,
+    set_up,
+    states,
+)
+
+OPTIONS = ("--network", "dev", "--node-binary", "/home/ubuntu/geth")
+OPTIONS += ("--device", "/dev/xvdb", "--yes")
+STEPS = "packages volume users scheduler node account supervisor firewall check"
+# All that setup could change; what programs write is elsewhere.
+LOOKED_AFTER = "/etc /opt /usr /var/lib/dpkg/status /home /root"
+
+
+def state(machine: Machine) -> set[str]:
+    """Names, modes, owners, times and sizes of all that setup could change, and the firewall."""
+    listed = f"find {LOOKED_AFTER} -xdev -printf '%p %m %u %g %T@ %s %l\\n'"
+    rules = "if command -v nft >/dev/null; then nft list ruleset; fi"
+    return set(machine.run("sh", "-c", f"{listed}; {rules}").stdout.splitlines())
+
+
+@pytest.fixture(scope="module")
+def said(bare_box: Machine) -> str:
+    """What setup said on the bare box, after a dry run that changed nothing."""
+    before = state(bare_box)
+    dry = set_up(bare_box, *OPTIONS, "--dry-run")
+    assert state(bare_box) ^ before == set()
+    assert "would install nftables" in dry
+    assert "would make an ext4 file system on /dev/" in dry
+    assert re.search(r"== dry run: changes to make: [1-9]\d*\n", dry)
+    return set_up(bare_box, *OPTIONS)
+
+
+@pytest.fixture
+def box(bare_box: Machine, said: str) -> Machine:
+    """The box, set up."""
+    return bare_box
+
+
+def test_each_step_is_announced_and_judged(said: str) -> None:
+    assert re.findall(r"(?m)^== (\w+): (?:done|as it should be)", said) == STEPS.split()
+    assert "Next: supervisorctl start scheduler\n" in said
+
+
+def test_the_second_command_starts_what_executes_a_call(box: Machine) -> None:
+    assert states(box) == {"devchain": "RUNNING", "scheduler": "STOPPED"}
+    started = box.run("supervisorctl", "start", "scheduler", user=OPERATOR)
+    assert started.stdout == "scheduler: started\n"
+    call = schedule(box)
+    eventually(lambda: outcomes(box, call), 60, "the call has an outcome in the log")
+    [outcome] = outcomes(box, call)
+    assert outcome.startswith(f"succeeded at block {call.target} (target {call.target}): executed")
+
+
+def test_a_second_run_changes_nothing(box: Machine) -> None:
+    before, running = state(box), box.processes("scheduler.launch")
+    assert "== nothing had to be changed\n" in set_up(box)
+    assert "== nothing had to be changed\n" in set_up(box, *OPTIONS)
+    assert state(box) ^ before == set()
+    assert box.processes("scheduler.launch") == running
+
+
+def test_nobody_reads_what_is_not_theirs(box: Machine) -> None:
+    refused = [
+        ("scheduler", "/data/ethereum"),
+        ("geth", "/data/scheduler"),
+        (OPERATOR, "/data/ethereum"),
+    ]
+    for user, path in refused:
+        assert box.run("ls", path, user=user, check=False).returncode != 0, (user, path)
+    keys = box.run("find", "/data/ethereum/node/geth/keystore", "-type", "f", "-printf", "%m %u\\n")
+    assert keys.stdout == "600 geth\n"
+
+
+def test_the_firewall_shuts_all_but_sshd_and_leaves_the_host_alone(box: Machine) -> None:
+    box.run(
+        "systemd-run",
+        "--quiet",
+        "--unit=listener",
+        "--property=Type=exec",
+        "systemd-socket-activate",
+        "--listen=0.0.0.0:9999",
+        "cat",
+    )
+    try:
+        with socket.create_connection((box.address, 22), timeout=10) as connection:
+            assert connection.recv(4) == b"SSH-"
+        for port in (8545, 9999):
+            with pytest.raises(TimeoutError):
+                socket.create_connection((box.address, port), timeout=1)
+        box.run("systemctl", "stop", "scheduler-firewall")
+        socket.create_connection((box.address, 9999), timeout=10).close()
+    finally:
+        box.run("systemctl", "start", "scheduler-firewall")
+        box.run("systemctl", "stop", "listener", check=False)
+    tables = subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=True)
+    assert "scheduler_kit" not in tables.stdout
+
+
+def test_killed_supervisord_leaves_one_copy_of_each_program(box: Machine) -> None:
+    box.run("supervisorctl", "start", "scheduler", user=OPERATOR, check=False)
+    nodes, former = box.processes("geth", "--dev.period"), box.read("/run/supervisord.pid").strip()
+    box.run("kill", "-9", former)
+    eventually(
+        lambda: (
+            box.read("/run/supervisord.pid").strip() not in ("", former)
+            and states(box).get("devchain") == "RUNNING"
+            and box.processes("geth", "--dev.period") not in ([], nodes)
+        ),
+        60,
+        "another supervisord has started the node again",
+    )
+    assert len(box.processes("geth", "--dev.period")) == 1
+    assert len(box.processes("bin/scheduler", "dev")) == 1
+    # It was not enabled, so nobody starts it; and the one that ran is gone.
+    eventually(lambda: not box.processes("scheduler.launch"), 15, "the former scheduler has ended")
+    assert states(box)["scheduler"] == "STOPPED"
+
+
+def test_a_reboot_brings_back_what_was_enabled(box: Machine) -> None:
+    accounts = box.run("scheduler", "account", "show").stdout
+    enabled = box.run("scheduler", "enable", "scheduler")
+    assert enabled.stdout.startswith("scheduler starts at boot;")
+    box.reboot()
+    eventually(lambda: states(box).get("scheduler") == "RUNNING", 30, "the scheduler runs")
+    assert box.run("mountpoint", "/data").stdout == "/data is a mountpoint\n"
+    call = schedule(box)
+    eventually(lambda: outcomes(box, call), 60, "the call has an outcome in the log")
+    assert "succeeded" in outcomes(box, call)[0]
+    assert box.run("scheduler", "account", "show").stdout == accounts
+
+
+def test_a_power_cut_sends_nothing_twice(box: Machine) -> None:
+    """Killed at once, geth comes back some blocks behind, where the journal knows of more."""
+    calls = [schedule(box), schedule(box, 40)]
+    eventually(lambda: outcomes(box, calls[0]), 60, "the first call has an outcome in the log")
+    box.cut_power()
+    box.boot()
+    eventually(lambda: states(box).get("scheduler") == "RUNNING", 30, "the scheduler runs")
+    eventually(lambda: outcomes(box, calls[1]), 90, "the second call has an outcome in the log")
+    for call in calls:
+        assert executions(box, call) == 1
+
+
+def executions(box: Machine, call: Call) -> int:
+    """How many intents to execute a call the journal has, all of them on this chain."""
+    listed = box.run("scheduler", "journal", "list").stdout
+    return len(re.findall(rf"(?m)^execute:{call.address}\s+execute\s+succeeded", listed))
+
+
+def test_nothing_starts_where_the_volume_is_missing(box: Machine) -> None:
+    before = log(box, "/var/log/supervisor/devchain-stderr.log")
+    fstab = box.read("/etc/fstab")
+    box.run("sed", "-i", "s/^UUID=[^ ]*/UUID=00000000-0000-4000-8000-000000000000/", "/etc/fstab")
+    box.reboot()
+    eventually(
+        lambda: (
+            "the volume is not mounted at /data"
+            in log(box, "/var/log/supervisor/devchain-stderr.log").removeprefix(before)
+        ),
+        30,
+        "the node's log says that the volume is missing",
+    )
+    assert box.run("find", "/data").stdout == "/data\n"
+    assert not box.processes("geth", "--dev.period")
+    (box.root / "etc/fstab").write_text(fstab)
+    box.run("mount", "/data")
+    eventually(lambda: box.processes("geth", "--dev.period"), 30, "the node starts by itself")
+
+
+def script(box: Machine, name: str, *arguments: str, status: int = 0) -> str:
+    """One of the other scripts of provision/, as root; everything that it said."""
+    command = f"{CHECKOUT}/provision/{name}"
+    done = box.run(
+        command, *arguments, check=False, timeout=500, environment={"SUDO_USER": OPERATOR}
+    )
+    assert done.returncode == status, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def executed(box: Machine) -> Call:
+    """A call that was scheduled now, and executed."""
+    call = schedule(box)
+    eventually(lambda: outcomes(box, call), 90, "the call has an outcome in the log")
+    assert "succeeded" in outcomes(box, call)[0]
+    return call
+
+
+def test_an_older_journal_put_back_is_recognised_and_sends_nothing_twice(box: Machine) -> None:
+    said = script(box, "backup.sh", "/root/backup.tar.gz")
+    assert "It holds secrets" in said
+    assert box.run("stat", "--format=%a %U", "/root/backup.tar.gz").stdout == "600 root\n"
+    forgotten = executed(box)
+    box.run("sh", "-c", "echo '# changed since' >>/etc/scheduler/config.toml")
+    quiet = log(box).count("work begins")
+    script(box, "restore.sh", "--yes", "/root/backup.tar.gz")
+    assert "changed since" not in box.read("/etc/scheduler/config.toml")
+    assert executions(box, forgotten) == 0
+    executed(box)
+    assert log(box).count("work begins") == quiet + 1
+    assert executions(box, forgotten) == 0
+    assert "is there already" in script(box, "backup.sh", "/root/backup.tar.gz", status=2)
+    assert "is no backup made by" in script(box, "restore.sh", "/etc/passwd", status=2)
+
+
+def release(box: Machine) -> str:
+    """The name of the release in use."""
+    return box.run("readlink", "/opt/scheduler/current").stdout.strip().rpartition("/")[2]
+
+
+def test_an_upgrade_goes_back_where_the_new_version_does_not_run(box: Machine) -> None:
+    first = release(box)
+    assert "this version is the one on the box" in script(box, "upgrade.sh")
+    box.run("sh", "-c", f"echo '# newer' >>{CHECKOUT}/scheduler/__init__.py")
+    assert "== upgrade: done" in script(box, "upgrade.sh")
+    second = release(box)
+    assert second != first
+    assert all(second in box.read(f"/etc/supervisor/conf.d/{name}.conf") for name in states(box))
+    executed(box)
+    broken = f"echo 'raise SystemExit(\"broken\")' >>{CHECKOUT}/scheduler/service.py"
+    box.run("sh", "-c", broken)
+    said = script(box, "upgrade.sh", status=1)
+    assert f"the box runs {second} as before, since scheduler does not stay up" in said
+    assert release(box) == second
+    executed(box)
+
+
+def test_what_is_removed_leaves_the_data_until_that_is_wanted_too(box: Machine) -> None:
+    script(box, "remove.sh", "--yes")
+    assert states(box) == {}
+    assert not box.processes("/opt/scheduler")
+    assert box.run("sh", "-c", "ls /etc/supervisor/conf.d /opt").stdout.count("scheduler") == 0
+    assert "scheduler_kit" not in box.run("nft", "list", "tables").stdout
+    assert box.run("ls", "/etc/scheduler/config.toml", "/data/scheduler/journal.db").returncode == 0
+    script(box, "remove.sh", "--yes", "--data")
+    assert box.run("ls", "/data").stdout == "lost+found\n"
