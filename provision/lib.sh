@@ -195,18 +195,25 @@ confirmed() {
     [[ ${answer,,} == y || ${answer,,} == yes ]]
 }
 
-# The group whose members may speak to supervisord and read the logs: that of whom sudo was called by.
+# The group whose members may speak to supervisord and read the logs: that of whom sudo was called by
+# at first. It stays when somebody else runs setup later.
 operators_group() {
-    if [[ -n ${SUDO_USER:-} && ${SUDO_USER:-} != root ]]; then
+    local present
+    present=$(stat --format=%G "$PROGRAM_LOGS" 2>/dev/null || echo root)
+    if [[ $present == root && ${SUDO_USER:-root} != root ]]; then
         id --group --name "$SUDO_USER"
     else
-        # On a later run by root itself the group stays the one that it is.
-        stat --format=%G "$PROGRAM_LOGS" 2>/dev/null || echo root
+        echo "$present"
     fi
 }
 
 # Runs the project's command on this box.
 scheduler_command() { "$OPT/current/bin/scheduler" "$@"; }
+
+# Whether the configuration can be read, as the programs' user, who owns the secrets in it.
+check_configuration() {
+    runuser --user scheduler -- "${1:-$OPT/current}/bin/scheduler" config check --config "$CONFIG_FILE"
+}
 
 # Whether this project's code is on the box; it is not in a dry run on a bare one.
 code_is_there() { [[ -x $OPT/current/bin/scheduler ]]; }

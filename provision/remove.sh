@@ -39,11 +39,13 @@ remove_programs() {
 
 stop_program() { supervisorctl stop "$1" || [[ $? == 1 ]]; }
 
-remove_firewall() {
-    local unit=/etc/systemd/system/scheduler-firewall.service
-    [[ -f $unit ]] || return 0
-    change "open the firewall" systemctl disable --now scheduler-firewall
-    change "remove $unit" rm "$unit"
+remove_units() {
+    local unit
+    for unit in scheduler-firewall.service scheduler-disk-guard.timer scheduler-disk-guard.service; do
+        [[ -f /etc/systemd/system/$unit ]] || continue
+        change "stop $unit" systemctl disable --now "$unit"
+        change "remove $unit" rm "/etc/systemd/system/$unit"
+    done
 }
 
 remove_code() {
@@ -70,7 +72,7 @@ confirmed "stop the programs of this box and remove them (data, keys and configu
     refuse "nothing was changed"
 STEP=remove
 remove_programs
-remove_firewall
+remove_units
 remove_code
 if [[ -n $WITH_DATA ]] && confirmed "delete the keys in $ETC and everything in $DATA, for ever?"; then
     remove_data

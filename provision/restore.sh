@@ -38,7 +38,7 @@ if [[ -f $stage/journal.db ]]; then
     install --mode=600 --owner=scheduler --group=scheduler "$stage/journal.db" "$journal"
 fi
 say "what was there is in $ETC.$aside${journal:+ and $journal.$aside}"
-scheduler_command config check --config "$CONFIG_FILE" ||
+check_configuration ||
     warn "the configuration is refused: see the line above"
 ((${#running[@]} == 0)) || supervisorctl start "${running[@]}"
 say "Next: sudo provision/setup.sh, which mends owners and modes; then supervisorctl status"

@@ -73,7 +73,7 @@ fi
 STEP=upgrade
 about "from $(basename "$FORMER") to $(basename "$RELEASE")"
 [[ -e $RELEASE/complete ]] || change "install this version in $RELEASE" install_release "$RELEASE"
-"$RELEASE/bin/scheduler" config check --config "$CONFIG_FILE" >/dev/null ||
+check_configuration "$RELEASE" >/dev/null ||
     refuse "the new version refuses $CONFIG_FILE (see the line above): correct it; nothing was changed"
 mapfile -t RUNNING < <(running_schedulers)
 ((${#RUNNING[@]} == 0)) || change "stop ${RUNNING[*]}" supervisorctl stop "${RUNNING[@]}"

@@ -58,25 +58,14 @@ pip_install() {
 put_configuration() {
     if [[ ! -f $CONFIG_FILE ]]; then
         if [[ -n $CONFIG ]]; then
-            put_file "$CONFIG_FILE" 644 root:root <"$CONFIG"
-        else
+            put_file "$CONFIG_FILE" 600 scheduler:scheduler <"$CONFIG"
+        elif [[ $RPC_URL == "$(network_value "$NETWORK" url)" ]]; then
             put_file "$CONFIG_FILE" 644 root:root < <(first_configuration)
+        else
+            # The URL of a node elsewhere may have a key in it.
+            put_file "$CONFIG_FILE" 600 scheduler:scheduler < <(first_configuration)
         fi
     fi
-    if code_is_there && [[ -f $CONFIG_FILE ]]; then
-        protect_configuration
-    fi
-}
-
-# A URL with a key in it is for nobody's eyes but the programs'.
-protect_configuration() {
-    local complaint
-    if complaint=$(scheduler_command config check --config "$CONFIG_FILE" 2>&1); then
-        return
-    fi
-    case $complaint in
-        *"can be read by others, and its rpc-url"*) put_owner "$CONFIG_FILE" 600 scheduler:scheduler ;;
-    esac
 }
 
 first_configuration() {

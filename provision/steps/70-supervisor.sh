@@ -3,16 +3,45 @@
 
 step_supervisor() {
     about "the programs under supervisord"
-    local program before=$CHANGES
+    local program boot=--no-autostart before=$CHANGES
+    [[ -z $AUTOSTART ]] || boot=--autostart
     put_control_socket
     put_stop_time
     ((CHANGES == before)) || change "start supervisord again, with that" restart_supervisor
     while read -r program; do
-        put_program "$program" scheduler "${AUTOSTART:+--autostart}${AUTOSTART:---no-autostart}"
+        put_program "$program" scheduler "$boot"
     done < <(tr , '\n' <<<"$PROGRAMS")
     if ((${#CHANGED_PROGRAMS[@]})); then
         change "let supervisord know of ${CHANGED_PROGRAMS[*]}" update_programs "${CHANGED_PROGRAMS[@]}"
     fi
+    put_disk_guard
+}
+
+# Stops the node in good order before its disk is full.
+put_disk_guard() {
+    local before=$CHANGES units=/etc/systemd/system
+    put_file "$units/scheduler-disk-guard.service" 644 root:root <<EOF
+# Written by provision/setup.sh.
+[Unit]
+Description=Stops the node before its disk is full
+[Service]
+Type=oneshot
+ExecStart=$OPT/current/src/provision/disk-guard $DATA
+EOF
+    put_file "$units/scheduler-disk-guard.timer" 644 root:root <<EOF
+# Written by provision/setup.sh.
+[Timer]
+OnBootSec=1min
+OnUnitActiveSec=1min
+[Install]
+WantedBy=timers.target
+EOF
+    ((CHANGES == before)) || change "watch the disk every minute" start_disk_guard
+}
+
+start_disk_guard() {
+    systemctl daemon-reload
+    systemctl enable --now scheduler-disk-guard.timer
 }
 
 # supervisorctl works without sudo for the group of whom setup was called by.

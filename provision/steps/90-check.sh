@@ -8,7 +8,7 @@ step_check() {
         return
     fi
     mountpoint --quiet "$DATA" || fail "$DATA is no mount point: sudo mount $DATA"
-    scheduler_command config check --config "$CONFIG_FILE" | sed 's/^/   /' ||
+    check_configuration | sed 's/^/   /' ||
         fail "the configuration is refused: see the line above"
     supervisorctl status | sed 's/^/   /' || true
     check_clock

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 
 from scheduler.devchain.toolchain import cache_directory
+from scheduler.processes import bound_command
 from tests.provision.image import archives, image, pip_settings
 
 ROOT = Path(__file__).parents[2]
@@ -138,13 +139,15 @@ class Machine:
         script = self.directory / "init"
         script.write_text(_INIT)
         inner = ["unshare", "--mount", "--pid", "--uts", "--ipc", "--cgroup", "--fork"]
+        # Should the tests be killed, so is the box.
+        inner += ["--kill-child"]
         inner += ["sh", str(script), str(self.root), *self.devices]
         # The shell joins the group first, so that the namespace begins there.
         joined = f'echo $$ >{self._group}/cgroup.procs; exec "$@"'
         command = ["ip", "netns", "exec", self.name, "sh", "-c", joined, "sh", *inner]
         with open(self.directory / "console", "ab") as console:
             self._init = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=console, stderr=console
+                bound_command(command), stdin=subprocess.DEVNULL, stdout=console, stderr=console
             )
         deadline = time.monotonic() + BOOT_SECONDS
         while True:
@@ -237,6 +240,7 @@ class Machine:
         self._mount("--bind", str(archives()), f"{self.root}/var/cache/apt/archives")
         (self.root / WHEELS).mkdir()
         wheels = cache_directory() / "wheels"
+        wheels.mkdir(exist_ok=True)
         self._mount("--bind", "-o", "ro", str(wheels), f"{self.root}/{WHEELS}")
 
     def _mount(self, *arguments: str) -> None:

@@ -160,6 +160,30 @@ def executions(box: Machine, call: Call) -> int:
     return len(re.findall(rf"(?m)^execute:{call.address}\s+execute\s+succeeded", listed))
 
 
+def test_the_node_is_stopped_in_good_order_before_its_disk_is_full(box: Machine) -> None:
+    assert (
+        "ActiveState=active"
+        in box.run(
+            "systemctl", "show", "--property=ActiveState", "scheduler-disk-guard.timer"
+        ).stdout
+    )
+    guard = "/opt/scheduler/current/src/provision/disk-guard"
+    assert box.run(guard).stdout == ""
+    free = int(box.run("df", "--block-size=1M", "--output=avail", "/data").stdout.split()[1])
+    try:
+        box.run("fallocate", "--length", f"{free - 200}M", "/data/filling")
+        assert "MB left; at 9" in box.run(guard).stdout
+        assert states(box)["devchain"] == "RUNNING"
+        box.run("fallocate", "--length", f"{free - 40}M", "/data/filling")
+        box.run("systemctl", "start", "scheduler-disk-guard")
+        assert states(box)["devchain"] == "STOPPED"
+        said = box.run("journalctl", "--unit=scheduler-disk-guard", "--output=cat").stdout
+        assert "stopping devchain; make room or a larger volume, then: supervisorctl start" in said
+    finally:
+        box.run("rm", "-f", "/data/filling")
+    box.run("supervisorctl", "start", "devchain")
+
+
 def test_nothing_starts_where_the_volume_is_missing(box: Machine) -> None:
     before = log(box, "/var/log/supervisor/devchain-stderr.log")
     fstab = box.read("/etc/fstab")

@@ -1,6 +1,10 @@
-"""What setup refuses on a bare box: told in one line with what to do, and nothing was changed."""
+"""What setup refuses on a bare box, told in one line with what to do, and nothing was changed.
+
+Then the smallest box there is: no node, a key file, and a URL with a key of a provider in it.
+"""
 
 import hashlib
+import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.provision.machine import OPERATOR, Disk, Machine
-from tests.provision.operating import SETUP, set_up
+from tests.provision.operating import SETUP, eventually, log, set_up, states
 
 DEV = ("--network", "dev", "--node-binary", "/home/ubuntu/geth", "--yes")
 
@@ -161,3 +165,50 @@ def test_without_the_registries_the_step_names_its_log_and_how_to_go_on(bare_box
         "/var/log/scheduler-setup/packages.log"
     )
     assert not bare_box.run("sh", "-c", "blkid /dev/xvdb", check=False).stdout
+
+
+URL = "http://127.0.0.1:8545/v3/0123456789abcdef0123456789abcdef"
+ELSEWHERE = ("--network", "sepolia", "--node", "none", "--rpc-url", URL)
+
+
+@pytest.fixture(scope="module")
+def small(bare_box: Machine) -> Machine:
+    """The box, set up without a node."""
+    said = set_up(bare_box, *ELSEWHERE, "--device", "/dev/xvdb", "--autostart", "--yes")
+    assert re.search(r"the account is 0x[0-9a-f]{40}: send it at least 4 ether\n", said)
+    assert "0123456789abcdef" not in said
+    return bare_box
+
+
+def test_a_box_without_node_has_a_key_file_that_its_user_alone_reads(small: Machine) -> None:
+    listed = "find /etc/scheduler -type f -printf '%m %u %f\\n' | sort"
+    assert small.run("sh", "-c", listed).stdout.splitlines() == [
+        "600 scheduler config.toml",
+        "600 scheduler key.json",
+        "600 scheduler key.password",
+        "644 root firewall-ports",
+    ]
+    assert "== nothing had to be changed\n" in set_up(small)
+    shown = small.run("nft", "list", "table", "inet", "scheduler_kit").stdout
+    assert "tcp dport 22 accept" in shown
+    assert "30303" not in shown
+
+
+def test_a_program_that_was_to_start_at_boot_waits_for_its_node(small: Machine) -> None:
+    assert states(small) == {"scheduler": "RUNNING"}
+    eventually(lambda: "Waiting" in log(small), 30, "the scheduler says what it waits for")
+    assert "0123456789abcdef" not in log(small)
+
+
+def test_options_that_contradict_the_configuration_are_refused(small: Machine) -> None:
+    line = refusal(small, "--network", "mainnet")
+    assert "this box is set up with network = sepolia in /etc/scheduler/config.toml" in line
+
+
+def test_a_missing_password_file_is_refused_with_the_command_that_mends_it(small: Machine) -> None:
+    password = "/etc/scheduler/keys/key.password"
+    small.run("mv", password, "/root/kept")
+    line = refusal(small)
+    assert f"the file {password} is missing: put it back from your copy" in line
+    small.run("mv", "/root/kept", password)
+    assert "== nothing had to be changed\n" in set_up(small)
