@@ -4,6 +4,8 @@
 # What a box needs of the checkout.
 SOURCES=(scheduler conf.d provision docs config.json moc_jobs.py requirements.txt setup.py pyproject.toml
     README.md LICENSE)
+# What builds this project itself.
+BUILD_PINS=scheduler/devchain/pins/requirements-build.txt
 
 step_scheduler() {
     about "the schedulers' code in $OPT, configuration in $ETC"
@@ -31,27 +33,47 @@ code_files() { (cd "$ROOT" && find "${SOURCES[@]}" -type f ! -name '*.pyc' -prin
 
 # A release is complete or not used; a half one, of an interrupted run, is made anew.
 install_release() {
-    local release=$1 python=$1/bin/python
+    local release=$1 libraries
     rm -rf "$release"
     mkdir -p "$release/src"
     code_files | tar --create --directory="$ROOT" --null --files-from=- --owner=root --group=root |
         tar --extract --directory="$release/src" --no-same-permissions
     chmod -R u+rwX,go+rX,go-w "$release/src"
-    python3 -m venv "$release"
-    pip_install "$python" --require-hashes --only-binary :all: -r "$release/src/requirements.txt"
-    pip_install "$python" --require-hashes -r "$release/src/scheduler/devchain/pins/requirements-build.txt"
+    libraries=$(libraries_of "$release/src")
+    [[ -e $libraries/complete ]] || install_libraries "$libraries" "$release/src"
+    python3 -m venv --without-pip "$release"
+    site_packages "$libraries" >"$(site_packages "$release")/libraries.pth"
     # pip leaves what it built in the directory that it builds from.
     cp -R "$release/src" "$release/build"
-    pip_install "$python" --no-index --no-build-isolation --no-deps "$release/build"
+    pip_install "$release" --no-index --no-build-isolation --no-deps "$release/build"
     rm -rf "$release/build"
     "$release/bin/scheduler" --version
     touch "$release/complete"
 }
 
+# The libraries that a release wants, pinned by hash: those with the same pins share an environment.
+libraries_of() {
+    local pins
+    pins=$(cat "$1/requirements.txt" "$1/$BUILD_PINS" | sha256sum | cut --characters=1-12)
+    echo "$OPT/libraries/$pins"
+}
+
+install_libraries() {
+    local libraries=$1 source=$2
+    rm -rf "$libraries"
+    python3 -m venv "$libraries"
+    pip_install "$libraries" --require-hashes --only-binary :all: \
+        -r "$source/requirements.txt" -r "$source/$BUILD_PINS"
+    touch "$libraries/complete"
+}
+
+site_packages() { "$1/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))'; }
+
+# Into an environment: pip_install ENVIRONMENT ARGUMENT …
 pip_install() {
-    local python=$1
+    local environment=$1
     shift
-    "$python" -m pip install --quiet --disable-pip-version-check --no-input "$@"
+    "$environment/bin/python" -m pip install --quiet --disable-pip-version-check --no-input "$@"
 }
 
 # The configuration is written once; from then on it is the operator's.

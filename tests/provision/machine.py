@@ -233,9 +233,10 @@ class Machine:
 
     def _make_root(self) -> None:
         """An overlay of the image, with apt's archives from the cache."""
-        for name in ("root", "upper", "work"):
+        for name in ("root", "upper", "scratch"):
             (self.directory / name).mkdir()
-        layers = f"lowerdir={image()},upperdir={self.directory}/upper,workdir={self.directory}/work"
+        upper, scratch = self.directory / "upper", self.directory / "scratch"
+        layers = f"lowerdir={image()},upperdir={upper},workdir={scratch}"
         self._mount("-t", "overlay", "overlay", "-o", layers, str(self.root))
         self._mount("--bind", str(archives()), f"{self.root}/var/cache/apt/archives")
         (self.root / WHEELS).mkdir()

@@ -32,16 +32,19 @@ def set_up(machine: Machine, *options: str, check: bool = True) -> str:
 
 def schedule(machine: Machine, blocks: int = 20, state: str = "/data/ethereum") -> Call:
     """A call on the box's own chain, so many blocks from now, once its node answers."""
-    eventually(
-        lambda: machine.run("scheduler", "account", "show", check=False).returncode == 0,
-        60,
-        "the node answers",
-    )
+    accounts(machine)
     command = ("scheduler", "dev", "--state-dir", state, "schedule")
     line = machine.run(*command, "--in", str(blocks)).stdout
     match = re.fullmatch(r"(0x[0-9a-f]{40}) target block (\d+)\n", line)
     assert match, line
     return Call(match[1], int(match[2]))
+
+
+def accounts(machine: Machine) -> str:
+    """What `scheduler account show` says, once the node answers."""
+    command = ("scheduler", "account", "show")
+    eventually(lambda: machine.run(*command, check=False).returncode == 0, 60, "the node answers")
+    return machine.run(*command).stdout
 
 
 def log(machine: Machine, path: str = SCHEDULER_LOG) -> str:

@@ -9,6 +9,7 @@ import pytest
 from tests.provision.machine import CHECKOUT, OPERATOR, Machine
 from tests.provision.operating import (
     Call,
+    accounts,
     eventually,
     log,
     outcomes,
@@ -21,7 +22,7 @@ OPTIONS = ("--network", "dev", "--node-binary", "/home/ubuntu/geth")
 OPTIONS += ("--device", "/dev/xvdb", "--yes")
 STEPS = "packages volume users scheduler node account supervisor firewall check"
 # All that setup could change; what programs write is elsewhere.
-LOOKED_AFTER = "/etc /opt /usr /var/lib/dpkg/status /home /root"
+LOOKED_AFTER = "/etc /opt /usr /var/lib/dpkg/status /home"
 
 
 def state(machine: Machine) -> set[str]:
@@ -130,7 +131,7 @@ def test_killed_supervisord_leaves_one_copy_of_each_program(box: Machine) -> Non
 
 
 def test_a_reboot_brings_back_what_was_enabled(box: Machine) -> None:
-    accounts = box.run("scheduler", "account", "show").stdout
+    before = accounts(box)
     enabled = box.run("scheduler", "enable", "scheduler")
     assert enabled.stdout.startswith("scheduler starts at boot;")
     box.reboot()
@@ -139,7 +140,7 @@ def test_a_reboot_brings_back_what_was_enabled(box: Machine) -> None:
     call = schedule(box)
     eventually(lambda: outcomes(box, call), 60, "the call has an outcome in the log")
     assert "succeeded" in outcomes(box, call)[0]
-    assert box.run("scheduler", "account", "show").stdout == accounts
+    assert accounts(box) == before
 
 
 def test_a_power_cut_sends_nothing_twice(box: Machine) -> None:
@@ -223,19 +224,19 @@ def executed(box: Machine) -> Call:
 
 
 def test_an_older_journal_put_back_is_recognised_and_sends_nothing_twice(box: Machine) -> None:
-    said = script(box, "backup.sh", "/root/backup.tar.gz")
+    said = script(box, "backup.sh", "/srv/backup.tar.gz")
     assert "It holds secrets" in said
-    assert box.run("stat", "--format=%a %U", "/root/backup.tar.gz").stdout == "600 root\n"
+    assert box.run("stat", "--format=%a %U", "/srv/backup.tar.gz").stdout == "600 root\n"
     forgotten = executed(box)
     box.run("sh", "-c", "echo '# changed since' >>/etc/scheduler/config.toml")
     quiet = log(box).count("work begins")
-    script(box, "restore.sh", "--yes", "/root/backup.tar.gz")
+    script(box, "restore.sh", "--yes", "/srv/backup.tar.gz")
     assert "changed since" not in box.read("/etc/scheduler/config.toml")
     assert executions(box, forgotten) == 0
     executed(box)
     assert log(box).count("work begins") == quiet + 1
     assert executions(box, forgotten) == 0
-    assert "is there already" in script(box, "backup.sh", "/root/backup.tar.gz", status=2)
+    assert "is there already" in script(box, "backup.sh", "/srv/backup.tar.gz", status=2)
     assert "is no backup made by" in script(box, "restore.sh", "/etc/passwd", status=2)
 
 

@@ -26,7 +26,7 @@ from pathlib import Path
 from scheduler.devchain.deployment import deploy
 from scheduler.devchain.endpoint import Endpoint
 deployment = deploy(Endpoint("http://127.0.0.1:8545"))
-deployment.write(Path("/root/chain"))
+deployment.write(Path("/srv/chain"))
 print(deployment.scheduler)
 """
 
@@ -83,7 +83,7 @@ def test_clef_signs_for_a_geth_that_a_consensus_client_drives(box: Machine, said
     alarm = box.run(python, "-c", DEPLOY, environment=environment, timeout=120).stdout.strip()
     box.run("sh", "-c", f"echo '[alarm]\naddresses = [\"{alarm}\"]' >>/etc/scheduler/config.toml")
     box.run("supervisorctl", "start", "scheduler", user=OPERATOR)
-    call = schedule(box, state="/root/chain", blocks=25)
+    call = schedule(box, state="/srv/chain", blocks=25)
     eventually(lambda: outcomes(box, call), 90, "the call has an outcome in the log")
     assert "succeeded" in outcomes(box, call)[0], log(box)
 
@@ -151,7 +151,7 @@ def test_a_key_file_signs_as_well(box: Machine) -> None:
     box.run("sed", "-i", change, "/etc/scheduler/config.toml")
     box.run("sh", "-c", f"echo '{keystore}' >>/etc/scheduler/config.toml")
     box.run("supervisorctl", "restart", "scheduler", user=OPERATOR)
-    call = schedule(box, state="/root/chain", blocks=30)
+    call = schedule(box, state="/srv/chain", blocks=30)
     eventually(lambda: outcomes(box, call), 90, "the call has an outcome in the log")
     assert "succeeded" in outcomes(box, call)[0], log(box)
     assert address in box.run("scheduler", "account", "show").stdout

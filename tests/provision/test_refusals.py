@@ -207,8 +207,8 @@ def test_options_that_contradict_the_configuration_are_refused(small: Machine) -
 
 def test_a_missing_password_file_is_refused_with_the_command_that_mends_it(small: Machine) -> None:
     password = "/etc/scheduler/keys/key.password"
-    small.run("mv", password, "/root/kept")
+    small.run("mv", password, "/srv/kept")
     line = refusal(small)
     assert f"the file {password} is missing: put it back from your copy" in line
-    small.run("mv", "/root/kept", password)
+    small.run("mv", "/srv/kept", password)
     assert "== nothing had to be changed\n" in set_up(small)
