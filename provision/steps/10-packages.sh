@@ -34,12 +34,14 @@ clock_package() {
 
 # A list that cannot be read is a failure here; apt-get alone would only warn.
 read_package_lists() {
-    apt-get update -o APT::Update::Error-Mode=any -o Acquire::Retries=2 || {
+    apt-get update -o DPkg::Lock::Timeout=600 -o APT::Update::Error-Mode=any -o Acquire::Retries=2 || {
         echo "no package registry could be reached: check the network, and /etc/apt/sources.list"
         return 1
     }
 }
 
+# A new machine looks for updates by itself in its first minutes, and holds the lock meanwhile.
 apt_install() {
-    DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends "$@"
+    DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends \
+        -o DPkg::Lock::Timeout=600 "$@"
 }

@@ -21,7 +21,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if Path(__file__).parent not in item.path.parents:
             continue
         item.add_marker(pytest.mark.xdist_group(item.path.name))
-        item.add_marker(pytest.mark.timeout(600))
+        item.add_marker(pytest.mark.timeout(900))
         if os.geteuid() != 0:
             why = "makes a machine of its own, which needs root: sudo scripts/test tests/provision"
             item.add_marker(pytest.mark.skip(reason=why))

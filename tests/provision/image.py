@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
@@ -39,10 +40,17 @@ def image() -> Path:
 
 
 def archives() -> Path:
-    """Where apt keeps the packages that boxes download, from one test run to the next."""
+    """Where the packages are kept that boxes download, from one test run to the next."""
     directory = cache_directory() / "debian-12-archives"
-    (directory / "partial").mkdir(parents=True, exist_ok=True)
+    directory.mkdir(parents=True, exist_ok=True)
     return directory
+
+
+def share(source: Path, target: Path) -> None:
+    """Has every package of `source` in `target`, too; apt would lock a directory of both."""
+    for package in source.glob("*.deb"):
+        with suppress(FileExistsError):
+            (target / package.name).hardlink_to(package)
 
 
 def _build(target: Path) -> None:

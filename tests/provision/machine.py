@@ -19,7 +19,7 @@ from types import TracebackType
 
 from scheduler.devchain.toolchain import cache_directory
 from scheduler.processes import bound_command
-from tests.provision.image import archives, image, pip_settings
+from tests.provision.image import archives, image, pip_settings, share
 
 ROOT = Path(__file__).parents[2]
 BOOT_SECONDS = 60
@@ -232,13 +232,16 @@ class Machine:
         return int(found[0])
 
     def _make_root(self) -> None:
-        """An overlay of the image, with apt's archives from the cache."""
+        """An overlay of the image, with the packages that earlier boxes downloaded."""
         for name in ("root", "upper", "scratch"):
             (self.directory / name).mkdir()
         upper, scratch = self.directory / "upper", self.directory / "scratch"
         layers = f"lowerdir={image()},upperdir={upper},workdir={scratch}"
+        downloads = upper / "var/cache/apt/archives"
+        downloads.mkdir(parents=True)
+        share(archives(), downloads)
+        self._ends.callback(share, downloads, archives())
         self._mount("-t", "overlay", "overlay", "-o", layers, str(self.root))
-        self._mount("--bind", str(archives()), f"{self.root}/var/cache/apt/archives")
         (self.root / WHEELS).mkdir()
         wheels = cache_directory() / "wheels"
         wheels.mkdir(exist_ok=True)
