@@ -15,6 +15,7 @@ from tests.provision.machine import Machine
 TOOLS = ("debootstrap", "ip", "losetup", "nft", "nsenter", "unshare")
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks for groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Everything here is for root alone; and one box is one worker's (pytest-xdist)."""
     for item in items:
