@@ -36,18 +36,18 @@ def rules(output: str) -> list[dict[str, object]]:
 
 def test_clef_gets_every_rule_with_its_recipients_where_they_are_fixed(tmp_path: Path) -> None:
     found = rules(printed(clef, tmp_path / "config.toml", JOB).output)
-    assert [rule["name"] for rule in found] == ["alarm.execute", "alarm.claim", "jobs/harvest"]
-    assert [rule["recipients"] for rule in found] == [
-        None, None, ["0x6c8f2a135f6ed072de4503bd7c4999a1a17f824b"]
-    ]  # fmt: skip
-    assert found[2]["maxValue"] == "0"
+    alarm = ["alarm.execute", "alarm.claim", "alarm.cleanup"]
+    assert [rule["name"] for rule in found] == [*alarm, "jobs/harvest"]
+    assert [rule["recipients"] for rule in found[:-1]] == [None] * len(alarm)
+    assert found[-1]["recipients"] == ["0x6c8f2a135f6ed072de4503bd7c4999a1a17f824b"]
+    assert found[-1]["maxValue"] == "0"
 
 
 def test_clefs_rules_are_as_strict_as_the_operator_made_them(tmp_path: Path) -> None:
     text = '[signing]\nmax-value = "1 gwei"\nmax-gas-cost = "0.01 ether"\n'
     found = rules(printed(clef, tmp_path / "config.toml", text).output)
     assert {rule["maxGasCost"] for rule in found} == {str(10**16)}
-    assert [rule["maxValue"] for rule in found] == ["0", str(10**9)]
+    assert [rule["maxValue"] for rule in found] == ["0", str(10**9), "0"]
 
 
 @pytest.mark.parametrize(
