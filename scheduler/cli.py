@@ -98,6 +98,18 @@ def check(config_file: Path | None) -> None:
     click.echo("the configuration is fine")
 
 
+@configuration.command()
+@click.argument("file", type=click.Path(path_type=Path))
+def flatten(file: Path) -> None:
+    """Print FILE, a config.json of moc_jobs, in one line, as $MOC_JOBS_CONFIG takes it.
+
+    Refuses one with a secret in it.
+    """
+    from scheduler import moc_config
+
+    click.echo(moc_config.flattened(file))
+
+
 @scheduler_commands.command()
 @click.argument("program", type=click.Choice([SCHEDULER, *MOC_PROGRAMS]), metavar="PROGRAM")
 @_config_option

@@ -162,6 +162,39 @@ def load(
     )
 
 
+def flattened(file: Path) -> str:
+    """The file's content in one line, as MOC_JOBS_CONFIG takes it.
+
+    Raises Misconfigured with a line for each fault, in all of its networks, and for what is secret
+    in it: the line goes where others read it, such as a task definition.
+    """
+    source = str(file)
+    reading = _Reading(source, _parsed(source, {}, file))
+    reading.part(_File, reading.data)
+    _tasks(reading)
+    known = reading.under("networks")
+    for name, network in known.items():
+        # Only one's own chain may lack its address: the project's file has it as a form to fill in.
+        if name != LOCAL:
+            reading.part(_Network, network, "networks", name)
+    if not known:
+        reading.fault(f"{reading.at('networks')}: there is none; write the one that is meant")
+    for key, text in _leaves(reading.data):
+        if key == "private_key" and text:
+            reading.fault(
+                f"{source}: a private_key is in it, which others would read; leave it out, and give "
+                f"the key apart, in {VARIABLES[0]}"
+            )
+        elif _is_secret((key, text)):
+            reading.fault(
+                f"{source}: a uri may hold a password or key, which others would read; write one "
+                f"without, or keep the whole of {CONFIG} as a secret"
+            )
+    if reading.faults:
+        raise Misconfigured("\n".join(reading.faults))
+    return json.dumps(reading.data, separators=(",", ":"))
+
+
 class _Reading:
     """The file's content, and what was found wrong with it so far."""
 

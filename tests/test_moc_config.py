@@ -11,7 +11,7 @@ from eth_keys.datatypes import PrivateKey
 
 from scheduler.errors import Misconfigured
 from scheduler.moc.jobs import TASKS
-from scheduler.moc_config import MocConfig, default_file, load
+from scheduler.moc_config import MocConfig, default_file, flattened, load
 from scheduler.transactions.environment import EXAMPLE
 
 KEY, OTHER = (PrivateKey(bytes([number]) * 32) for number in (0x61, 0x62))
@@ -314,3 +314,69 @@ def test_the_published_account_is_taken_on_the_local_network_and_nowhere_else(
 def test_on_the_local_network_the_node_has_an_account(tmp_path: Path) -> None:
     found = loaded(tmp_path, without("networks", "mine", "accounts"), local(1337), network="local")
     assert (found.account, found.key) == (None, None)
+
+
+def written(tmp_path: Path, *changes: Callable[[dict[str, Any]], None]) -> Path:
+    """The configuration, without a key unless the changes bring one back."""
+    data = deepcopy(ONE_NETWORK)
+    data["networks"]["mine"]["accounts"] = []
+    for change in changes:
+        change(data)
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(data, indent=2))
+    return path
+
+
+def test_flattened_it_is_one_line_that_says_the_same(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    line = flattened(path)
+    assert "\n" not in line
+    assert ": " not in line
+    assert load(None, "mine", {"MOC_JOBS_CONFIG": line, "ACCOUNT_PK_SECRET": SECRET}) == load(
+        path, "mine", {"ACCOUNT_PK_SECRET": SECRET}
+    )
+
+
+def test_the_configuration_beside_the_script_can_be_flattened() -> None:
+    assert json.loads(flattened(default_file())) == json.loads(default_file().read_text())
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (
+            setting([{"private_key": SECRET}], "networks", "mine", "accounts"),
+            "a private_key is in it, which others would read; leave it out, and give the key apart, "
+            "in ACCOUNT_PK_SECRET",
+        ),
+        (
+            setting(["https://user:pass@node.example"], "networks", "mine", "uri"),
+            "a uri may hold a password or key, which others would read; write one without, or keep "
+            "the whole of MOC_JOBS_CONFIG as a secret",
+        ),
+        (without("networks", "mine", "addresses", "MoC"), None),
+        (setting({}, "networks"), "networks: there is none; write the one that is meant"),
+        (setting({}, "tasks"), None),
+    ],
+    ids=["private key", "password", "no address", "no network", "no task"],
+)
+def test_what_others_must_not_read_or_would_not_run_is_not_flattened(
+    tmp_path: Path, change: Callable[[dict[str, Any]], None], line: str | None
+) -> None:
+    path = written(tmp_path, change)
+    with pytest.raises(Misconfigured) as refused:
+        flattened(path)
+    (told,) = str(refused.value).splitlines()
+    assert told.startswith(f"{path}: ")
+    assert SECRET not in told
+    assert "pass@" not in told
+    if line is not None:
+        assert told == f"{path}: {line}"
+
+
+def test_also_the_published_key_is_not_flattened(tmp_path: Path) -> None:
+    """Nobody shall learn to put keys there."""
+    published = "0x9e790b185e5b7f11f2924c7b809936866c38ed3ab3f33e0fbd3cfe791c2cdbd6"
+    path = written(tmp_path, setting([{"private_key": published}], "networks", "mine", "accounts"))
+    with pytest.raises(Misconfigured, match="a private_key is in it"):
+        flattened(path)

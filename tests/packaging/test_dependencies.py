@@ -9,7 +9,12 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 
-FILES = ("requirements.txt", "requirements-aws.txt", "requirements-dev.txt")
+FILES = (
+    "requirements.txt",
+    "requirements-aws.txt",
+    "requirements-dev.txt",
+    "requirements-image.txt",
+)
 
 
 def normalised(name: str) -> str:
@@ -67,8 +72,9 @@ def test_each_dependency_has_its_sentence() -> None:
         ("requirements.txt", runtime()),
         ("requirements-aws.txt", extra()),
         ("requirements-dev.txt", development()),
+        ("requirements-image.txt", listed("requirements-image.in")),
     ],
-    ids=["run", "aws", "development"],
+    ids=["run", "aws", "development", "image"],
 )
 def test_each_dependency_is_pinned(file: str, wanted: set[str]) -> None:
     assert wanted <= pins(file).keys()
