@@ -58,6 +58,7 @@ class _Commands(click.Group):
         "account": "scheduler.operations.account_commands:account",
         "dev": "scheduler.devchain.commands:dev",
         "disable": "scheduler.operations.boot_commands:disable",
+        "doctor": "scheduler.operations.doctor_command:doctor",
         "drain": "scheduler.operations.hold_commands:drain",
         "enable": "scheduler.operations.boot_commands:enable",
         "jobs": "scheduler.operations.jobs_commands:jobs",

@@ -182,8 +182,8 @@ def flattened(file: Path) -> str:
     for key, text in _leaves(reading.data):
         if key == "private_key" and text:
             reading.fault(
-                f"{source}: a private_key is in it, which others would read; leave it out, and give "
-                f"the key apart, in {VARIABLES[0]}"
+                f"{source}: a private_key is in it, which others would read; leave it out, and "
+                f"give the key apart, in {VARIABLES[0]}"
             )
         elif _is_secret((key, text)):
             reading.fault(

@@ -346,8 +346,8 @@ def test_the_configuration_beside_the_script_can_be_flattened() -> None:
     [
         (
             setting([{"private_key": SECRET}], "networks", "mine", "accounts"),
-            "a private_key is in it, which others would read; leave it out, and give the key apart, "
-            "in ACCOUNT_PK_SECRET",
+            "a private_key is in it, which others would read; leave it out, and give the key "
+            "apart, in ACCOUNT_PK_SECRET",
         ),
         (
             setting(["https://user:pass@node.example"], "networks", "mine", "uri"),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import quote
 
 from scheduler.transactions.journal import named
 from scheduler.transactions.journal.errors import JournalUnavailable, unavailable
@@ -159,6 +160,29 @@ class Database:
                 for statement in _statements(sql):
                     self._connection.execute(statement)
                 self._connection.execute(f"PRAGMA user_version = {number}")
+
+
+def check_turns(path: Path) -> None:
+    """Raises JournalUnavailable unless a writer gets its turn there; nothing is written.
+
+    A process that hangs within a transaction keeps all others from the journal, for as long as it
+    lives.
+    """
+    connection = None
+    try:
+        connection = sqlite3.connect(
+            f"file:{quote(str(path))}?mode=rw",
+            uri=True,
+            isolation_level=None,
+            timeout=BUSY_TIMEOUT_MS / 1000,
+        )
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("ROLLBACK")
+    except sqlite3.Error as error:
+        raise unavailable(str(path), "written", error) from error
+    finally:
+        if connection is not None:
+            connection.close()
 
 
 def _mode_after_asking_for_wal(connection: sqlite3.Connection) -> str:
