@@ -4,7 +4,7 @@
 import os
 from pathlib import Path
 
-from scheduler.cli import moc_jobs
+from scheduler.entry import moc_jobs
 
 if __name__ == "__main__":
     # The program is a new interpreter of the same process, which must find this checkout where the

@@ -63,9 +63,9 @@ setup(
     extras_require={"aws": ["boto3>=1.28"]},
     entry_points={
         "console_scripts": [
-            "scheduler=scheduler.cli:main",
-            "eth_alarm=scheduler.cli:eth_alarm",
-            "moc_jobs=scheduler.cli:moc_jobs",
+            "scheduler=scheduler.entry:main",
+            "eth_alarm=scheduler.entry:eth_alarm",
+            "moc_jobs=scheduler.entry:moc_jobs",
         ]
     },
     classifiers=[
