@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from scheduler.transactions.journal import named
 from scheduler.transactions.journal.errors import JournalUnavailable, unavailable
+from scheduler.transactions.journal.filesystem import network_file_system
 from scheduler.transactions.journal.values import Row, Rows
 
 DIALECT = "sqlite"
@@ -55,6 +56,9 @@ class Database:
         Raises JournalUnavailable. WAL with synchronous=FULL: what a commit wrote survives a power
         cut (NORMAL does not; tests/faults).
         """
+        network = network_file_system(path)
+        if network is not None:
+            raise _misplaced(path, f"{network} is a network file system")
         try:
             connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1000)
         except sqlite3.Error as error:
@@ -62,10 +66,7 @@ class Database:
         try:
             mode = _mode_after_asking_for_wal(connection)
             if mode != "wal":
-                raise JournalUnavailable(
-                    f"the journal {path} cannot be kept there: {mode} instead of WAL mode; "
-                    "give it a path on a local file system with journal = in the configuration"
-                )
+                raise _misplaced(path, f"{mode} instead of WAL mode")
             connection.execute(DURABLE)
             connection.execute("PRAGMA foreign_keys = ON")
             # What a long read made the -wal file grow to is given back afterwards.
@@ -160,6 +161,13 @@ class Database:
                 for statement in _statements(sql):
                     self._connection.execute(statement)
                 self._connection.execute(f"PRAGMA user_version = {number}")
+
+
+def _misplaced(path: Path, why: str) -> JournalUnavailable:
+    return JournalUnavailable(
+        f"the journal {path} cannot be kept there: {why}; give it a path on a local disk with "
+        "journal = in the configuration"
+    )
 
 
 def check_turns(path: Path) -> None:
