@@ -22,6 +22,7 @@ from scheduler.launch import launch
 from scheduler.plan import ETH_ALARM, MOC_JOBS, MOC_PROGRAMS, SCHEDULER
 from scheduler.plans import key_in, moc_plan, plan_of, share
 from scheduler.processes import supervised
+from scheduler.stored_keys import with_stored_keys
 from scheduler.transactions.secrets import private_file
 
 _config_option = click.option(
@@ -220,7 +221,8 @@ def moc_jobs_command(network: str | None, config_file: Path | None) -> None:
     from scheduler import moc_config
 
     box = config.load(None)
-    moc = moc_config.load(config_file, network, key_file=box.signer == "keystore")
+    environment = with_stored_keys(os.environ)
+    moc = moc_config.load(config_file, network, environment, key_file=box.signer == "keystore")
     plan = moc_plan(moc, box, supervised())
     remarks = list(plan.remarks)
     launch(replace(plan, heartbeat=_heartbeat(box, remarks), remarks=remarks))

@@ -8,6 +8,7 @@ from scheduler import config
 from scheduler.errors import Misconfigured
 from scheduler.moc_config import MocConfig
 from scheduler.plan import MOC_JOBS, MOC_PROGRAMS, SCHEDULER, Plan
+from scheduler.stored_keys import with_stored_keys
 from scheduler.transactions.environment import key_for
 
 
@@ -75,10 +76,13 @@ def moc_plan(moc: MocConfig, box: config.Settings, patient: bool) -> Plan:
 
 
 def key_in(settings: config.Settings, environment: Mapping[str, str]) -> str | None:
-    """The key that signs, in hexadecimal, where it is in the environment. Raises Misconfigured."""
+    """The key that signs, in hexadecimal, where it is in the environment, or kept where that says.
+
+    Raises Misconfigured.
+    """
     if settings.signer != "environment":
         return None
-    return key_for(settings.account, environment).to_bytes().hex()
+    return key_for(settings.account, with_stored_keys(environment)).to_bytes().hex()
 
 
 def plan_with(program: str, settings: config.Settings, key: str | None, patient: bool) -> Plan:

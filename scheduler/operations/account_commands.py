@@ -14,6 +14,7 @@ from scheduler.chain.node import JsonRpcNode
 from scheduler.errors import Misconfigured
 from scheduler.logs import secrets_in, without
 from scheduler.operations.keyfiles import address_in, make_key_file
+from scheduler.stored_keys import with_stored_keys
 from scheduler.transactions.environment import keys_in
 
 # Beside the configuration of a box, else of a user.
@@ -87,7 +88,8 @@ def show(config_file: Path | None) -> int:
         path = settings.keystore.file
         found.append((address_in(path), "keystore", f"key file {path}"))
     found += [
-        (key.public_key.to_address(), "environment", "environment") for key in keys_in(os.environ)
+        (key.public_key.to_address(), "environment", "environment")
+        for key in keys_in(with_stored_keys(os.environ))
     ]
     trouble = None
     try:

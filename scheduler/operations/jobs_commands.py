@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from scheduler.operations.wording import aligned, printable
 from scheduler.plan import MOC_JOBS, SCHEDULER, Plan
 from scheduler.plans import moc_plan, plan_of, plan_with, program_of
 from scheduler.roster import Roster
+from scheduler.stored_keys import with_stored_keys
 
 T = TypeVar("T")
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -237,7 +239,8 @@ def _chosen(config_file: Path | None, network: str | None, with_key: bool = True
         return _Chosen(plan, settings.moc.split)
     box = config.load(None)
     key_file = box.signer == "keystore" or not with_key
-    moc = moc_config.load(config_file, network, key_file=key_file)
+    environment = with_stored_keys(os.environ) if with_key else os.environ
+    moc = moc_config.load(config_file, network, environment, key_file=key_file)
     return _Chosen(moc_plan(moc, box, patient=False), split=False)
 
 
