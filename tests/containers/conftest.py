@@ -76,13 +76,12 @@ def build_options() -> list[str]:
 
 def make(directory: Path) -> None:
     """Builds the image, pushes it to a registry, forgets it and pulls it again."""
-    environment = storage(directory / "storage")
+    engine = Engine(storage(directory / "storage"))
     tools = Tools(directory, f"{BIN}{os.pathsep}{os.environ['PATH']}")
-    environment["PATH"] = tools.path
+    environment = {**engine.environment, "PATH": tools.path}
     built = script("build.sh", "-e", "ec2_testnet", "--", *build_options(), environment=environment)
     assert built.returncode == 0, built.stderr
     (directory / "build.log").write_text(built.stdout + built.stderr)
-    engine = Engine(environment)
     with registry(directory) as address, aws(directory) as server:
         account = {**server.environment, **environment, "REGISTRY": address}
         pushed = script("tag_and_push.sh", "-e", ENVIRONMENT, environment=account)
