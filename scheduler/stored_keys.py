@@ -1,7 +1,7 @@
 """Private keys that are kept elsewhere than in the environment, read once when a program starts.
 
-Whoever may look at a container can read its environment, but not a file of the user's own, or a store
-of secrets that only the task's role opens.
+Whoever may look at a container can read its environment, but not a file of the user's own, or a
+store of secrets that only the task's role opens.
 """
 
 import time
