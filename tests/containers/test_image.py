@@ -4,6 +4,7 @@ import re
 import signal
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,9 @@ from scheduler.devchain.moc_contracts import call_data
 from scheduler.devchain.moc_market import BUCKET_LIQUIDATION_PRICE, LIQUIDATION_PRICE
 from tests.commands import head_of, until
 from tests.containers.engine import Container, Image
+from tests.heartbeat.cloudwatch import SECRET as AWS_SECRET
+from tests.heartbeat.cloudwatch import running
+from tests.heartbeat.cloudwatch import variables as heartbeat_variables
 from tests.moc.configured import rootstock, written
 from tests.moc.rig import World
 from tests.rskj.server import StandIn
@@ -171,6 +175,28 @@ def test_it_does_the_seven_jobs(image: Image, chain: tuple[World, StandIn], tmp_
         assert container.stop() == 0
     assert container.errors == []
     assert SECRET not in str(container.lines)
+
+
+def test_its_heartbeat_arrives_and_with_cloudwatch_away_the_jobs_go_on(
+    image: Image, chain: tuple[World, StandIn], tmp_path: Path
+) -> None:
+    world, _ = chain
+    world.market.set_price(PRICE, seconds=60)
+    with ExitStack() as cloud:
+        cloudwatch = cloud.enter_context(running())
+        variables = heartbeat_variables(cloudwatch.url)
+        with image.run(tmp_path, **configured(tmp_path, chain), **variables) as container:
+            cloudwatch.saw(0)
+            container.saw("Successfully dailyInratePayment in Block")
+            world.request("evm_increaseTime", 120)
+            container.saw("Successfully poke in Block")
+            # A price that is taken out is told at once.
+            cloudwatch.saw(0, 1)
+            cloud.close()
+            world.mine(25)
+            container.saw("Successfully dailyInratePayment in Block", times=2)
+            assert container.stop() == 0
+    assert AWS_SECRET not in str(container.lines) + str(container.errors)
 
 
 def test_killed_and_started_without_a_volume_while_a_transaction_is_pending_it_sends_nothing_twice(

@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 
 from scheduler.devchain.chain import DevelopmentChain
-from scheduler.operations.liveness import STUCK_SECONDS, Sign, faults, signs
+from scheduler.health import State
+from scheduler.operations.liveness import STUCK_SECONDS, faults, signs
+from scheduler.pulse import Pulse, Sign
 from tests.commands import (
     Running,
     alarm_chain,
@@ -47,8 +49,8 @@ def stopped(program: Running) -> Iterator[None]:
 
 def overwritten(home: Path, **changes: Any) -> None:
     """The sign of life with something else in it."""
-    content = {**(pulse_of(home) or {"program": "eth_alarm"}), **changes}
-    (home / "programs" / f"{content['program']}.json").write_text(json.dumps(content))
+    content = {**(pulse_of(home) or {}), **changes}
+    (home / "programs" / "eth_alarm.json").write_text(json.dumps(content))
 
 
 def test_a_program_that_turns_is_alive_and_one_that_hangs_is_not(
@@ -107,26 +109,33 @@ def test_what_a_node_that_hangs_delays_is_not_taken_for_a_program_that_hangs(
             os.kill(chain.node.process.pid, signal.SIGCONT)
 
 
+def sign(program: str, looped_at: float) -> Sign:
+    return Sign(program, 1, None, looped_at, State.STARTING, 0, 0)
+
+
 def test_signs_of_other_containers_on_the_same_volume_are_not_this_one_s(tmp_path: Path) -> None:
     processes = tmp_path / "proc"
     (processes / "1").mkdir(parents=True)
     (processes / "1" / "cmdline").write_bytes(b"python3\0-m\0scheduler.launch\0moc_jobs\x003\0")
-    (tmp_path / "programs").mkdir()
+    journal = tmp_path / "journal.db"
     for program in ("moc_jobs", "scheduler-prices"):
-        overwritten(tmp_path, program=program, pid=1, looped_at=1.0, head=None)
+        Pulse.beside(journal, program).beat(None, {}, None)
+        content = pulse_of(tmp_path, program)
+        assert content is not None
+        path = tmp_path / "programs" / f"{program}.json"
+        path.write_text(json.dumps({**content, "pid": 1}))
     (tmp_path / "programs" / "broken.json").write_text("{")
-    found = list(signs(tmp_path / "journal.db", processes))
-    assert found == [Sign("moc_jobs", 1, 1.0, has_worked=False)]
+    assert [each.program for each in signs(journal, processes)] == ["moc_jobs"]
 
 
 @pytest.mark.parametrize(("age", "wrong"), [(STUCK_SECONDS, 0), (STUCK_SECONDS + 0.1, 1)])
 def test_a_loop_has_six_of_its_own_beats(tmp_path: Path, age: float, wrong: int) -> None:
-    sign = Sign("moc_jobs", 1, 1_000.0, has_worked=False)
-    assert len(faults(tmp_path / "journal.db", [sign], 1_000.0 + age)) == wrong
+    found = [sign("moc_jobs", 1_000.0)]
+    assert len(faults(tmp_path / "journal.db", found, 1_000.0 + age)) == wrong
 
 
-def test_a_journal_that_is_gone_is_told(tmp_path: Path) -> None:
-    sign = Sign("moc_jobs", 1, 1_000.0, has_worked=True)
-    (line,) = faults(tmp_path / "journal.db", [sign], 1_000.0)
-    assert "unable to open" in line
-    assert not (tmp_path / "journal.db").exists()
+def test_what_is_no_database_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    path.write_text("something else " * 100)
+    (line,) = faults(path, [sign("moc_jobs", 1_000.0)], 1_000.0)
+    assert "file is not a database" in line
