@@ -180,6 +180,38 @@ def test_the_file_stays_as_large_as_it_was_over_many_rounds(
     check.close()
 
 
+def test_to_forget_some_takes_no_more_where_ten_times_as_much_is_kept(
+    journal: Journal, clock: Clock
+) -> None:
+    """Their bookings were looked for among all outcomes, in a transaction that others wait for."""
+    connection = journal._connection
+
+    def steps() -> int:
+        taken = 0
+
+        def step() -> int:
+            nonlocal taken
+            taken += 1
+            return 0
+
+        connection.set_progress_handler(step, 1)
+        try:
+            removed, _ = journal.prunings.prune(
+                ACCOUNT, BEGINNING, clock.now, 1_000, lambda _: True
+            )
+        finally:
+            connection.set_progress_handler(None, 1)
+        assert removed == BATCH
+        return taken
+
+    ended(journal, *range(200))
+    clock.now += DAY
+    few = steps()
+    ended(journal, *range(200, 2_000))
+    clock.now += DAY
+    assert steps() < 1.5 * few
+
+
 @dataclass
 class Forgetful(Touches):
     """Of what its wishes were for it says, as the test does, whether it may be wanted again."""

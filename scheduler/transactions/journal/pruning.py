@@ -1,7 +1,7 @@
 """What the journal may forget, and how: a little at a time, with all but the sums of its money."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from scheduler.transactions.intents import Told
 from scheduler.transactions.journal.bookings import Booking, booking_of, day_of
@@ -52,6 +52,7 @@ class Prunings:
             ]
             keys = [each.key for each in candidates if forgettable(each)]
             if keys:
+                self._book(keys)
                 self._remove(json.dumps(keys))
         if len(found) < BATCH:
             return len(keys), BEGINNING
@@ -60,7 +61,6 @@ class Prunings:
     def _remove(self, keys: str) -> None:
         run = self._rows.run
         run("pruning.count_in", keys=keys)
-        self._book(keys)
         run("pruning.delete_orders", keys=keys)
         run("pruning.delete_deposits", keys=keys)
         run("pruning.delete_outcomes", keys=keys)
@@ -71,10 +71,11 @@ class Prunings:
             run("pruning.delete_slot", chain=chain, account=account, nonce=nonce)
         run("pruning.delete_intents", keys=keys)
 
-    def _book(self, keys: str) -> None:
+    def _book(self, keys: Sequence[str]) -> None:
         """Adds what these intents earned and spent to the sums of their days."""
         sums: dict[tuple[object, ...], Booking] = {}
-        for booking in map(booking_of, self._rows.run("pruning.bookings", keys=keys)):
+        rows = [row for key in keys for row in self._rows.run("pruning.bookings", key=key)]
+        for booking in map(booking_of, rows):
             day = booking.of_its_day()
             where = tuple(day.place.values())
             if where not in sums:

@@ -38,9 +38,10 @@ GROUP BY chain, contract, family, kind, state
 ON CONFLICT DO UPDATE SET number = number + excluded.number;
 
 -- name: bookings
+-- One by one: for a list SQLite (3.40) reads all outcomes that there are.
 SELECT day, chain, account, chain_id, family, contract, call, gas_used, gas_price, sent, earned,
        returned, lost, is_final, number
-FROM bookings WHERE intent IN (SELECT value FROM json_each(:keys));
+FROM bookings WHERE intent = :key;
 
 -- name: past_day
 SELECT day, chain, account, chain_id, family, contract, number, fees, sent, earned, returned, lost
