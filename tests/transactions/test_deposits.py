@@ -71,6 +71,13 @@ def settled(journal: Journal, settlement: Settlement) -> int:
     return journal.deposits.settle(deposit, settlement)
 
 
+def forget(journal: Journal) -> int:
+    """Removes all that is old a day later; how many intents that were."""
+    later = 1_772_366_400.0 + DAY
+    removed, _ = journal.prunings.prune(ACCOUNT, BEGINNING, later, 10**6, lambda _: True)
+    return removed
+
+
 def test_it_is_out_from_its_claim_on(journal: Journal, path: Path) -> None:
     attempt = mined(journal, "claim", CLAIMED)
     journal.final(ACCOUNT, attempt)
@@ -136,18 +143,29 @@ def test_what_is_out_is_not_forgotten_and_what_is_settled_stays_in_its_day(
 ) -> None:
     journal.final(ACCOUNT, mined(journal, "claim", CLAIMED))
     journal.final(ACCOUNT, mined(journal, "touch", Verdict(OutcomeKind.SUCCEEDED, ""), nonce=1))
-
-    def forget() -> int:
-        later = 1_772_366_400.0 + DAY
-        removed, _ = journal.prunings.prune(ACCOUNT, BEGINNING, later, 10**6, lambda _: True)
-        return removed
-
-    assert forget() == 0
+    assert forget(journal) == 0
     settled(journal, GONE)
     before = total(path)
-    assert forget() == 1
+    assert forget(journal) == 1
     assert total(path) == before
     assert before.lost == AMOUNT
+
+
+def test_what_a_deposit_came_back_with_is_not_forgotten_before_it_is_settled(
+    journal: Journal, path: Path
+) -> None:
+    """No program ran from before that on until both were old: it would be booked twice."""
+    journal.final(ACCOUNT, mined(journal, "claim", CLAIMED))
+    executed = Verdict(OutcomeKind.SUCCEEDED, "executed", 3 * AMOUNT, returned=AMOUNT)
+    journal.final(ACCOUNT, mined(journal, "execute", executed, nonce=1))
+    journal.final(ACCOUNT, mined(journal, "touch", Verdict(OutcomeKind.SUCCEEDED, ""), nonce=2))
+    before = total(path)
+    assert forget(journal) == 0
+    settled(journal, GONE)
+    assert total(path) == before
+    assert forget(journal) == 2
+    assert total(path) == before
+    assert (before.returned, before.lost) == (AMOUNT, 0)
 
 
 class Family:

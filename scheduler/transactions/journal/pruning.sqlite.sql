@@ -24,6 +24,13 @@ WHERE i.created_at < :before AND (i.created_at, i.rowid) > (:at, :row)
   AND NOT EXISTS (
     SELECT 1 FROM deposits d
     WHERE d.intent = i.key AND (d.settled_at IS NULL OR d.settled_at >= :before))
+  -- What came back with it is looked up when the deposit for its call is settled.
+  AND NOT EXISTS (
+    SELECT 1 FROM deposits d INDEXED BY deposits_out
+    JOIN intents c ON c.key = d.intent
+    WHERE d.settled_at IS NULL
+      AND c.chain = i.chain AND c.contract = i.contract AND c.family = i.family
+      AND json_extract(c.params, '$.call') = json_extract(i.params, '$.call'))
   AND NOT EXISTS (
     SELECT 1 FROM orders o
     WHERE o.intent = i.key AND (o.state = 'open' OR o.given_at >= :before))
