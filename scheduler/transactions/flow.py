@@ -78,9 +78,10 @@ class Flow:
         await self._look_after(event, followed)
         if looked:
             await self._ahead.prepare(event.head)
+            # What became of them does not wait for what is kept back, which may be for days.
+            await self._deposits.turn(event)
         if trouble is not None:
             raise trouble
-        await self._deposits.turn(event)
         _raise_first(self._sender.broadcaster.unfunded)
         if self._pruning is not None and self.due == 0:
             self._pruning.turn(event.head)

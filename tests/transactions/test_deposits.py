@@ -1,7 +1,7 @@
 """A deposit is out until it is known for good what became of it; then it is booked, once."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -9,15 +9,27 @@ from typing import cast
 import pytest
 
 from scheduler.chain.model import Head, HeadEvent
+from scheduler.errors import NotYet
 from scheduler.operations.journal_story import outlook, told
 from scheduler.operations.report import By, Sums, statements
 from scheduler.transactions.deposits import Deposits
 from scheduler.transactions.desk import Desk
-from scheduler.transactions.intents import Fate, Intent, Settlement, Told, Verdict
+from scheduler.transactions.flow import Flow
+from scheduler.transactions.intents import (
+    Effects,
+    Fate,
+    Intent,
+    Params,
+    Settlement,
+    Told,
+    Verdict,
+)
 from scheduler.transactions.journal import Attempt, Journal
+from scheduler.transactions.journal.holds import Mode
 from scheduler.transactions.journal.pruning import BEGINNING
 from scheduler.transactions.journal.reading import reading
 from scheduler.transactions.states import OutcomeKind
+from tests.transactions.rig import CONFIRMATIONS, Bench, Touches, office
 from tests.transactions.samples import ACCOUNT, intent, prepared, receipt
 
 CALL = "0x" + "ca" * 20
@@ -207,3 +219,32 @@ async def test_a_fate_counts_once_it_was_the_same_for_the_confirmations(
         f"tests:claim lost its deposit of {AMOUNT} wei: 0xee executed the call. What was lost in "
         "all: scheduler report"
     ]
+
+
+@dataclass
+class Staking(Touches):
+    """A family whose hits leave a deposit with the contract, which is gone."""
+
+    def judge(self, kind: str, params: Params, effects: Effects) -> Verdict:
+        return replace(super().judge(kind, params, effects), staked=AMOUNT)
+
+    async def fates(self, intents: Sequence[Told], head: Head) -> Mapping[str, Settlement]:
+        return {each.key: GONE for each in intents}
+
+
+async def test_a_program_that_is_held_back_settles_deposits_all_the_same(
+    anvil_bench: Bench, tmp_path: Path
+) -> None:
+    async with office(anvil_bench, tmp_path / "journal.db", anvil_bench.key()) as at:
+        family = Staking(at.family.contract, wishes=[at.wish()])
+        at.flow = Flow(replace(at.desk, families=[family]), CONFIRMATIONS)
+        await at.turn()
+        await at.mine_and_turn()
+        assert len(at.journal.deposits.out(at.desk.account)) == 1
+        at.journal.holds.place("scheduler", Mode.PAUSE, "ann", "")
+        for _ in range(CONFIRMATIONS):
+            anvil_bench.mine()
+            with pytest.raises(NotYet, match="held back by ann"):
+                await at.turn()
+        assert at.journal.deposits.out(at.desk.account) == []
+        at.flow.close()
