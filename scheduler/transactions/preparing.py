@@ -60,6 +60,9 @@ class Preparer:
         purse = desk.journal.purse(desk.account, allowance(desk, conditions, head))
         # What is urgent has few blocks: no later bid helps where those are full.
         rushed = in_a_crowd(market, conditions.crowded, desk.policy)
+        if _worst_cost(intents, rushed) > purse.room(Urgency.URGENT):
+            # Better in time where there is room than not at all.
+            rushed = market
         priced = self._priced(intents, market, rushed, aim)
         priced, places = self._taking_over(priced, rushed, conditions, aim)
         found, proofs = await self._tried(priced, market, purse, aim)
@@ -212,6 +215,11 @@ async def signed(desk: Desk, items: Sequence[Prepared]) -> list[Prepared]:
     return [
         replace(item, signed=signature) for item, signature in zip(items, signatures, strict=True)
     ]
+
+
+def _worst_cost(intents: Sequence[Intent], fee: Fee) -> int:
+    """The most that the urgent ones of these can take from the account at this price, wei."""
+    return sum(Trial(each, fee).worst_cost for each in intents if each.urgency is Urgency.URGENT)
 
 
 def _want(intent: Intent, transaction: Transaction, place: OpenSlot | None) -> Want:

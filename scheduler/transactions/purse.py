@@ -190,6 +190,11 @@ class Purse:
         """What lacked, and what to do about it; None where nothing did."""
         return "; ".join(self._shortages.values()) or None
 
+    def room(self, urgency: Urgency) -> int:
+        """The most that further transactions of this urgency may cost together, wei."""
+        limit = self.allowance.budget.per_day(urgency)
+        return self._free if limit is None else min(self._free, limit - self._today[urgency])
+
     def could_hold(self, cost: int) -> bool:
         """Whether the whole balance would be enough for this alone."""
         return self._lacks_nothing(self._too_poor(cost, self.balance))

@@ -11,8 +11,9 @@ from eth_keys.datatypes import PrivateKey
 from scheduler.transactions.encoding import DynamicFee, Transaction, sign
 from scheduler.transactions.intents import Urgency
 from scheduler.transactions.ladder import fee_of
+from scheduler.transactions.purse import Budget
 from tests import nodes
-from tests.transactions.rig import ETHER, Bench, Office, office
+from tests.transactions.rig import ETHER, Bench, Office, later, office
 
 GWEI = 10**9
 ROOM = 1_000_000
@@ -93,3 +94,28 @@ async def test_where_blocks_had_room_nothing_more_is_offered(at: Office) -> None
     assert fee.tip == GWEI
     mine(bench)
     assert at.hits == 1
+
+
+@pytest.mark.parametrize("lacks", ["balance", "budget"])
+async def test_what_cannot_pay_for_a_crowd_starts_with_the_usual_price(
+    at: Office, monkeypatch: pytest.MonkeyPatch, lacks: str
+) -> None:
+    """It was kept back as if it could not be paid at all, where what is not urgent was sent."""
+    bench, look = at.bench, at.node.conditions
+    there = 10**16
+
+    async def crowded(*given: Any) -> Any:
+        return replace(await look(*given), crowded=200 * GWEI)
+
+    monkeypatch.setattr(at.node, "conditions", crowded)
+    if lacks == "balance":
+        bench.endpoint.request("anvil_setBalance", at.address, hex(there))
+        mine(bench)
+    else:
+        at = later(at, budget=Budget(urgent_per_day=there))
+    wishes = [at.wish(key, urgency=Urgency.URGENT) for key in ("one", "two")]
+    at.want(*wishes)
+    await at.turn()
+    assert [fee_of(each.fields).cap < 2 * GWEI for each in at.open_attempts()] == [True, True]
+    mine(bench)
+    assert at.hits == 2
