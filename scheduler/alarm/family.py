@@ -238,7 +238,8 @@ class AlarmClock:
                 return False
         if kind == CLEANUP:
             left = self._leftovers.get(str(params["call"]))
-            if left is None or not left.can_be_cleaned_up:
+            # Of one that is not followed any more nobody knows that it was cleaned up.
+            if left is not None and not left.can_be_cleaned_up:
                 return False
         return self._is_within(params, head)
 

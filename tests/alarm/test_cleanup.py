@@ -145,6 +145,23 @@ async def test_one_that_waits_is_cancelled_when_a_rival_was_first(
     assert state(cleaning, "cleanup") is IntentState.EXPIRED
 
 
+async def test_one_that_waits_is_not_cancelled_because_the_program_began_anew(
+    world: World, cleaning: Program
+) -> None:
+    """Nothing is known of the call then; that it was cleaned up by somebody is not, either."""
+    call = scheduled(world)
+    await cleaning.see()
+    await unexecuted(cleaning, call)
+    await cleaning.see()
+    world.request("anvil_dropAllTransactions")
+    world.mine()
+    cleaning.restart()
+    await cleaning.see()
+    await cleaning.watch_to(world.head + 3)
+    assert cancelled(world, call)
+    assert state(cleaning, "cleanup") is IntentState.SUCCEEDED
+
+
 async def test_it_is_not_cleaned_up_where_the_call_cannot_pay_for_it(
     world: World, cleaning: Program, said: Said
 ) -> None:
