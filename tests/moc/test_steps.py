@@ -11,7 +11,10 @@ from scheduler.devchain.moc import ETHER, SETTLEMENT_SPAN
 from scheduler.jobs.abi import topic
 from scheduler.moc.jobs import Task
 from tests.alarm.said import Said
+from tests.moc.conftest import VARIANTS
 from tests.moc.rig import Program, World, deployment_of, program
+
+pytestmark = pytest.mark.parametrize("variant", VARIANTS)
 
 # Three accounts are deleveraged, then three requests are redeemed, one at a time.
 STEPS = 6
@@ -75,17 +78,17 @@ async def test_a_program_that_ends_after_each_step_goes_on_with_the_next(
     assert_settled_once(world)
 
 
-@pytest.mark.parametrize("removed", [1, 2])
+@pytest.mark.parametrize(("kept", "removed"), [(0, 1), (1, 2)])
 async def test_a_reorg_takes_steps_back_and_they_are_taken_again_in_their_slots(
-    world: World, jobs: Program, removed: int
+    world: World, jobs: Program, kept: int, removed: int
 ) -> None:
-    """One: while the next step is in the pool. Two: with a step that is in no block any more."""
-    await jobs.live(3 - removed)
+    """One: the first, while the second is in the pool. Two: with one that is in no block any more."""
+    await jobs.live(kept)
     snapshot = world.request("evm_snapshot")
     await jobs.live(removed)
     # Its next step is pending by now.
-    taken = 4
-    assert [attempt.nonce for attempt in jobs.journal.open_attempts(jobs.account)][-1] == taken - 1
+    nonces = [attempt.nonce for attempt in jobs.journal.open_attempts(jobs.account)]
+    assert nonces[-1] == kept + removed
     assert world.request("evm_revert", snapshot)
     world.request("anvil_dropAllTransactions")
     world.request("anvil_setCoinbase", f"0x{7:040x}")
