@@ -12,7 +12,7 @@ from scheduler.moc.jobs import TASKS, Contracts, Deployment, Task
 from tests.jobs import rig
 from tests.jobs.rig import CONFIRMATIONS, Program, program
 
-__all__ = ["CONFIRMATIONS", "Program", "World", "deployment_of", "program"]
+__all__ = ["CONFIRMATIONS", "Program", "World", "calls", "deployment_of", "program"]
 
 
 class World(rig.World):
@@ -50,3 +50,13 @@ def deployment_of(at: MocDeployment, tasks: dict[str, Task] | None = None) -> De
         medianizer=at["MoCMedianizer"],
     )
     return Deployment(contracts, at.generation, tasks or TASKS)
+
+
+def calls(world: World) -> list[tuple[int, str]]:
+    """What we sent and is mined: the block of each transaction and its job, in their order."""
+    jobs = {job.action.sample: job.name for job in deployment_of(world.at).jobs()}
+    found = []
+    for receipt in world.ours():
+        sent = world.request("eth_getTransactionByHash", receipt["transactionHash"])
+        found.append((int(receipt["blockNumber"], 16), jobs[bytes.fromhex(sent["input"][2:])]))
+    return found

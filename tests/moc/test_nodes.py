@@ -11,8 +11,8 @@ from scheduler.devchain.moc import DAY, SETTLEMENT_SPAN, X2
 from scheduler.devchain.moc_contracts import call_data
 from scheduler.devchain.moc_market import LIQUIDATION_PRICE
 from tests import nodes
-from tests.moc.rig import Program, World, deployment_of, program
-from tests.moc.test_together import AVERAGE, DAILY, HOLDERS, LIQUIDATE, SETTLE, calls
+from tests.moc.rig import Program, World, calls, deployment_of, program
+from tests.moc.test_together import AVERAGE, DAILY, HOLDERS, LIQUIDATE, SETTLE
 from tests.rskj.server import in_front_of
 
 
@@ -30,7 +30,7 @@ async def test_on_rskj_what_is_due_is_done_once_with_legacy_transactions(on_rskj
     world = on_rskj.world
     world.mine(25)
     await on_rskj.live(5)
-    assert sorted(data for _, data in calls(world)) == sorted([DAILY, HOLDERS, AVERAGE])
+    assert sorted(name for _, name in calls(world)) == sorted([DAILY, HOLDERS, AVERAGE])
     assert on_rskj.outcomes() == {"succeeded": 3}
     for receipt in world.ours():
         sent = world.request("eth_getTransactionByHash", receipt["transactionHash"])
@@ -46,7 +46,7 @@ async def test_on_rskj_a_settlement_is_followed_by_no_average_and_after_liquidat
         market.request_redemption()
     world.mine(SETTLEMENT_SPAN)
     await on_rskj.live(5)
-    assert [data for _, data in calls(world)].count(SETTLE) == 1
+    assert [name for _, name in calls(world)].count(SETTLE) == 1
     assert on_rskj.outcomes() == {"succeeded": len(calls(world))}
     with world.instantly() as market:
         market.set_price(LIQUIDATION_PRICE)
@@ -56,8 +56,8 @@ async def test_on_rskj_a_settlement_is_followed_by_no_average_and_after_liquidat
     await on_rskj.live(3)
     world.mine(2 * DAY)
     await on_rskj.live(3)
-    assert [data for _, data in calls(world)].count(LIQUIDATE) == 1
-    assert [data for _, data in calls(world)].count(SETTLE) == 1
+    assert [name for _, name in calls(world)].count(LIQUIDATE) == 1
+    assert [name for _, name in calls(world)].count(SETTLE) == 1
 
 
 async def test_on_geth_what_is_due_is_done_once(tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ async def test_on_geth_what_is_due_is_done_once(tmp_path: Path) -> None:
                 if event.head.number >= start + 6:
                     break
             assert running.outcomes() == {"succeeded": len(calls(world))}
-        done = [data for _, data in calls(world)]
+        done = [name for _, name in calls(world)]
         assert {done.count(DAILY), done.count(HOLDERS)} == {1}
         assert set(done) <= {DAILY, HOLDERS, AVERAGE}
         world.close()

@@ -12,8 +12,8 @@ from scheduler.moc.jobs import TASKS
 from scheduler.plan import MOC_PROGRAMS
 from tests import nodes
 from tests.commands import Running, finished, head_of, refusal, until
-from tests.moc.rig import World
-from tests.moc.test_together import AVERAGE, DAILY, HOLDERS, calls
+from tests.moc.rig import World, calls
+from tests.moc.test_together import AVERAGE, DAILY, HOLDERS
 
 _gas_limits = count(6_700_000)
 
@@ -65,7 +65,7 @@ def test_each_does_its_own_jobs_and_none_is_done_twice(
         programs["scheduler-settlement"].saw("NO: runSettlement!")
         assert [program.stop() for program in programs.values()] == [0, 0, 0, 0]
         assert [program.errors for program in programs.values()] == [[], [], [], []]
-    done = [data for _, data in calls(running_chain)]
+    done = [name for _, name in calls(running_chain)]
     assert sorted(set(done)) == sorted([DAILY, HOLDERS, AVERAGE])
     assert done.count(HOLDERS) == 1
 
