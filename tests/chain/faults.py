@@ -15,13 +15,15 @@ Message = dict[str, Any]
 
 class Cable:
     """A TCP connection that can be cut, as by a node that restarts, or frozen, as by a network
-    that drops packets: nothing arrives, and nobody is told."""
+    that drops packets: nothing arrives, and nobody is told; or that a gateway without a node answers.
+    """
 
     def __init__(self, node_port: int) -> None:
         self._node_port = node_port
         self._flowing = asyncio.Event()
         self._flowing.set()
         self._refusing = False
+        self._unavailable = False
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self.port = 0
@@ -46,8 +48,14 @@ class Cable:
         for writer in self._writers:
             writer.transport.abort()
 
+    def take_the_node_away(self) -> None:
+        """Breaks every connection; on new ones HTTP is answered with 503."""
+        self._unavailable = True
+        for writer in self._writers:
+            writer.transport.abort()
+
     def mend(self) -> None:
-        self._refusing = False
+        self._refusing = self._unavailable = False
 
     def freeze(self) -> None:
         self._flowing.clear()
@@ -61,6 +69,11 @@ class Cable:
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._refusing:
             writer.transport.abort()
+            return
+        if self._unavailable:
+            await reader.read(65536)
+            writer.write(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
+            writer.close()
             return
         node_reader, node_writer = await asyncio.open_connection("127.0.0.1", self._node_port)
         self._writers |= {writer, node_writer}

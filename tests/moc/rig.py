@@ -6,7 +6,7 @@ from typing import Any
 
 from scheduler.devchain.moc import MocDeployment, deploy_moc
 from scheduler.devchain.moc_contracts import call_data
-from scheduler.devchain.moc_market import Market
+from scheduler.devchain.moc_market import LIQUIDATION_PRICE, Market
 from scheduler.devchain.nodes import Node
 from scheduler.moc.jobs import TASKS, Contracts, Deployment, Task
 from tests.jobs import rig
@@ -34,6 +34,13 @@ class World(rig.World):
         finally:
             self.request("evm_setAutomine", False)
 
+    def liquidate_at_any_gas_price(self) -> None:
+        """The next block has a price that liquidates all, however dear gas is in it."""
+        post = "post(uint128,uint32,address)"
+        expiry, medianizer = self.market.now + 10**6, self.at["MoCMedianizer"]
+        data = call_data(post, LIQUIDATION_PRICE, expiry, medianizer)
+        self.market.wallet.send(self.at["PriceFeed"], data, gas_price=10**12)
+
     def call_as_rival(self, name: str, signature: str, *values: Any) -> None:
         """Somebody else does a job, in a block of its own."""
         with self.instantly() as market:
@@ -53,8 +60,9 @@ def deployment_of(at: MocDeployment, tasks: dict[str, Task] | None = None) -> De
 
 
 def calls(world: World) -> list[tuple[int, str]]:
-    """What we sent and is mined: the block of each transaction and its job, in their order."""
-    jobs = {job.action.sample: job.name for job in deployment_of(world.at).jobs()}
+    """What we sent and is mined: the block of each transaction and its job, in their order; of a
+    cancellation "", since it calls nothing."""
+    jobs = {b"": "", **{job.action.sample: job.name for job in deployment_of(world.at).jobs()}}
     found = []
     for receipt in world.ours():
         sent = world.request("eth_getTransactionByHash", receipt["transactionHash"])

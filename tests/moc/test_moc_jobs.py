@@ -1,6 +1,7 @@
 """moc_jobs as its users start it: on a chain with Rootstock's chain id, with its lines."""
 
 import asyncio
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,13 +10,16 @@ import pytest
 from eth_keys.datatypes import PrivateKey
 
 from tests.chain.faults import Cable
-from tests.commands import Running, finished, free_port
+from tests.commands import Running, finished, free_port, until
 from tests.moc.configured import rootstock, written
 from tests.moc.rig import World
 from tests.rskj.server import StandIn
 
 KEY = PrivateKey(b"\x63" * 32)
 SECRET = KEY.to_bytes().hex()
+
+# Of a second each.
+BLOCKS_AWAY = int(os.environ.get("BLOCKS_AWAY", "5"))
 
 SEED_LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} [\w ]{12,} (INFO|WARNING) +\S")
 
@@ -87,6 +91,40 @@ async def test_a_node_that_goes_away_is_replaced_by_the_next_one_of_the_list(
             done_before = len(program.having(done))
             world.mine(25)
             await asyncio.to_thread(program.saw, done, times=done_before + 1, seconds=60)
+            assert await asyncio.to_thread(program.stop) == 0
+    assert program.errors == []
+
+
+async def test_whatever_way_its_only_node_is_away_it_resumes_by_itself(
+    chain: tuple[World, StandIn], tmp_path: Path
+) -> None:
+    world, stand_in = chain
+    done = "Successfully dailyInratePayment in Block"
+    async with Cable(int(stand_in.http.rpartition(":")[2])).laid() as cable:
+        uri = f"http://127.0.0.1:{cable.port}"
+        path = written(tmp_path, world, uri, daily_inrate_payment=1)
+        away_and_back = (
+            (cable.cut, cable.mend),
+            (cable.take_the_node_away, cable.mend),
+            (cable.freeze, cable.thaw),
+        )
+        with Running(tmp_path, "moc_jobs", "-c", str(path), ACCOUNT_PK_SECRET=SECRET) as program:
+            await asyncio.to_thread(program.saw, done)
+            for times, (away, back) in enumerate(away_and_back, start=1):
+                away()
+                gone = "Trying again until it works"
+                await asyncio.to_thread(program.saw, gone, times=times, seconds=60)
+                done_before = len(program.having(done))
+                # It is due long before anybody can tell.
+                world.mine(25)
+                last = world.head + BLOCKS_AWAY
+                await asyncio.to_thread(
+                    until, lambda last=last: world.head >= last, BLOCKS_AWAY * 3
+                )
+                back()
+                again = "works again after"
+                await asyncio.to_thread(program.saw, again, times=times, seconds=60)
+                await asyncio.to_thread(program.saw, done, times=done_before + 1, seconds=60)
             assert await asyncio.to_thread(program.stop) == 0
     assert program.errors == []
 

@@ -13,7 +13,7 @@ from scheduler.plan import MOC_PROGRAMS
 from tests import nodes
 from tests.commands import Running, finished, head_of, refusal, until
 from tests.moc.rig import World, calls
-from tests.moc.test_together import AVERAGE, DAILY, HOLDERS
+from tests.moc.test_together import AVERAGE, BUCKET, DAILY, HOLDERS, LIQUIDATE
 
 _gas_limits = count(6_700_000)
 
@@ -122,6 +122,42 @@ def _mined_at(world: World, base_fee: int) -> int:
     world.request("anvil_setNextBlockBaseFeePerGas", hex(base_fee))
     world.mine()
     return world.sent()
+
+
+def test_a_liquidation_does_not_wait_for_the_cheap_work_of_others_that_is_stuck(
+    running_chain: World, tmp_path: Path
+) -> None:
+    """Two payments and the average are due at once; then gas gets dear, and the price falls."""
+    world, config = running_chain, split(tmp_path, running_chain)
+    world.request("evm_setIntervalMining", 0)
+    with ExitStack() as stack:
+        programs = [
+            stack.enter_context(Running(tmp_path, *run(name, config))) for name in MOC_PROGRAMS
+        ]
+
+        def mined() -> int:
+            world.mine()
+            for name in MOC_PROGRAMS:
+                until(lambda name=name: head_of(tmp_path, name) >= world.head)  # type: ignore[misc]
+            return world.head
+
+        while int(world.request("txpool_status")["pending"], 16) < 3:
+            mined()
+        world.request("anvil_setNextBlockBaseFeePerGas", hex(10**11))
+        mined()
+        assert world.ours() == []
+        world.liquidate_at_any_gas_price()
+        true_at = mined()
+        assert world.market.view("MoCState", "isLiquidationReached()", "bool") == (True,)
+        while len(world.ours()) < 5:
+            assert mined() < true_at + 20
+        mined()
+        assert [program.stop() for program in programs] == [0, 0, 0, 0]
+    done = calls(world)
+    assert sorted(name for _, name in done) == sorted([LIQUIDATE, BUCKET, DAILY, HOLDERS, AVERAGE])
+    # What stands before it is as urgent from then on: its own programs raise its price.
+    assert {name: block for block, name in done}[LIQUIDATE] <= true_at + 3
+    assert {int(receipt["status"], 16) for receipt in world.ours()} == {1}
 
 
 def test_a_program_for_which_nothing_is_left_says_so(tmp_path: Path) -> None:

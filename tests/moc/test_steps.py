@@ -22,14 +22,19 @@ STARTED = topic("SettlementStarted(uint256,uint256,uint256,uint256)")
 COMPLETED = topic("SettlementCompleted(uint256)")
 
 
-@pytest_asyncio.fixture
-async def jobs(world: World, tmp_path: Path) -> AsyncIterator[Program]:
-    """A settlement of six steps is due, and its job takes one at a time."""
+def settlement_due(world: World) -> None:
+    """A settlement of six steps, if they are taken one at a time."""
     with world.instantly() as market:
         for each in (market, market.as_role(Role.CUSTOMER), market.as_role(Role.RIVAL)):
             each.trade(stable=ETHER // 10, leveraged=ETHER // 10)
             each.request_redemption()
     world.mine(SETTLEMENT_SPAN)
+
+
+@pytest_asyncio.fixture
+async def jobs(world: World, tmp_path: Path) -> AsyncIterator[Program]:
+    """A settlement is due, and its job takes one step at a time."""
+    settlement_due(world)
     one_step = {"run_settlement": Task(15, 3_500_000, steps=1)}
     async with program(world, tmp_path, deployment_of(world.at, one_step).jobs()) as running:
         yield running

@@ -14,7 +14,8 @@ from tests.moc.conftest import VARIANTS
 from tests.moc.rig import Program, World, calls, deployment_of, program
 
 DAILY, HOLDERS, AVERAGE = "daily_inrate_payment", "pay_bitpro_holders", "calculate_bma"
-LIQUIDATE, SETTLE, POKE = "liquidation", "run_settlement", "oracle_poke"
+LIQUIDATE, BUCKET = "liquidation", "bucket_liquidation"
+SETTLE, POKE = "run_settlement", "oracle_poke"
 
 in_all_variants = pytest.mark.parametrize("variant", VARIANTS)
 
