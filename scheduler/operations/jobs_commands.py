@@ -14,7 +14,7 @@ import click
 from scheduler import config, moc_config
 from scheduler.chain.errors import NodeUnavailable, RpcError
 from scheduler.chain.model import Head
-from scheduler.errors import Misconfigured, NotYet
+from scheduler.errors import Misconfigured, NotYet, exit_status
 from scheduler.jobs import loading
 from scheduler.jobs.declaration import Job
 from scheduler.logs import secrets_in, without
@@ -34,6 +34,14 @@ T = TypeVar("T")
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _LISTED = ("job", "program", "calls", "how often", "urgency", "state")
+
+
+@dataclass(frozen=True, slots=True)
+class _Trouble:
+    """Why there is no answer, in a line, and the exit status that this makes."""
+
+    line: str
+    status: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +101,7 @@ def jobs() -> None:
 def list_(config_file: Path | None, network: str | None, as_json: bool) -> None:
     """List the jobs of the configuration, and which of them are off.
 
-    Ends with 1 where no node says what its contracts have.
+    Ends with 1 where no node answers, with 2 where one has another chain or contract.
     """
     chosen = _chosen(config_file, network, with_key=False)
     trouble, found = _tried(look(chosen.plan), chosen.plan)
@@ -122,7 +130,8 @@ def check(
     """Ask the node whether the jobs can be done; nothing is sent.
 
     For each job NAME, or all: whether its contract has the function, what its condition says, what
-    its action would do now, and what that may cost. Ends with 1 where something is wrong.
+    its action would do now, and what that may cost. Ends with 1 where something is wrong, with 2 where
+    the node has another chain or contract than the configuration says.
     """
     chosen = _chosen(config_file, network)
     chosen.must_have(names)
@@ -147,8 +156,8 @@ def check(
 def explain(name: str, config_file: Path | None, network: str | None, as_json: bool) -> None:
     """Tell what the job NAME is, how it stands, and when it may be done next.
 
-    Ends with 1 where the journal cannot be read, or no node answers; what is declared is told
-    without a node, too.
+    Ends with 1 where the journal cannot be read, or no node answers, with 2 where one has another
+    chain or contract; what is declared is told without a node, too.
     """
     chosen = _chosen(config_file, network)
     chosen.must_have([name])
@@ -244,8 +253,10 @@ def _chosen(config_file: Path | None, network: str | None, with_key: bool = True
     return _Chosen(moc_plan(moc, box, patient=False), split=False)
 
 
-def _tried(asking: Coroutine[Any, Any, T], plan: Plan) -> tuple[str | None, T | None]:
-    """What the node answers; or why it does not, in a line."""
+def _tried(
+    asking: Coroutine[Any, Any, T], plan: Plan
+) -> tuple[_Trouble | None, T | None]:
+    """What the node answers; or why it does not."""
     try:
         return None, asyncio.run(asking)
     except (NotYet, NodeUnavailable, RpcError) as error:
@@ -253,10 +264,12 @@ def _tried(asking: Coroutine[Any, Any, T], plan: Plan) -> tuple[str | None, T | 
         secrets = [
             secret for each in (plan.endpoint, *plan.fallbacks) for secret in secrets_in(each)
         ]
-        return " ".join(without(secrets, str(error)).split()), None
+        # As of a program that is run by hand: who answers tells what is wrong with what was asked.
+        status = exit_status(error) if isinstance(error, NotYet) else 1
+        return _Trouble(" ".join(without(secrets, str(error)).split()), status), None
 
 
-def _end(trouble: str | None) -> None:
+def _end(trouble: _Trouble | None) -> None:
     if trouble is not None:
-        click.echo(f"scheduler: {printable(trouble)}", err=True)
-        sys.exit(1)
+        click.echo(f"scheduler: {printable(trouble.line)}", err=True)
+        sys.exit(trouble.status)

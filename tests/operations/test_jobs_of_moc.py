@@ -9,7 +9,7 @@ import pytest
 from scheduler.jobs.abi import selector
 from scheduler.moc.jobs import TASKS
 from tests import nodes
-from tests.commands import finished, refusal
+from tests.commands import finished, free_port, refusal
 from tests.moc.rig import World
 
 
@@ -118,10 +118,19 @@ def test_a_config_json_is_read_as_moc_jobs_reads_it(world: World, tmp_path: Path
     assert line.endswith("there is no job 'liquidation'; there are run_settlement, oracle_poke")
 
 
-def test_another_chain_than_the_configuration_says_is_told(world: World, tmp_path: Path) -> None:
+def test_another_chain_or_contract_than_the_configuration_says_is_a_wrong_configuration(
+    world: World, tmp_path: Path
+) -> None:
+    """By hand it ends as moc_jobs itself would; a node that is away is another thing."""
     options = config_json(tmp_path, world)
     path = tmp_path / "config.json"
-    path.write_text(path.read_text().replace('"chain_id": 1337', '"chain_id": 33'))
-    for command in ("list", "check"):
-        line = refusal(tmp_path, "scheduler", "jobs", command, *options, status=1)
-        assert "the node serves chain id 1337, but the configuration says 33" in line
+    right = path.read_text()
+    elsewhere = right.replace(world.at["MoC"], world.at["PriceFeed"])
+    for content, status, why in (
+        (right.replace('"chain_id": 1337', '"chain_id": 33'), 2, "the configuration says 33"),
+        (elsewhere, 2, "is no MoC contract"),
+        (right.replace(world.node.http, f"http://127.0.0.1:{free_port()}"), 1, "nothing listens"),
+    ):
+        path.write_text(content)
+        for command in ("list", "check"):
+            assert why in refusal(tmp_path, "scheduler", "jobs", command, *options, status=status)
