@@ -130,8 +130,8 @@ def check(
     """Ask the node whether the jobs can be done; nothing is sent.
 
     For each job NAME, or all: whether its contract has the function, what its condition says, what
-    its action would do now, and what that may cost. Ends with 1 where something is wrong, with 2 where
-    the node has another chain or contract than the configuration says.
+    its action would do now, and what that may cost. Ends with 1 where something is wrong, with 2
+    where the node has another chain or contract than the configuration says.
     """
     chosen = _chosen(config_file, network)
     chosen.must_have(names)

@@ -15,7 +15,8 @@ Message = dict[str, Any]
 
 class Cable:
     """A TCP connection that can be cut, as by a node that restarts, or frozen, as by a network
-    that drops packets: nothing arrives, and nobody is told; or that a gateway without a node answers.
+    that drops packets: nothing arrives, and nobody is told; or that a gateway answers which has no
+    node.
     """
 
     def __init__(self, node_port: int) -> None:
