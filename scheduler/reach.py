@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from scheduler.chain.blocksage import BlockSage
-from scheduler.chain.connection import connect
+from scheduler.chain.connection import Connection, connect
 from scheduler.chain.dialect import dialect_of
+from scheduler.chain.endpoint import Endpoint
 from scheduler.chain.errors import NodeUnavailable, RpcError
 from scheduler.chain.model import Address, Head
 from scheduler.chain.node import JsonRpcNode
@@ -43,19 +44,26 @@ async def account_of(plan: Plan, node: JsonRpcNode) -> Address:
 
 
 class Reach:
-    """The nodes of a plan, in the order of preference."""
+    """The nodes of a plan, in the order of preference; a node that may report its new blocks by a
+    way of its own, which the plan does not name, is tried that way first."""
 
     def __init__(self, plan: Plan) -> None:
         """Raises Misconfigured for an endpoint that can be none."""
         self._plan = plan
+        # With each, whether the plan names it.
+        self._connections: list[tuple[Connection, bool]] = []
         try:
-            self._connections = [connect(each) for each in (plan.endpoint, *plan.fallbacks)]
+            for each in (plan.endpoint, *plan.fallbacks):
+                reporting = Endpoint.parse(each).reporting
+                if reporting is not None:
+                    self._connections.append((connect(reporting), False))
+                self._connections.append((connect(each), True))
         except ValueError as error:
             raise Misconfigured(f"rpc-url: {error}") from error
 
     @property
     def has_others(self) -> bool:
-        """Whether there is another node when one is away."""
+        """Whether there is another way, to this node or to another, when one is away."""
         return len(self._connections) > 1
 
     async def node(self) -> Reached:
@@ -64,12 +72,14 @@ class Reach:
         Raises NodeUnavailable, NotYet, RpcError as the one says that is the most worth telling.
         """
         failures: list[NodeUnavailable | NotYet | RpcError] = []
-        for connection in self._connections:
+        for connection, is_named in self._connections:
             node = JsonRpcNode(connection)
             try:
                 return await self._ready(node)
             except (NodeUnavailable, NotYet, RpcError) as error:
-                failures.append(error)
+                # What nobody asked for may fail in silence.
+                if is_named:
+                    failures.append(error)
                 await node.close()
         # What a node answers is the operator's to mend, more than that another one is away.
         raise next((each for each in failures if isinstance(each, NotYet)), failures[0])

@@ -12,6 +12,12 @@ from urllib.parse import unquote, urlsplit
 
 T = TypeVar("T")
 
+# Of rskj, whose WebSocket has a path (rpc.providers.web of its reference.conf), and is off until
+# rpc.providers.web.ws.enabled says otherwise.
+RSKJ_HTTP_PORT, RSKJ_WEBSOCKET_PORT, RSKJ_WEBSOCKET_PATH = 4444, 4445, "/websocket"
+
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
 _DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
 
@@ -61,6 +67,17 @@ class Endpoint:
         path = (url.path or "/") + (f"?{url.query}" if url.query else "")
         port = _DEFAULT_PORTS[url.scheme] if port is None else port
         return cls(url.scheme, path, host, port, authorization)
+
+    @property
+    def reporting(self) -> str | None:
+        """Where the node at this HTTP endpoint reports its new blocks, if it does; None where that
+        cannot be known. HTTP has no reports, but this box's rskj has a WebSocket beside it.
+        """
+        beside = (self.scheme, self.port) == ("http", RSKJ_HTTP_PORT) and self.host in _LOOPBACK
+        if not beside or self.authorization is not None:
+            return None
+        host = self.authority.rpartition(":")[0]
+        return f"ws://{host}:{RSKJ_WEBSOCKET_PORT}{RSKJ_WEBSOCKET_PATH}"
 
     @property
     def secure(self) -> bool:

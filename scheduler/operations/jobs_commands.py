@@ -253,9 +253,7 @@ def _chosen(config_file: Path | None, network: str | None, with_key: bool = True
     return _Chosen(moc_plan(moc, box, patient=False), split=False)
 
 
-def _tried(
-    asking: Coroutine[Any, Any, T], plan: Plan
-) -> tuple[_Trouble | None, T | None]:
+def _tried(asking: Coroutine[Any, Any, T], plan: Plan) -> tuple[_Trouble | None, T | None]:
     """What the node answers; or why it does not."""
     try:
         return None, asyncio.run(asking)

@@ -15,9 +15,7 @@ Message = dict[str, Any]
 
 class Cable:
     """A TCP connection that can be cut, as by a node that restarts, or frozen, as by a network
-    that drops packets: nothing arrives, and nobody is told; or that a gateway answers which has no
-    node.
-    """
+    that drops packets: nothing arrives, and nobody is told. Or a gateway whose node is gone."""
 
     def __init__(self, node_port: int) -> None:
         self._node_port = node_port

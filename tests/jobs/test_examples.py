@@ -14,7 +14,7 @@ from scheduler.jobs.loading import job
 from scheduler.transactions.retries import FIRST_PAUSE
 from tests import nodes
 from tests.alarm.said import Said
-from tests.jobs.rig import Keepers, program
+from tests.jobs.rig import Keepers, Program, program
 from tests.rskj.server import in_front_of
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "jobs"
@@ -106,6 +106,35 @@ async def test_what_is_done_every_so_many_blocks_is_done_once_in_each(
         await keeper.live(5)
     assert world.effects("Ticker", "Ticked(uint256,uint256)") == [1_001, 1_100]
     assert [line for line in said.lines if "WARNING" in line] == []
+
+
+async def test_what_was_in_vain_is_not_done_more_often_by_one_that_was_started_anew(
+    world: Keepers, tmp_path: Path
+) -> None:
+    """It forgets the pause, but no period has more tries than the journal allows."""
+    job = example("every-100-blocks", world.at["Ticker"])
+    code = world.request("eth_getCode", world.at["Ticker"], "latest")
+
+    async def in_vain(keeper: Program) -> None:
+        """The contract does nothing when it is really called."""
+        await keeper.see()
+        world.request("anvil_setCode", world.at["Ticker"], "0x00")
+        world.mine()
+        world.request("anvil_setCode", world.at["Ticker"], code)
+        keeper.restart()
+
+    async with program(world, tmp_path, [job]) as keeper:
+        world.mine(1_000 - world.head)
+        for _ in range(10):
+            await in_vain(keeper)
+        assert len(world.ours()) == 1, "it has a pause in its period"
+        world.mine(1_110 - world.head)
+        await keeper.live(4)
+        assert keeper.outcomes() == {"no_effect": 1, "succeeded": 1}
+        keeper.restart()
+        await keeper.live(4)
+    assert len(world.ours()) == 2
+    assert len(world.effects("Ticker", "Ticked(uint256,uint256)")) == 1
 
 
 async def test_what_is_done_every_hour_is_done_once_in_each(world: Keepers, tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """moc_jobs as its users start it: on a chain with Rootstock's chain id, with its lines."""
 
 import asyncio
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +18,7 @@ KEY = PrivateKey(b"\x63" * 32)
 SECRET = KEY.to_bytes().hex()
 
 # Of a second each.
-BLOCKS_AWAY = int(os.environ.get("BLOCKS_AWAY", "5"))
+BLOCKS_AWAY = 5
 
 SEED_LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} [\w ]{12,} (INFO|WARNING) +\S")
 

@@ -87,7 +87,7 @@ async def test_a_program_that_ends_after_each_step_goes_on_with_the_next(
 async def test_a_reorg_takes_steps_back_and_they_are_taken_again_in_their_slots(
     world: World, jobs: Program, kept: int, removed: int
 ) -> None:
-    """One: the first, while the second is in the pool. Two: with one that is in no block now."""
+    """One: the first, while the second is in the pool. Two: one of them is in no block any more."""
     await jobs.live(kept)
     snapshot = world.request("evm_snapshot")
     await jobs.live(removed)
