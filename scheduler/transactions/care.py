@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from scheduler.transactions.answers import Answer
+from scheduler.transactions.fees import BASE_FEE_CHANGE_DENOMINATOR, price_at
 from scheduler.transactions.intents import Told, Urgency
 from scheduler.transactions.journal import Attempt
 from scheduler.transactions.journal.orders import What
@@ -135,6 +136,8 @@ def step_for(slot: OpenSlot, now: Situation) -> Step:
         return Step.CANCEL
     if now.refusal in NO_ROOM:
         return Step.RESEND
+    if not slot.cancelling and _is_too_cheap(slot.bid, now.base_fee):
+        return Step.BUMP
     if now.refusal is Answer.REPLACEMENT_UNDERPRICED:
         return Step.BUMP
     priced_out = now.base_fee is not None and fee_of(slot.bid.fields).cap < now.base_fee
@@ -143,6 +146,12 @@ def step_for(slot: OpenSlot, now: Situation) -> Step:
     if now.missed >= now.patience and (now.front or priced_out or now.pressed):
         return Step.BUMP
     return Step.WAIT if now.known else Step.RESEND
+
+
+def _is_too_cheap(bid: Attempt, base_fee: int | None) -> bool:
+    """Whether it may be mined in the next block at a price at which it has no effect."""
+    lowest = None if base_fee is None else base_fee - base_fee // BASE_FEE_CHANGE_DENOMINATOR
+    return price_at(fee_of(bid.fields), lowest) < bid.limits.min_price
 
 
 def slots_of(attempts: list[Attempt]) -> list[OpenSlot]:

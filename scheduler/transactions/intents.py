@@ -49,13 +49,15 @@ class Limits:
     """Within what an intent may be sent, and sent again at a higher price.
 
     `last_block` is the last one in which being mined makes sense. `max_cost` is the most, in wei,
-    that it may cost net of what it earns. `worth_sending` are the simulated outcomes with which it
-    is sent, and `expects` is what else is read when it is simulated.
+    that it may cost net of what it earns, and at less than `min_price` wei per gas it has no
+    effect. `worth_sending` are the simulated outcomes with which it is sent, and `expects` is what
+    else is read when it is simulated.
     """
 
     last_block: int
     urgency: Urgency
     max_cost: int
+    min_price: int
     worth_sending: frozenset[OutcomeKind]
     expects: Expectations
 
@@ -101,7 +103,12 @@ class Intent:
     def limits(self) -> Limits:
         """What of it bounds how it is sent."""
         return Limits(
-            self.last_block, self.urgency, self.max_cost, self.worth_sending, self.expects
+            self.last_block,
+            self.urgency,
+            self.max_cost,
+            self.min_price,
+            self.worth_sending,
+            self.expects,
         )
 
 

@@ -30,6 +30,7 @@ from scheduler.transactions.purse import Allowance, Funds
 from scheduler.transactions.sender import Sender
 from scheduler.transactions.simulation import Aim, Trial
 from scheduler.transactions.states import OutcomeKind, Purpose
+from scheduler.transactions.takeover import no_less_than
 
 log = logging.getLogger("SENDER")
 
@@ -188,7 +189,10 @@ class Keeper:
                 ordered.refused(slot.nonce, str(too_high))
             return []
         last = {slot.nonce: await self._to_outbid(slot, head) for slot, _ in wanted}
-        bids = {slot.nonce: self._bid(slot, last[slot.nonce], market) for slot, _ in wanted}
+        bids = {
+            slot.nonce: self._bid(slot, step, last[slot.nonce], market, head)
+            for slot, step in wanted
+        }
         self._tell_stuck([slot.nonce for slot, _ in wanted if bids[slot.nonce] is None])
         for slot, _ in wanted:
             if bids[slot.nonce] is None:
@@ -235,10 +239,14 @@ class Keeper:
             )
         return attempts
 
-    def _bid(self, slot: OpenSlot, last: Fee, market: Fee) -> Fee | None:
+    def _bid(self, slot: OpenSlot, step: Step, last: Fee, market: Fee, head: Head) -> Fee | None:
         """What to bid for the slot after `last`; None where that would be too much."""
-        policy, first = self._desk.policy, fee_of(slot.began_with.fields)
-        bid = next_bid(last, market, policy.bump_percent, policy.max_gas_price)
+        # A cancellation has its effect at any price.
+        acts = step is Step.BUMP and not slot.cancelling
+        floor = slot.bid.limits.min_price if acts else 0
+        policy, first = self._desk.policy, higher(fee_of(slot.began_with.fields), floor, floor)
+        today = no_less_than(market, floor, head.base_fee)
+        bid = next_bid(last, today, policy.bump_percent, policy.max_gas_price)
         if bid is not None and policy.max_gas_price is None and too_far(bid, first, market):
             return None
         return bid
@@ -308,8 +316,10 @@ class Keeper:
         def least(trial: Trial) -> Fee | None:
             """What outbids the last one, and certainly enters the next block."""
             before, percent = last[nonces[trial.intent.key]], desk.policy.bump_percent
-            enough = max(outbid(before, percent).cap, enters)
-            return next_bid(before, market, percent, ceiling=enough)
+            floor = trial.intent.min_price
+            enough = max(outbid(before, percent).cap, enters, floor)
+            today = no_less_than(market, floor, head.base_fee)
+            return next_bid(before, today, percent, ceiling=enough)
 
         found = await appraised(desk, list(trials.values()), aim, least)
         return dict(zip(trials, found, strict=True))
@@ -403,6 +413,7 @@ def intent_of(attempt: Attempt) -> Intent:
         value=int(fields["value"], 16),
         urgency=limits.urgency,
         max_cost=limits.max_cost,
+        min_price=limits.min_price,
         worth_sending=limits.worth_sending,
         expects=limits.expects,
     )

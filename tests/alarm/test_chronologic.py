@@ -193,6 +193,40 @@ async def test_no_less_than_the_price_that_a_call_asks_for_is_paid(
     assert serving.outcomes() == {"succeeded": 1}
 
 
+@pytest.mark.parametrize("runs_on", [True, False])
+async def test_what_waits_is_raised_to_what_its_call_asks_for_when_base_fees_fall(
+    world: World, serving: Program, runs_on: bool
+) -> None:
+    """A price is base fee and tip: what was enough was mined for too little, and aborted."""
+
+    def block(gwei: int) -> None:
+        world.request("anvil_dropAllTransactions")
+        world.request("anvil_setNextBlockBaseFeePerGas", hex(gwei * GWEI))
+        world.mine()
+
+    [call] = by_block(world, world.head + 15, gas_price=20 * GWEI)
+    await serving.see()
+    await serving.jump_to(call.target_block - 4)
+    for _ in range(3):
+        block(30)
+        await serving.see()
+    assert len(serving.journal.open_attempts(serving.account)) == 1
+    for gwei in (26, 22, 18, 14, 10, 8):
+        block(gwei)
+        if runs_on:
+            await serving.see()
+    if not runs_on:
+        serving.restart()
+        await serving.see()
+    world.request("anvil_setNextBlockBaseFeePerGas", hex(7 * GWEI))
+    world.mine()
+    await serving.see()
+    [(_, hash_)] = world.executions(call, serving.us)
+    price = int(world.request("eth_getTransactionReceipt", hash_)["effectiveGasPrice"], 16)
+    assert price >= 20 * GWEI
+    assert serving.outcomes() == {"succeeded": 1}
+
+
 async def test_a_call_that_asks_for_more_than_the_operator_allows_is_left_and_told_once(
     world: World, serving: Program, said: Said
 ) -> None:

@@ -49,7 +49,7 @@ def copied(table: str, **changes: str) -> str:
         "attempts": "chain account nonce intent purpose fields raw hash state head_number "
         "block_number block_hash created_at",
         "intents": "key family kind chain contract params recipient data value gas first_block "
-        "last_block urgency max_cost worth_sending expects proof state created_at",
+        "last_block urgency max_cost min_price worth_sending expects proof state created_at",
         "outcomes": "attempt intent kind detail gas_used gas_price sent earned returned is_final "
         "judged_at",
     }[table].split()

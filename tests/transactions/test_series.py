@@ -140,7 +140,7 @@ def test_the_database_itself_has_one_turn_for_a_series(journal: Journal, tmp_pat
     with pytest.raises(sqlite3.IntegrityError), connection:
         connection.execute(
             "INSERT INTO intents SELECT 'another', family, kind, chain, contract, params, "
-            "recipient, data, value, gas, first_block, last_block, urgency, max_cost, "
+            "recipient, data, value, gas, first_block, last_block, urgency, max_cost, min_price, "
             "worth_sending, expects, proof, state, has_turn, in_series, pardoned, created_at "
             "FROM intents"
         )

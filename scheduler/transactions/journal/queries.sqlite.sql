@@ -48,16 +48,17 @@ SELECT key, state FROM intents WHERE key IN (SELECT value FROM json_each(:keys))
 -- name: insert_intent
 INSERT INTO intents (
     key, family, kind, chain, contract, params, recipient, data, value, gas,
-    first_block, last_block, urgency, max_cost, worth_sending, expects, proof, state, created_at)
+    first_block, last_block, urgency, max_cost, min_price, worth_sending, expects, proof, state,
+    created_at)
 VALUES (
     :key, :family, :kind, :chain, :contract, :params, :recipient, :data, :value, :gas,
-    :first_block, :last_block, :urgency, :max_cost, :worth_sending, :expects, :proof, :state,
-    :now)
+    :first_block, :last_block, :urgency, :max_cost, :min_price, :worth_sending, :expects, :proof,
+    :state, :now)
 -- One that is planned again is what its family wants now.
 ON CONFLICT (key) DO UPDATE SET
     params = excluded.params, recipient = excluded.recipient, data = excluded.data, value = excluded.value,
     gas = excluded.gas, proof = excluded.proof, first_block = excluded.first_block, last_block = excluded.last_block,
-    urgency = excluded.urgency, max_cost = excluded.max_cost,
+    urgency = excluded.urgency, max_cost = excluded.max_cost, min_price = excluded.min_price,
     worth_sending = excluded.worth_sending, expects = excluded.expects, state = excluded.state;
 
 -- name: ended_in_series
@@ -130,7 +131,7 @@ SELECT coalesce(max(id), 0) FROM attempts;
 -- name: open_attempts
 SELECT a.id, a.nonce, a.purpose, a.fields, a.raw, a.hash, a.state, a.head_number, a.block_number,
        a.block_hash, a.is_found, coalesce(p.is_open, 0), i.key, i.family, i.contract, i.kind, i.params,
-       i.last_block, i.urgency, i.max_cost, i.worth_sending, i.expects
+       i.last_block, i.urgency, i.max_cost, i.min_price, i.worth_sending, i.expects
 FROM slots s
 -- In this order: sqlite would else walk through all attempts that there ever were.
 CROSS JOIN attempts a USING (chain, account, nonce)

@@ -148,8 +148,8 @@ WHERE intent = :key ORDER BY attempt;
 -- name: sheet
 -- One row for each attempt, and one for each intent that has none.
 SELECT i.key, i.family, i.kind, i.chain, i.contract, i.params, i.recipient, i.data, i.value, i.gas,
-       i.first_block, i.last_block, i.urgency, i.max_cost, i.worth_sending, i.expects, i.proof,
-       i.state, i.has_turn, i.in_series, i.pardoned, i.created_at,
+       i.first_block, i.last_block, i.urgency, i.max_cost, i.min_price, i.worth_sending, i.expects,
+       i.proof, i.state, i.has_turn, i.in_series, i.pardoned, i.created_at,
        a.account, a.nonce, s.state AS slot_state, s.consumed_by, s.purse, s.reserved,
        a.id AS attempt, a.purpose, a.state AS attempt_state, a.hash, a.fields, a.raw, a.is_found,
        a.head_number, a.block_number, a.block_hash, a.created_at AS signed_at,

@@ -298,6 +298,7 @@ def _columns(intent: Intent) -> dict[str, object]:
         "last_block": intent.last_block,
         "urgency": intent.urgency.value,
         "max_cost": str(intent.max_cost),
+        "min_price": str(intent.min_price),
         "worth_sending": _worth(intent.worth_sending),
         "expects": json.dumps(intent.expects.as_data()),
     }

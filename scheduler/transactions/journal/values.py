@@ -183,8 +183,8 @@ def proof_of(text: str | None) -> Proof | None:
 def attempt_of(row: Row) -> Attempt:
     """The attempt in a row of the query open_attempts."""
     (id_, nonce, purpose, fields, raw, hash_, state, head, block_number, block_hash, is_found,
-     is_placed, key, family, contract, kind, params, last_block, urgency, max_cost, worth,
-     expects) = row  # fmt: skip
+     is_placed, key, family, contract, kind, params, last_block, urgency, max_cost, min_price,
+     worth, expects) = row  # fmt: skip
     return Attempt(
         id=id_,
         nonce=nonce,
@@ -193,6 +193,7 @@ def attempt_of(row: Row) -> Attempt:
             last_block,
             Urgency(urgency),
             int(max_cost),
+            int(min_price),
             frozenset(OutcomeKind(outcome) for outcome in json.loads(worth)),
             Expectations.from_data(json.loads(expects)),
         ),

@@ -37,6 +37,7 @@ CREATE TABLE intents (
     urgency     TEXT NOT NULL CHECK (
         urgency = 'normal' OR urgency = 'urgent' OR urgency = 'repair'),
     max_cost    TEXT NOT NULL,
+    min_price   TEXT NOT NULL,
     worth_sending TEXT NOT NULL CHECK (json_valid(worth_sending)),
     expects     TEXT NOT NULL CHECK (json_valid(expects)),
     proof       TEXT CHECK (proof IS NULL OR json_valid(proof)),
