@@ -11,6 +11,9 @@ from tests.containers.aws import ACCOUNT, REGION, Aws, aws
 from tests.containers.conftest import ENVIRONMENT, IMAGE, script
 from tests.containers.tools import Tools
 
+# AWS's client takes a second of processor time for each of its dozens of calls.
+pytestmark = pytest.mark.timeout(600)
+
 KEY = f"/moc_jobs/{ENVIRONMENT}/ACCOUNT_PK_SECRET"
 SECRET = "65" * 32
 TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:operators"
