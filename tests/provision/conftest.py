@@ -15,17 +15,12 @@ from tests.provision.machine import Machine
 TOOLS = ("debootstrap", "ip", "losetup", "nft", "nsenter", "unshare")
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks for groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything here is for root alone; and one box is one worker's (pytest-xdist)."""
-    for item in items:
-        if Path(__file__).parent not in item.path.parents:
-            continue
-        item.add_marker(pytest.mark.xdist_group(item.path.name))
-        item.add_marker(pytest.mark.timeout(900))
-        if os.geteuid() != 0:
-            why = "makes a machine of its own, which needs root: sudo scripts/test tests/provision"
-            item.add_marker(pytest.mark.skip(reason=why))
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Everything here is for root alone, and takes its time."""
+    item.add_marker(pytest.mark.timeout(900))
+    if os.geteuid() != 0:
+        why = "makes a machine of its own, which needs root: sudo scripts/test tests/provision"
+        item.add_marker(pytest.mark.skip(reason=why))
 
 
 @pytest.fixture(scope="module")
