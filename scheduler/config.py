@@ -19,6 +19,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from scheduler import toml
+from scheduler.chain.addresses import address_from
 from scheduler.chain.endpoint import Endpoint
 from scheduler.chain.model import Address
 from scheduler.errors import Misconfigured
@@ -36,7 +37,6 @@ USER_DATA = Path("~/.local/share/scheduler-kit")
 
 _WEI_PER = {"wei": 1, "gwei": 10**9, "ether": 10**18}
 _AMOUNT = re.compile(r"^\s*([0-9]+(?:\.[0-9]+)?)\s*(wei|gwei|ether)\s*$")
-_ADDRESS = re.compile(r"^0x[0-9a-fA-F]{40}$")
 
 
 # What pydantic finds, in an operator's words; its other findings are in ours already.
@@ -79,13 +79,6 @@ def _wei(value: object) -> object:
     if rest:
         raise ValueError("an amount has no fractions of a wei")
     return wei
-
-
-def _address(value: str) -> str:
-    # Checksums are not required: wallets of Rootstock show other ones (EIP-1191) than Ethereum's.
-    if not _ADDRESS.match(value):
-        raise ValueError("write an address: 0x and 40 hexadecimal digits")
-    return value.lower()
 
 
 def _network(value: str) -> str:
@@ -135,7 +128,7 @@ def _rpc_url(value: str) -> str:
 
 
 Wei = Annotated[int, BeforeValidator(_wei), Field(ge=0, strict=True)]
-AddressField = Annotated[Address, AfterValidator(_address)]
+AddressField = Annotated[Address, AfterValidator(address_from)]
 PathField = Annotated[Path, AfterValidator(_path)]
 RpcUrl = Annotated[str, AfterValidator(_rpc_url)]
 

@@ -17,7 +17,8 @@ from scheduler.transactions.environment import EXAMPLE
 KEY, OTHER = (PrivateKey(bytes([number]) * 32) for number in (0x61, 0x62))
 SECRET = KEY.to_bytes().hex()
 ADDRESS = KEY.public_key.to_address()
-MOC = "0xF773b590aF754D597770937Fa8ea7AbDf2668370"
+# With the checksum that wallets of Rootstock show.
+MOC = "0xf773B590AF754D597770937fa8eA7ABDf2668370"
 
 ONE_NETWORK: dict[str, Any] = {
     "tasks": {

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
 
+from scheduler.chain.addresses import address_from
 from scheduler.jobs import abi
 from scheduler.jobs.conditions import (
     COMPARISONS,
@@ -253,9 +254,10 @@ def _text(data: Mapping[str, Any], key: str, where: str) -> str:
 
 def _address(data: Mapping[str, Any], key: str, where: str) -> str:
     value = data.get(key)
-    if not isinstance(value, str) or not re.fullmatch(r"0x[0-9a-fA-F]{40}", value):
-        _bad(where, f"{key}: write an address: 0x and 40 hexadecimal digits")
-    return value.lower()
+    try:
+        return address_from(value if isinstance(value, str) else "")
+    except ValueError as error:
+        _bad(where, f"{key}: {error}")
 
 
 def _literals(values: Sequence[Any], where: str) -> tuple[abi.Argument, ...]:
