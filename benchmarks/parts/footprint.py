@@ -182,7 +182,8 @@ def _past_calls(on: Ground) -> Address:
     each = 200
 
     def send(number: int) -> Callable[[int], object]:
-        values = [number * each, each, 10 + number % 10 * 20]
+        # Before what may still be open at the 300 blocks that the chain begins with.
+        values = [number * each, each, 1 + number % 20]
         data = PRETEND_CALLS + encode(["uint256", "uint256", "uint32"], values)
         return lambda nonce: on.customer.send(
             contract, data, gas=16_000_000, gas_price=PRICE, nonce=nonce
@@ -198,7 +199,7 @@ def _past_requests(on: Ground) -> Address:
     each, start = 50, on.head
 
     def send(number: int) -> Callable[[int], object]:
-        values = [number * each, each, start + number - 100]
+        values = [number * each, each, start - 20 - number % 240]
         data = PRETEND + encode(["uint256"] * 3, values)
         return lambda nonce: on.customer.send(
             contract, data, gas=1_000_000, gas_price=PRICE, nonce=nonce
