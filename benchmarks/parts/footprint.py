@@ -26,7 +26,7 @@ from benchmarks.parts.program import (
     scheduler,
 )
 from scheduler.chain.model import Address
-from scheduler.devchain.accounts import Role, Wallet
+from scheduler.devchain.accounts import Role, Wallet, receipt_of
 from scheduler.devchain.chain import DevelopmentChain, chain_on_anvil
 from scheduler.devchain.chronologic import TransactionRequest, send_request
 from scheduler.devchain.compiler import own_contracts
@@ -40,8 +40,10 @@ RESIDENT_GOAL, COLD_START_GOAL = 50.0, 10.0
 LASTING_GOAL = 1.0
 # Blocks after which the memory is read, and whose processor time is shared out.
 BLOCKS = 30
-# Blocks from the head to the target: near enough to be tracked all the time.
-LEAD = 38 + BLOCKS
+# Blocks from the start to the target: in the end the calls are tracked, and none is due.
+LEAD = 20 + BLOCKS
+# Blocks in which the calls are scheduled, and some to spare.
+ROOM = 450
 ETHER = 10**18
 # More than full blocks raise the base fee to, wei per gas.
 PRICE = 100 * 10**9
@@ -51,7 +53,7 @@ PRETEND_CALLS = keccak(text="pretend(uint256,uint256,uint32)")[:4]
 
 @dataclass(frozen=True)
 class Ground:
-    """A chain on which a block comes with each transaction, and its customer."""
+    """A chain on which blocks come when they are wanted, and its customer."""
 
     chain: DevelopmentChain
     customer: Wallet
@@ -61,16 +63,23 @@ class Ground:
         return self.chain.endpoint.number("eth_blockNumber")
 
     def mine(self, blocks: int = 1) -> None:
-        self.chain.endpoint.request("anvil_mine", hex(blocks))
+        # Some at a time: with much in its state anvil takes long for each.
+        for done in range(0, blocks, 20):
+            self.chain.endpoint.request("anvil_mine", hex(min(20, blocks - done)))
 
     def create(self, code: bytes) -> Address:
-        return str(self.customer.transact(None, code, gas=5_000_000)["contractAddress"]).lower()
+        sent = self.customer.send(None, code, gas=5_000_000, gas_price=PRICE)
+        self.mine()
+        return str(receipt_of(self.chain.endpoint, sent)["contractAddress"]).lower()
 
-    def send_many(self, sends: Sequence[Callable[[int], object]]) -> None:
-        """Calls each with the nonce that is next, and waits until all are mined."""
+    def send_many(self, sends: Sequence[Callable[[int], object]], a_block: int) -> None:
+        """Calls each with the nonce that is next; a block comes after so many of them, and more
+        until all are mined."""
         first = self._transactions("pending")
         for nonce, send in enumerate(sends, first):
             send(nonce)
+            if (nonce - first + 1) % a_block == 0:
+                self.mine()
         while self._transactions("latest") < first + len(sends):
             self.mine()
 
@@ -81,6 +90,7 @@ class Ground:
 @contextmanager
 def ground(directory: Path) -> Iterator[Ground]:
     with chain_on_anvil(directory, block_time=None, gas_limit=60_000_000, history=64) as chain:
+        chain.endpoint.request("evm_setAutomine", False)
         customer = Wallet(chain.endpoint, Role.CUSTOMER)
         chain.endpoint.request("anvil_setBalance", customer.address, hex(1_000_000 * ETHER))
         yield Ground(chain, customer)
@@ -141,32 +151,27 @@ def _watched(on: Ground, contract: Address, directory: Path) -> Mapping[str, Any
 
 def _schedule(on: Ground, contract: Address) -> None:
     """Calls of v0.7 that are tracked from now on."""
-    target = on.head + CALLS // 40 + LEAD
+    target = on.head + ROOM + LEAD
     wish = CallRequest(on.chain.deployment.counter, target)
 
     def send(nonce: int) -> None:
         send_schedule(on.customer, contract, wish, gas_price=PRICE, nonce=nonce)
 
-    _in_full_blocks(on, [send] * CALLS)
+    on.send_many([send] * CALLS, a_block=40)
+    on.mine(target - LEAD - on.head)
 
 
 def _request(on: Ground) -> None:
     """Requests of 1.0 that are tracked from now on."""
-    target = on.head + CALLS // 40 + LEAD
+    target = on.head + ROOM + LEAD
     wish = TransactionRequest(on.chain.deployment.counter, target)
     scheduler_ = on.chain.deployment.block_scheduler
 
     def send(nonce: int) -> None:
         send_request(on.customer, scheduler_, wish, gas_price=PRICE, nonce=nonce)
 
-    _in_full_blocks(on, [send] * CALLS)
-
-
-def _in_full_blocks(on: Ground, sends: Sequence[Callable[[int], object]]) -> None:
-    on.chain.endpoint.request("evm_setAutomine", False)
-    for start in range(0, len(sends), 40):
-        on.send_many(sends[start : start + 40])
-    on.chain.endpoint.request("evm_setAutomine", True)
+    on.send_many([send] * CALLS, a_block=40)
+    on.mine(target - LEAD - on.head)
 
 
 def _past_calls(on: Ground) -> Address:
@@ -189,7 +194,7 @@ def _past_calls(on: Ground) -> Address:
             contract, data, gas=16_000_000, gas_price=PRICE, nonce=nonce
         )
 
-    on.send_many([send(number) for number in range(PAST // each)])
+    on.send_many([send(number) for number in range(PAST // each)], a_block=4)
     return contract
 
 
@@ -205,7 +210,7 @@ def _past_requests(on: Ground) -> Address:
             contract, data, gas=1_000_000, gas_price=PRICE, nonce=nonce
         )
 
-    on.send_many([send(number) for number in range(PAST // each)])
+    on.send_many([send(number) for number in range(PAST // each)], a_block=1)
     return contract
 
 

@@ -10,8 +10,11 @@ FIRST_BLOCKS = 16
 MOST_BLOCKS = 100_000
 """However few logs there were: what comes next may be denser."""
 
-MANY_LOGS = 2_000
-"""An answer with more than this is followed by a shorter question: some megabytes."""
+SHARES = 64
+"""Nor is more asked at once than this part of the range, for the same reason."""
+
+MANY_LOGS = 1_000
+"""An answer with more than this is followed by a shorter question: a megabyte."""
 
 CALM = 16
 """So many answers after a refusal the questions may grow again: some nodes bound the blocks of a
@@ -25,6 +28,7 @@ class Strides:
         self._next = first
         self._last = last
         self._blocks = FIRST_BLOCKS
+        self._most = min(MOST_BLOCKS, max(FIRST_BLOCKS, (last - first + 1) // SHARES))
         self._calm = CALM
 
     @property
@@ -44,7 +48,7 @@ class Strides:
         if logs > MANY_LOGS:
             self._blocks = max(1, self._blocks // 2)
         elif logs < MANY_LOGS // 4 and self._calm > CALM:
-            self._blocks = min(MOST_BLOCKS, self._blocks * 2)
+            self._blocks = min(self._most, self._blocks * 2)
 
     def refused(self) -> bool:
         """The node refused, or took too long; False where no shorter question is left."""

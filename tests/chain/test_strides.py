@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler.chain.strides import CALM, FIRST_BLOCKS, MANY_LOGS, MOST_BLOCKS, Strides
+from scheduler.chain.strides import CALM, FIRST_BLOCKS, MANY_LOGS, MOST_BLOCKS, SHARES, Strides
 
 
 def asked(strides: Strides, logs_in: dict[int, int], most_blocks: int, most_logs: int) -> list[int]:
@@ -51,7 +51,21 @@ def test_nothing_is_asked_of_no_blocks() -> None:
 def test_a_long_range_with_little_in_it_takes_few_questions(blocks: int) -> None:
     sizes = asked(Strides(0, blocks - 1), {blocks // 2: 10}, 10**9, 10**9)
     growing = (MOST_BLOCKS // FIRST_BLOCKS).bit_length()
-    assert len(sizes) <= growing + -(-blocks // MOST_BLOCKS)
+    most = max(sizes)
+    assert len(sizes) <= growing + -(-blocks // min(blocks, most))
+    assert most <= MOST_BLOCKS
+    assert most >= min(MOST_BLOCKS, blocks // SHARES) // 2
+    assert len(sizes) <= growing + max(2 * SHARES, blocks // MOST_BLOCKS + 1)
+
+
+@given(st.integers(1_000, 10**6), st.integers(0, 10**6))
+def test_where_it_grows_dense_at_once_no_answer_has_more_than_its_share(
+    blocks: int, begins: int
+) -> None:
+    """Nothing tells beforehand: a contract's first logs come after all the blocks before it."""
+    logs_in = dict.fromkeys(range(begins % blocks, blocks, max(1, blocks // 1000)), 1)
+    sizes = asked(Strides(0, blocks - 1), logs_in, 10**9, 10**9)
+    assert max(sizes) <= max(FIRST_BLOCKS, blocks // SHARES)
 
 
 @given(st.integers(1, 40))
