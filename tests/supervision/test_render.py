@@ -94,7 +94,7 @@ def test_a_secret_in_the_environment_is_refused_without_showing_it(name: str) ->
 
 
 def test_an_unknown_program_is_refused_with_the_names_that_there_are() -> None:
-    with pytest.raises(Misconfigured, match="devchain, scheduler"):
+    with pytest.raises(Misconfigured, match="devchain, geth, rskj, scheduler"):
         render("schedular", placement(Path("/")))
 
 
