@@ -1,6 +1,7 @@
 """The image as operators run it: what is in it, how it begins and ends, that it does the jobs."""
 
 import re
+import secrets
 import signal
 from collections import Counter
 from collections.abc import Iterator
@@ -25,7 +26,8 @@ from tests.rskj.server import StandIn
 # Making the image is part of the first test's time.
 pytestmark = pytest.mark.timeout(900)
 
-KEY = PrivateKey(b"\x64" * 32)
+# Of each process that tests: chains that begin in one second are the same to their programs.
+KEY = PrivateKey(secrets.token_bytes(32))
 SECRET = KEY.to_bytes().hex()
 
 HEALTH = ("scheduler", "doctor", "--liveness")

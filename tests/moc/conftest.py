@@ -1,6 +1,7 @@
 """One anvil per module, and for each test Money on Chain anew."""
 
 import logging
+import secrets
 from collections.abc import Iterator
 
 import pytest
@@ -17,8 +18,10 @@ VARIANTS = [f"{name}-{how}" for name in GENERATIONS for how in ("direct", "proxi
 @pytest.fixture(scope="module")
 def node() -> Iterator[Node]:
     # Settlements are 1,800 blocks apart, and the states of all of them take ten seconds to write.
-    options = {"gas_limit": 6_800_000, "chain_id": 31, "hardfork": "cancun", "history": 100}
-    with nodes.anvil(**options) as node:
+    rules = {"gas_limit": 6_800_000, "chain_id": 31, "hardfork": "cancun", "history": 100}
+    # By its genesis alone a chain with this id is told from another that began in the same second.
+    price = str(10**9 + secrets.randbelow(10**6))
+    with nodes.anvil(**rules, options=("--block-base-fee-per-gas", price)) as node:
         yield node
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from tests.moc.configured import rootstock, written
 from tests.moc.rig import World
 from tests.rskj.server import StandIn
 
-KEY = PrivateKey(b"\x63" * 32)
+# Of each process that tests: chains that begin in one second are the same to their programs.
+KEY = PrivateKey(secrets.token_bytes(32))
 SECRET = KEY.to_bytes().hex()
 
 # Of a second each.
