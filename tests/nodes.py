@@ -89,6 +89,16 @@ def alarm_on_geth(**options: Any) -> Iterator[DevelopmentChain]:
 
 
 @contextmanager
+def restored(node: Node) -> Iterator[None]:
+    """An anvil that makes a block for each transaction, and in the end has the chain it had."""
+    snapshot = node.rpc("evm_snapshot")
+    node.rpc("evm_setAutomine", True)
+    yield
+    node.rpc("anvil_dropAllTransactions")
+    assert node.rpc("evm_revert", snapshot)
+
+
+@contextmanager
 def _directory() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="node-", ignore_cleanup_errors=True) as directory:
         yield Path(directory)

@@ -19,13 +19,10 @@ def anvil() -> Iterator[Node]:
 
 @pytest.fixture
 def world(anvil: Node) -> Iterator[Keepers]:
-    snapshot = anvil.rpc("evm_snapshot")
-    anvil.rpc("evm_setAutomine", True)
-    world = Keepers(anvil)
-    yield world
-    world.close()
-    anvil.rpc("anvil_dropAllTransactions")
-    assert anvil.rpc("evm_revert", snapshot)
+    with nodes.restored(anvil):
+        world = Keepers(anvil)
+        yield world
+        world.close()
 
 
 @pytest.fixture

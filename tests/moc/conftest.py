@@ -35,13 +35,10 @@ def variant() -> str:
 def world(node: Node, variant: str) -> Iterator[World]:
     """A new deployment on a chain that has nothing else; making it takes less than a node."""
     generation, _, how = variant.partition("-")
-    snapshot = node.rpc("evm_snapshot")
-    node.rpc("evm_setAutomine", True)
-    world = World(node, generation, proxied=how == "proxied")
-    yield world
-    world.close()
-    node.rpc("anvil_dropAllTransactions")
-    assert node.rpc("evm_revert", snapshot)
+    with nodes.restored(node):
+        world = World(node, generation, proxied=how == "proxied")
+        yield world
+        world.close()
 
 
 @pytest.fixture

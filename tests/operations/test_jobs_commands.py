@@ -31,13 +31,10 @@ def node() -> Iterator[Node]:
 
 @pytest.fixture
 def world(node: Node) -> Iterator[Keepers]:
-    snapshot = node.rpc("evm_snapshot")
-    node.rpc("evm_setAutomine", True)
-    world = Keepers(node)
-    yield world
-    world.close()
-    node.rpc("anvil_dropAllTransactions")
-    assert node.rpc("evm_revert", snapshot)
+    with nodes.restored(node):
+        world = Keepers(node)
+        yield world
+        world.close()
 
 
 class Box:
