@@ -17,6 +17,7 @@ from scheduler.locks import Held, hold_when_free
 from scheduler.transactions.secrets import private_file
 
 TIME_LIMIT = 120  # seconds; scrypt at n=262144 takes some on the smallest boxes
+LOCK = "keystore"  # held, on this box, by whoever opens one
 
 WRONG_PASSWORD = 3
 NOT_A_KEYSTORE = 4
@@ -31,7 +32,7 @@ def open_keystore(path: Path, password_file: Path) -> PrivateKey:
     private_file(path, "the key file")
     private_file(password_file, "the password file")
     try:
-        with hold_when_free("keystore", TIME_LIMIT):
+        with hold_when_free(LOCK, TIME_LIMIT):
             status, answer = _ask_child(path, password_file)
     except Held as held:
         raise NotYet(

@@ -110,9 +110,9 @@ async def test_what_cannot_pay_for_a_crowd_starts_with_the_usual_price(
     monkeypatch.setattr(at.node, "conditions", crowded)
     if lacks == "balance":
         bench.endpoint.request("anvil_setBalance", at.address, hex(there))
-        mine(bench)
     else:
         at = later(at, budget=Budget(urgent_per_day=there))
+    mine(bench)
     wishes = [at.wish(key, urgency=Urgency.URGENT) for key in ("one", "two")]
     at.want(*wishes)
     await at.turn()

@@ -49,6 +49,14 @@ class Files:
         path.chmod(mode)
 
 
+@pytest.fixture(autouse=True)
+def lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of the box's lock here: tests that run beside these open key files, too."""
+    name = f"keystore of {tmp_path}"
+    monkeypatch.setattr(keystore, "LOCK", name)
+    return name
+
+
 @pytest.fixture
 def files(tmp_path: Path) -> Files:
     return Files(tmp_path).write()
@@ -205,19 +213,19 @@ def test_two_opened_at_once_are_opened_one_after_the_other(
 HOLDS = """
 import sys
 from scheduler.locks import hold_when_free
-with hold_when_free("keystore", 60):
+with hold_when_free(sys.argv[1], 60):
     print("held", flush=True)
     sys.stdin.read()
 """
 
 
 def test_another_process_on_the_box_is_waited_for(
-    files: Files, monkeypatch: pytest.MonkeyPatch
+    files: Files, monkeypatch: pytest.MonkeyPatch, lock: str
 ) -> None:
     """The kernel holds the lock, for all processes, and frees it with the one that had it."""
     program = files.directory / "opener"
     program.write_text(HOLDS)
-    command = [sys.executable, str(program)]
+    command = [sys.executable, str(program), lock]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         try:
             assert other.stdout is not None
