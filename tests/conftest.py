@@ -1,4 +1,4 @@
-"""Fixtures that all tests share: real nodes, bare and with the alarm clock deployed."""
+"""Fixtures that all tests share: real nodes, bare and with the alarm clock deployed; a database."""
 
 from collections.abc import Iterator
 
@@ -8,6 +8,7 @@ from xdist.scheduler import LoadScopeScheduling
 from scheduler.devchain.chain import DevelopmentChain
 from scheduler.devchain.nodes import Node
 from tests import nodes
+from tests.postgres import Server, postgres
 
 
 class Scheduling(LoadScopeScheduling):
@@ -45,3 +46,10 @@ def alarm_on_anvil() -> Iterator[DevelopmentChain]:
     """An anvil of its own with the alarm clock deployed: 300 blocks, one for every transaction."""
     with nodes.alarm_on_anvil() as chain:
         yield chain
+
+
+@pytest.fixture(scope="session")
+def database_server() -> Iterator[Server]:
+    """A PostgreSQL that all tests of this process share, each with databases of its own."""
+    with postgres() as server:
+        yield server
