@@ -59,8 +59,9 @@ setup(
         "web3>=8,<9",
         "websockets>=13",
     ],
-    # What only some boxes need: docs/dependencies.md says which, and requirements-aws.txt pins it.
-    extras_require={"aws": ["boto3>=1.28"]},
+    # What only some boxes need: docs/dependencies.md says which, requirements-aws.txt and
+    # requirements-postgresql.txt pin it.
+    extras_require={"aws": ["boto3>=1.28"], "postgresql": ["psycopg[binary]>=3.3.1"]},
     entry_points={
         "console_scripts": [
             "scheduler=scheduler.entry:main",

@@ -10,6 +10,7 @@ import pytest
 from scheduler.operations.journal_commands import journal
 from scheduler.transactions.journal import named
 from scheduler.transactions.journal.reading import TABLES, Reading
+from scheduler.transactions.journal.sqlite_snapshot import SqliteSnapshot
 from scheduler.transactions.states import AttemptState, IntentState, Purpose, SlotState
 
 PAGE = (Path(__file__).parents[2] / "docs" / "journal.md").read_text()
@@ -70,7 +71,7 @@ def test_every_column_has_its_meaning(table: str, declared: sqlite3.Connection) 
 
 def test_csv_has_every_column_once(declared: sqlite3.Connection) -> None:
     """Those of a slot and a placement are its attempt's."""
-    columns = Reading(declared).columns_of_sheet()
+    columns = Reading(SqliteSnapshot(declared)).columns_of_sheet()
     assert len(set(columns)) == len(columns)
     tables = ("intents", "attempts", "outcomes")
     everything = {name for table in tables for name in described()[table]} | {"slot_state"}

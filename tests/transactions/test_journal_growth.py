@@ -51,8 +51,7 @@ def remember(at: Office, head: Head, number: int) -> None:
 def counted(at: Office) -> Iterator[Steps]:
     """Counts what each named query takes while the journal is used."""
     steps: Steps = defaultdict(int)
-    connection = at.journal._connection
-    run, run_each = at.journal._run, at.journal._run_each
+    connection = at.journal._database.connection
 
     def counting(inner: Callable[..., object]) -> Callable[..., object]:
         def counts(query: str, *values: object, **named: object) -> object:
@@ -73,11 +72,13 @@ def counted(at: Office) -> Iterator[Steps]:
         return counts
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(at.journal, "_run", counting(run))
-        patch.setattr(at.journal, "_run_each", counting(run_each))
+        for name in ("_run", "_run_each", "_read"):
+            patch.setattr(at.journal, name, counting(getattr(at.journal, name)))
         # Its parts took the journal's own when it was opened.
-        for part in (at.journal.holds, at.journal.orders, at.journal.prunings):
-            patch.setattr(part, "_rows", at.journal._rows)
+        for part in (
+            at.journal.deposits, at.journal.holds, at.journal.orders, at.journal.prunings
+        ):  # fmt: skip
+            patch.setattr(part, "_rows", at.journal.rows)
         yield steps
 
 

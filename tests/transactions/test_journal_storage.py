@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from scheduler.transactions.journal import Journal, JournalUnavailable
+from scheduler.transactions.journal.sqlite import SqliteDatabase
 from tests.transactions.samples import ACCOUNT, DONE, intent, prepared, receipt
 
 NOBODY = 65534
@@ -187,7 +188,7 @@ def test_a_full_volume_is_told_and_nothing_is_written(path: Path) -> None:
     connection = sqlite3.connect(path, isolation_level=None)
     Journal.open(path).close()
     connection.execute("PRAGMA foreign_keys = ON")
-    journal = Journal(connection, clock=time.time)
+    journal = Journal(SqliteDatabase(connection), clock=time.time)
     journal.admit(ACCOUNT)
     [(pages,)] = connection.execute("PRAGMA page_count").fetchall()
     connection.execute(f"PRAGMA max_page_count = {pages + 1}")

@@ -184,7 +184,7 @@ def test_to_forget_some_takes_no_more_where_ten_times_as_much_is_kept(
     journal: Journal, clock: Clock
 ) -> None:
     """Their bookings were looked for among all outcomes, in a transaction that others wait for."""
-    connection = journal._connection
+    connection = journal._database.connection
 
     def steps() -> int:
         taken = 0

@@ -10,6 +10,7 @@ from scheduler.transactions.journal.errors import (
     Withheld,
 )
 from scheduler.transactions.journal.holds import HeldBack
+from scheduler.transactions.journal.location import Location, Remote, directory_of
 from scheduler.transactions.journal.store import Journal
 from scheduler.transactions.journal.values import (
     Account,
@@ -26,12 +27,15 @@ __all__ = [
     "IntentTaken",
     "Journal",
     "JournalUnavailable",
+    "Location",
     "Mandate",
     "NonceTaken",
     "Prepared",
     "Quarantined",
+    "Remote",
     "Replacement",
     "SlotClosed",
     "Standing",
     "Withheld",
+    "directory_of",
 ]

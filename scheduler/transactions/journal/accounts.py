@@ -1,8 +1,9 @@
 """Whether the journal may send from an account: one row, which all its programs obey."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from scheduler.transactions.journal.database import Database
+from scheduler.transactions.journal.database import Database, Tables
 from scheduler.transactions.journal.errors import Quarantined
 from scheduler.transactions.journal.values import Account
 from scheduler.transactions.states import Quarantine
@@ -24,8 +25,12 @@ class Standing:
     highest_head: int
 
 
-class Accounts(Database):
+class Accounts(Tables):
     """Lets an account send, or keeps it in quarantine."""
+
+    def __init__(self, database: Database, clock: Callable[[], float]) -> None:
+        super().__init__(database)
+        self._clock = clock
 
     def standing(self, account: Account) -> Standing | None:
         """How the account stands; None for one that the journal does not know."""

@@ -1,220 +1,79 @@
-"""The journal's SQLite file: opened durably, at this release's schema, one writer at a time."""
+"""What the journal takes from a database: named queries, and transactions that are alone."""
 
-import sqlite3
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from typing import TypeVar
-from urllib.parse import quote
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol
 
-from scheduler.transactions.journal import named
-from scheduler.transactions.journal.errors import JournalUnavailable, unavailable
-from scheduler.transactions.journal.filesystem import network_file_system
+from scheduler.transactions.journal import sqlite
+from scheduler.transactions.journal.location import Location, Remote
 from scheduler.transactions.journal.values import Row, Rows
 
-DIALECT = "sqlite"
 
-# How long a writer waits for another process's transaction, milliseconds. Longer than any of ours
-# takes on a slow disk, shorter than a block.
-BUSY_TIMEOUT_MS = 2_000
+class Database(Protocol):
+    """A journal's tables in one dialect, opened at this release's schema."""
 
-# What the -wal file may keep of the disk, bytes.
-WAL_BYTES = 16 * 1024 * 1024
+    def run(self, query: str, **values: object) -> list[Row]:
+        """The rows of a named query, within `together`."""
 
-# A commit that finds so many pages in the -wal file, 4 MB, brings them into the database (SQLite's
-# default): two more fsyncs, and as many writes, so never one that something waits for to be sent.
-CHECKPOINT = "PRAGMA wal_autocheckpoint = 1000"
-NO_CHECKPOINT = "PRAGMA wal_autocheckpoint = 0"
+    def run_each(self, query: str, rows: Sequence[Mapping[str, object]]) -> int:
+        """Runs the query once for each of the rows; how many rows it changed in all."""
 
-# The parts of the journal that have queries of their own, by the names of their files.
-PARTS = ("deposits", "holds", "orders", "pruning", "searches")
+    def read(self, query: str, **values: object) -> list[Row]:
+        """The rows of a query that stands alone. Raises JournalUnavailable."""
 
-# A commit is on the disk when it returns: each costs an fsync of the WAL.
-DURABLE = "PRAGMA synchronous = FULL"
+    def together(self, durable: bool = True, hurried: bool = False) -> AbstractContextManager[None]:
+        """One transaction of whatever is called in it; on any exception none is written.
 
-Opened = TypeVar("Opened", bound="Database")
-
-
-class Database:
-    """One SQLite file, its named queries and its transactions."""
-
-    def __init__(self, connection: sqlite3.Connection, clock: Callable[[], float]) -> None:
-        self._connection = connection
-        self._clock = clock
-        self._together = False
-        self._queries = named.queries(DIALECT)
-        for part in PARTS:
-            queries = named.queries(DIALECT, part).items()
-            self._queries |= {f"{part}.{name}": sql for name, sql in queries}
-        [(_, _, self._path)] = connection.execute("PRAGMA database_list").fetchall()
-
-    @classmethod
-    def open(cls: type[Opened], path: Path, clock: Callable[[], float] = time.time) -> Opened:
-        """Opens the file, making it and its schema where they are missing.
-
-        Raises JournalUnavailable. WAL with synchronous=FULL: what a commit wrote survives a power
-        cut (NORMAL does not; tests/faults).
+        Nobody else writes meanwhile, so that what is read in it is still true when it is written.
+        One that is not `durable` may be undone by a power cut until the next one that is. One that
+        is `hurried` leaves to those behind it what can wait. Raises JournalUnavailable.
         """
-        network = network_file_system(path)
-        if network is not None:
-            raise _misplaced(path, f"{network} is a network file system")
-        try:
-            connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1000)
-        except sqlite3.Error as error:
-            raise unavailable(str(path), "opened", error) from error
-        try:
-            mode = _mode_after_asking_for_wal(connection)
-            if mode != "wal":
-                raise _misplaced(path, f"{mode} instead of WAL mode")
-            connection.execute(DURABLE)
-            connection.execute("PRAGMA foreign_keys = ON")
-            # What a long read made the -wal file grow to is given back afterwards.
-            connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
-            connection.execute(CHECKPOINT)
-            journal = cls(connection, clock)
-            journal._migrate()
-        except sqlite3.Error as error:
-            connection.close()
-            raise unavailable(str(path), "opened", error) from error
-        except BaseException:
-            connection.close()
-            raise
-        return journal
 
     def close(self) -> None:
-        self._connection.close()
+        """Ends it; nothing is open."""
+
+
+class Tables:
+    """A database's queries for those who keep the journal."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        # Bound once: each is called some hundred times a block.
+        self._run = database.run
+        self._run_each = database.run_each
+        self._read = database.read
+        self.together = database.together
 
     @property
-    def _rows(self) -> Rows:
+    def rows(self) -> Rows:
         """Itself, for its parts."""
         return Rows(self._run, self._read, self.together)
 
-    def _run(self, query: str, **values: object) -> list[Row]:
-        return self._connection.execute(self._queries[query], values).fetchall()
-
-    def _run_each(self, query: str, rows: Sequence[Mapping[str, object]]) -> int:
-        """Runs the query once for each of the rows; how many rows it changed in all."""
-        return self._connection.executemany(self._queries[query], rows).rowcount if rows else 0
-
-    def _read(self, query: str, **values: object) -> list[Row]:
-        try:
-            return self._run(query, **values)
-        except sqlite3.Error as error:
-            raise unavailable(self._path, "read", error) from error
-
-    @contextmanager
-    def together(self, durable: bool = True, hurried: bool = False) -> Iterator[None]:
-        """One transaction of whatever is called in it; on any exception none is written.
-
-        IMMEDIATE, so that what is read in it is still true when it is written. One that is not
-        `durable` costs no fsync: a power cut may undo it until the next one that is. One that is
-        `hurried` leaves it to those behind it to empty the WAL. Raises JournalUnavailable.
-        """
-        if self._together:
-            yield
-            return
-        try:
-            if not durable:
-                self._connection.execute("PRAGMA synchronous = NORMAL")
-            if hurried:
-                self._connection.execute(NO_CHECKPOINT)
-            try:
-                with self._transaction():
-                    yield
-            finally:
-                if not durable:
-                    self._connection.execute(DURABLE)
-                if hurried:
-                    self._connection.execute(CHECKPOINT)
-        except sqlite3.Error as error:
-            raise unavailable(self._path, "written", error) from error
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._connection.execute("BEGIN IMMEDIATE")
-        self._together = True
-        try:
-            yield
-            self._connection.execute("COMMIT")
-        except BaseException:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            raise
-        finally:
-            self._together = False
-
-    def _migrate(self) -> None:
-        """Applies the migrations that the file lacks; their number is its user_version."""
-        migrations = named.migrations(DIALECT)
-        newest, _ = migrations[-1]
-        for number, sql in migrations:
-            with self.together():
-                [(version,)] = self._connection.execute("PRAGMA user_version").fetchall()
-                if version > newest:
-                    raise JournalUnavailable(
-                        f"the journal {self._path} was written by a newer release (schema "
-                        f"{version}, this one knows {newest}); install that release again"
-                    )
-                if number <= version:
-                    continue
-                for statement in _statements(sql):
-                    self._connection.execute(statement)
-                self._connection.execute(f"PRAGMA user_version = {number}")
+    def close(self) -> None:
+        self._database.close()
 
 
-def _misplaced(path: Path, why: str) -> JournalUnavailable:
-    return JournalUnavailable(
-        f"the journal {path} cannot be kept there: {why}; give it a path on a local disk with "
-        "journal = in the configuration"
-    )
+def opened(location: Location) -> Database:
+    """The database there: a file is made where it is missing. Raises JournalUnavailable."""
+    if isinstance(location, Remote):
+        # Its library takes 13 MiB, which a program with a file does without.
+        from scheduler.transactions.journal.postgresql import PostgresqlDatabase
+
+        return PostgresqlDatabase(location)
+    return sqlite.SqliteDatabase.open(location)
 
 
-def check_turns(path: Path) -> None:
+def check_turns(location: Location) -> None:
     """Raises JournalUnavailable unless a writer gets its turn there; nothing is written.
 
-    A process that hangs within a transaction keeps all others from the journal, for as long as it
-    lives.
+    A process that hangs within a transaction keeps all others from the journal.
     """
-    connection = None
-    try:
-        connection = sqlite3.connect(
-            f"file:{quote(str(path))}?mode=rw",
-            uri=True,
-            isolation_level=None,
-            timeout=BUSY_TIMEOUT_MS / 1000,
-        )
-        connection.execute("BEGIN IMMEDIATE")
-        connection.execute("ROLLBACK")
-    except sqlite3.Error as error:
-        raise unavailable(str(path), "written", error) from error
-    finally:
-        if connection is not None:
-            connection.close()
-
-
-def _mode_after_asking_for_wal(connection: sqlite3.Connection) -> str:
-    """The file's journal mode: not WAL where the file system has no shared memory.
-
-    Of programs that open a new file at the same time all but one are told at once that it is
-    locked: the busy timeout does not apply to this (sqlite 3.40).
-    """
-    deadline = time.monotonic() + BUSY_TIMEOUT_MS / 1000
-    while True:
+    if isinstance(location, Remote):
+        database = opened(location)
         try:
-            [(mode,)] = connection.execute("PRAGMA journal_mode = WAL").fetchall()
-            return str(mode)
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
-
-
-def _statements(sql: str) -> Iterator[str]:
-    """The statements of a script one by one: executescript would commit between them."""
-    statement = ""
-    for line in sql.splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""
+            with database.together():
+                pass
+        finally:
+            database.close()
+    else:
+        sqlite.check_turns(location)

@@ -3,6 +3,9 @@
 import re
 from importlib import resources
 
+# The parts of the journal that have queries of their own, by the names of their files.
+PARTS = ("deposits", "holds", "orders", "pruning", "searches")
+
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 _MIGRATION = re.compile(r"^(\d{4})-[\w-]+\.(\w+)\.sql$")
 
@@ -14,6 +17,14 @@ def queries(dialect: str, file: str = "queries") -> dict[str, str]:
     ValueError where two have one name.
     """
     return parsed(_read(f"{file}.{dialect}.sql"))
+
+
+def all_queries(dialect: str) -> dict[str, str]:
+    """What the programs do with the journal; those of its parts are named PART.NAME."""
+    found = queries(dialect)
+    for part in PARTS:
+        found |= {f"{part}.{name}": sql for name, sql in queries(dialect, part).items()}
+    return found
 
 
 def parsed(sql: str) -> dict[str, str]:
@@ -36,6 +47,11 @@ def migrations(dialect: str) -> list[tuple[int, str]]:
         if (match := _MIGRATION.match(entry.name)) and match[2] == dialect
     ]
     return sorted(found)
+
+
+def newest_migration(dialect: str) -> int:
+    """The number of the last one, which is that of this release's schema."""
+    return migrations(dialect)[-1][0]
 
 
 def schema(dialect: str) -> str:

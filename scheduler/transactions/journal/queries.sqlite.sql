@@ -1,3 +1,7 @@
+-- name: now
+-- By the database's clock, seconds since the epoch.
+SELECT (julianday('now') - 2440587.5) * 86400;
+
 -- name: standing
 SELECT quarantine, calm_since, accounted, highest_head FROM accounts
 WHERE chain = :chain AND account = :account;

@@ -1,19 +1,15 @@
 """Looks at a journal without touching it: a running program is not disturbed, no file is made."""
 
 import json
-import os
-import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
-from urllib.parse import quote
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Protocol
 
-from scheduler.transactions.journal import named
+from scheduler.transactions.journal import named, sqlite_snapshot
 from scheduler.transactions.journal.bookings import Booking, OnItsWay, booking_of, day_of
-from scheduler.transactions.journal.database import BUSY_TIMEOUT_MS, DIALECT
-from scheduler.transactions.journal.errors import JournalUnavailable, unavailable
+from scheduler.transactions.journal.errors import JournalUnavailable
 from scheduler.transactions.journal.holds import Hold, hold_of
+from scheduler.transactions.journal.location import Location, Remote
 from scheduler.transactions.journal.orders import Order, order_of
 from scheduler.transactions.journal.records import (
     History,
@@ -47,22 +43,41 @@ TABLES = (
 )
 
 
+class Snapshot(Protocol):
+    """A journal's database as it is at one moment."""
+
+    dialect: str
+
+    def schema(self) -> int:
+        """The number of the newest migration that it has; 0 for no journal."""
+
+    def rows(self, sql: str, values: Mapping[str, object]) -> Iterator[dict[str, Any]]:
+        """What a query of this dialect answers, one by one."""
+
+    def columns(self, sql: str) -> list[str]:
+        """The names of what a query without values answers, in their order."""
+
+
 class Reading:
     """A journal's content as it is at one moment."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-        self._queries = named.queries(DIALECT, "reading")
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._queries = named.queries(snapshot.dialect, "reading")
 
     @property
     def schema(self) -> int:
-        """The number of the newest migration that the file has; 0 for no journal."""
-        [(number,)] = self._run("schema")
-        return int(number)
+        """The number of the newest migration that it has; 0 for no journal."""
+        return self._snapshot.schema()
+
+    @property
+    def newest_schema(self) -> int:
+        """The same, of a journal of this release."""
+        return named.newest_migration(self._snapshot.dialect)
 
     @property
     def tables(self) -> set[str]:
-        """The names of the tables in the file, whether they are the journal's or not."""
+        """The names of the tables there, whether they are the journal's or not."""
         return {row["name"] for row in self._run("tables")}
 
     def names(self) -> list[Name]:
@@ -71,8 +86,8 @@ class Reading:
 
     def how_many(self, states: Sequence[IntentState] = (), family: str | None = None) -> int:
         """Intents in one of `states` (none: in any) and of this family."""
-        [(count,)] = self._run("how_many", **_filter(states, family))
-        return int(count)
+        [row] = self._run("how_many", **_filter(states, family))
+        return int(*row.values())
 
     def summaries(
         self,
@@ -87,11 +102,11 @@ class Reading:
 
     def holds(self) -> list[Hold]:
         """What the operator holds back, oldest first."""
-        return [hold_of(tuple(row)) for row in self._run("standing_holds")]
+        return [hold_of(tuple(row.values())) for row in self._run("standing_holds")]
 
     def open_orders(self) -> list[Order]:
         """What the operator ordered and nobody has carried out yet, oldest first."""
-        return [order_of(row) for row in self._run("open_orders")]
+        return [order_of(tuple(row.values())) for row in self._run("open_orders")]
 
     def history(self, key: str) -> History:
         """All about the intent with this key, which the journal must have."""
@@ -126,7 +141,7 @@ class Reading:
 
     def unknown(self) -> dict[Account, int]:
         """How many of each account's slots were consumed by what the journal does not know."""
-        rows = self._run("unknown")
+        rows = (row.values() for row in self._run("unknown"))
         return {Account(chain, account): number for chain, account, number in rows}
 
     def rows(self, table: str) -> Iterator[dict[str, Any]]:
@@ -139,106 +154,69 @@ class Reading:
 
     def columns_of_sheet(self) -> list[str]:
         """The names of the columns of `sheet`, in their order."""
-        cursor = self._connection.execute(self._queries["sheet"])
-        return [name for name, *_ in cursor.description]
+        return self._snapshot.columns(self._queries["sheet"])
 
-    def copy_to(self, path: Path) -> None:
-        """Writes all of it into a new file, durably. Raises sqlite3.Error."""
-        copy = sqlite3.connect(path)
-        try:
-            self._connection.backup(copy)
-        finally:
-            copy.close()
+    def _run(self, query: str, **values: object) -> list[dict[str, Any]]:
+        return list(self._each(query, **values))
 
-    def _run(self, query: str, **values: object) -> list[sqlite3.Row]:
-        return self._connection.execute(self._queries[query], values).fetchall()
-
-    def _each(self, query: str) -> Iterator[dict[str, Any]]:
-        for row in self._connection.execute(self._queries[query]):
-            yield dict(row)
+    def _each(self, query: str, **values: object) -> Iterator[dict[str, Any]]:
+        return self._snapshot.rows(self._queries[query], values)
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[Reading]:
-    """The journal in the file at `path`, which has this release's schema.
+def reading(location: Location) -> Iterator[Reading]:
+    """The journal there, which has this release's schema.
 
-    Raises JournalUnavailable.
+    Raises JournalUnavailable, and Misconfigured for a database that cannot be reached as it is
+    configured.
     """
-    with looking(path) as journal:
-        newest, _ = named.migrations(DIALECT)[-1]
-        if journal.schema < newest:
-            check_is_journal(path, journal)
-            raise JournalUnavailable(
-                f"the journal {path} has schema {journal.schema}, this release reads {newest}; "
-                "run: scheduler journal migrate"
-            )
-        check_not_newer(path, journal.schema)
+    with looking(location) as journal:
+        check_readable(location, journal)
         yield journal
 
 
 @contextmanager
-def looking(path: Path) -> Iterator[Reading]:
-    """The file at `path` as it is, whatever its schema. Raises JournalUnavailable.
+def looking(location: Location) -> Iterator[Reading]:
+    """What is there as it is, whatever its schema. Raises as `reading` does."""
+    with _snapshot(location) as snapshot:
+        yield Reading(snapshot)
 
-    All is read in one transaction, so it fits together. SQLite makes a -wal and a -shm file even
-    to read in WAL mode, and only a writer removes them; so a file that nobody has opened, which
-    has none, is read as one that does not change, and that it did not is checked at the end.
-    """
-    alone = not os.path.exists(f"{path}-wal")
-    try:
-        before = _version(path)
-        connection = sqlite3.connect(
-            f"file:{quote(str(path))}?mode=ro{'&immutable=1' if alone else ''}",
-            uri=True,
-            isolation_level=None,
-            timeout=BUSY_TIMEOUT_MS / 1000,
-        )
-    except OSError as error:
+
+def _snapshot(location: Location) -> AbstractContextManager[Snapshot]:
+    if isinstance(location, Remote):
+        from scheduler.transactions.journal.postgresql_snapshot import looking_at
+
+        return looking_at(location)
+    return sqlite_snapshot.looking_at(location)
+
+
+def check_readable(location: Location, journal: Reading) -> None:
+    """Raises JournalUnavailable where it has another schema than this release's."""
+    check_is_journal(location, journal)
+    if journal.schema < journal.newest_schema:
         raise JournalUnavailable(
-            f"the journal {path} cannot be opened: {error.strerror}"
-        ) from error
-    except sqlite3.Error as error:
-        raise unavailable(str(path), "opened", error) from error
-    connection.row_factory = sqlite3.Row
-    changed = False
-    try:
-        connection.execute("BEGIN")
-        yield Reading(connection)
-    except sqlite3.Error as error:
-        changed = alone and _version(path) != before
-        if not changed:
-            raise unavailable(str(path), "read", error) from error
-    else:
-        changed = alone and _version(path) != before
-    finally:
-        connection.close()
-    if changed:
-        raise JournalUnavailable(f"a program began to write the journal {path}; look again")
+            f"the journal {location} has schema {journal.schema}, this release reads "
+            f"{journal.newest_schema}; run: scheduler journal migrate"
+        )
+    check_not_newer(location, journal)
 
 
-def check_not_newer(path: Path, schema: int) -> None:
+def check_not_newer(location: Location, journal: Reading) -> None:
     """Raises JournalUnavailable where a newer release wrote the journal."""
-    newest, _ = named.migrations(DIALECT)[-1]
-    if schema > newest:
+    if journal.schema > journal.newest_schema:
         raise JournalUnavailable(
-            f"the journal {path} was written by a newer release (schema {schema}, this one knows "
-            f"{newest}); install that release again"
+            f"the journal {location} was written by a newer release (schema {journal.schema}, this "
+            f"one knows {journal.newest_schema}); install that release again"
         )
 
 
-def check_is_journal(path: Path, journal: Reading) -> None:
-    """Raises JournalUnavailable where the file has tables that are not a journal's."""
+def check_is_journal(location: Location, journal: Reading) -> None:
+    """Raises JournalUnavailable where there are tables that are not a journal's."""
     if journal.tables and not {"intents", "attempts"} <= journal.tables:
         raise JournalUnavailable(
-            f"{path} is another program's database; give the right path with journal = in the "
+            f"{location} is another program's database; give the right path with journal = in the "
             "configuration"
         )
-
-
-def _version(path: Path) -> tuple[int, int]:
-    """Differs when the file was written meanwhile."""
-    status = path.stat()
-    return status.st_mtime_ns, status.st_size
 
 
 def _filter(states: Sequence[IntentState], family: str | None) -> dict[str, object]:

@@ -1,6 +1,3 @@
--- name: schema
-PRAGMA user_version;
-
 -- name: tables
 SELECT name FROM sqlite_master WHERE type = 'table';
 

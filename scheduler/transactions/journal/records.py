@@ -1,8 +1,9 @@
 """What the journal has, as values: for those who look at it, not for those who write it."""
 
 import json
-import sqlite3
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 from scheduler.chain.model import Address, Hash
 from scheduler.transactions.intents import Urgency
@@ -16,6 +17,10 @@ from scheduler.transactions.states import (
     Purpose,
     SlotState,
 )
+
+
+# A row of a query, by the names of its columns in their order.
+Columns: TypeAlias = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +172,7 @@ class History:
     deposits: tuple[DepositRecord, ...] = ()
 
 
-def intent_of(row: sqlite3.Row) -> IntentRecord:
+def intent_of(row: Columns) -> IntentRecord:
     """From a row of the query `intent`."""
     return IntentRecord(
         name=Name(row["key"], row["kind"], row["contract"]),
@@ -189,7 +194,7 @@ def intent_of(row: sqlite3.Row) -> IntentRecord:
     )
 
 
-def attempt_of(row: sqlite3.Row) -> AttemptRecord:
+def attempt_of(row: Columns) -> AttemptRecord:
     """From a row of the query `attempts`."""
     outcome = None
     if row["kind"] is not None:
@@ -221,7 +226,7 @@ def attempt_of(row: sqlite3.Row) -> AttemptRecord:
     )
 
 
-def summary_of(row: sqlite3.Row) -> Summary:
+def summary_of(row: Columns) -> Summary:
     """From a row of the query `summaries`."""
     return Summary(
         name=Name(row["key"], row["kind"], row["contract"]),
@@ -237,7 +242,7 @@ def summary_of(row: sqlite3.Row) -> Summary:
     )
 
 
-def slot_of(row: sqlite3.Row) -> SlotRecord:
+def slot_of(row: Columns) -> SlotRecord:
     """From a row of the query `slots`."""
     return SlotRecord(
         account=row["account"],
@@ -248,13 +253,13 @@ def slot_of(row: sqlite3.Row) -> SlotRecord:
     )
 
 
-def ordered_of(row: sqlite3.Row) -> OrderRecord:
+def ordered_of(row: Columns) -> OrderRecord:
     """From a row of the query `orders`."""
-    *order, done_at = row
+    *order, done_at = row.values()
     return OrderRecord(order_of(order), done_at)
 
 
-def deposit_of(row: sqlite3.Row) -> DepositRecord:
+def deposit_of(row: Columns) -> DepositRecord:
     """From a row of the query `deposits`."""
     return DepositRecord(
         amount=int(row["amount"]),
@@ -265,7 +270,7 @@ def deposit_of(row: sqlite3.Row) -> DepositRecord:
     )
 
 
-def reorg_of(row: sqlite3.Row) -> ReorgRecord:
+def reorg_of(row: Columns) -> ReorgRecord:
     """From a row of the query `reorgs`."""
     return ReorgRecord(
         nonce=row["nonce"],

@@ -1,14 +1,15 @@
 """What gets into the journal before it is sent: intents, their slots and their attempts."""
 
 import json
-import sqlite3
 from collections.abc import Callable, Sequence
 from functools import cache
+from typing import TypeAlias
 
 from scheduler.chain.model import Hash, Sent
 from scheduler.transactions.intents import Intent, Urgency
 from scheduler.transactions.journal import series
 from scheduler.transactions.journal.accounts import Accounts
+from scheduler.transactions.journal.database import Database
 from scheduler.transactions.journal.deposits import Deposits
 from scheduler.transactions.journal.errors import IntentTaken, NonceTaken, SlotClosed, Withheld
 from scheduler.transactions.journal.holds import HeldBack, Holds
@@ -26,17 +27,23 @@ from scheduler.transactions.journal.values import (
 from scheduler.transactions.purse import DAY, Allowance, Books, Expense, Promise, Purse, Want
 from scheduler.transactions.states import AttemptState, IntentState, OutcomeKind, Purpose, step
 
+Proviso: TypeAlias = Callable[[Account], None]
+
 
 class Reservations(Accounts):
     """Gives out slots, each once; what it wrote may be sent when it returns."""
 
-    def __init__(self, connection: sqlite3.Connection, clock: Callable[[], float]) -> None:
-        super().__init__(connection, clock)
-        self.holds = Holds(self._rows, clock)
-        self.orders = Orders(self._rows, clock)
-        self.deposits = Deposits(self._rows, clock)
-        self.prunings = Prunings(self._rows)
-        self.searches = Searches(self._rows)
+    def __init__(self, database: Database, clock: Callable[[], float]) -> None:
+        super().__init__(database, clock)
+        rows = self.rows
+        self.holds = Holds(rows, clock)
+        self.orders = Orders(rows, clock)
+        self.deposits = Deposits(rows, clock)
+        self.prunings = Prunings(rows)
+        self.searches = Searches(rows)
+        self.proviso: Proviso = lambda account: None
+        """What must hold where slots are given out, or bid for again: it is called first in the
+        transaction that does so, and nothing is written where it raises."""
 
     def reserve(
         self,
@@ -52,6 +59,7 @@ class Reservations(Accounts):
         IntentTaken, SlotClosed or Withheld, and then has written nothing.
         """
         with self.together(hurried=True):
+            self.proviso(account)
             # What gets the account itself going again is not kept back: others may wait for it.
             if any(item.intent.urgency is not Urgency.REPAIR for item in prepared):
                 self._must_be_admitted(account)
@@ -102,6 +110,7 @@ class Reservations(Accounts):
         that one of them carries out is done in the same transaction.
         """
         with self.together(hurried=True):
+            self.proviso(account)
             purse = None if allowance is None else self.purse(account, allowance)
             taken = [item for item in replacements if self._promise_more(account, item, purse)]
             written = self._insert_attempts(account, taken)

@@ -1,12 +1,15 @@
-"""The journal on SQLite: each method is one transaction, durable when it returns but for one."""
+"""The journal: each method is one transaction, durable when it returns but for one."""
 
 import json
+import time
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from scheduler.chain.model import Hash, Receipt
 from scheduler.transactions.intents import Intent, Told, Verdict
 from scheduler.transactions.journal import series
+from scheduler.transactions.journal.database import opened
+from scheduler.transactions.journal.location import Location
 from scheduler.transactions.journal.reopening import Reopening
 from scheduler.transactions.journal.values import (
     Account,
@@ -30,7 +33,14 @@ Fields: TypeAlias = dict[str, str]
 
 
 class Journal(Reopening):
-    """Intents, slots, attempts and outcomes of all accounts of this box, in one SQLite file."""
+    """Intents, slots, attempts and outcomes of all accounts that it is for."""
+
+    @classmethod
+    def open(cls, location: Location, clock: Callable[[], float] = time.time) -> "Journal":
+        """The journal there; a file is made, and brought to this release's schema, where it is
+        missing or older. Raises JournalUnavailable, and Misconfigured for a PostgreSQL database
+        that cannot be reached as it is configured."""
+        return cls(opened(location), clock)
 
     def next_nonce(self, account: Account) -> int:
         """The lowest nonce above all that were given out; 0 where none was."""

@@ -1,48 +1,68 @@
-"""Brings a journal to this release's schema by hand, with a copy of it as it was."""
+"""Brings a journal to this release's schema by hand."""
 
 import os
-import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
-from scheduler.transactions.journal import named
-from scheduler.transactions.journal.database import DIALECT
-from scheduler.transactions.journal.errors import unavailable
-from scheduler.transactions.journal.reading import check_is_journal, check_not_newer, looking
+from scheduler.transactions.journal import sqlite_snapshot
+from scheduler.transactions.journal.location import Location, Remote
+from scheduler.transactions.journal.reading import (
+    Reading,
+    check_is_journal,
+    check_not_newer,
+    looking,
+)
 from scheduler.transactions.journal.store import Journal
 
 
 @dataclass(frozen=True, slots=True)
 class Migrated:
-    """From which schema to which; `backup` is the copy made before, None where nothing was done."""
+    """From which schema to which; `backup` is the copy made before, None where none was."""
 
     before: int
     now: int
     backup: Path | None
 
 
-def migrate(path: Path) -> Migrated:
-    """Applies the migrations that the file at `path` lacks; copies it first, if there are any.
+def migrate(location: Location) -> Migrated:
+    """Applies the migrations that the journal there lacks; copies a file first, if there are any.
 
-    Raises JournalUnavailable. A migration that fails leaves nothing of itself.
+    In an empty PostgreSQL database it makes the journal. Raises JournalUnavailable, and
+    Misconfigured for a database that cannot be reached as it is configured. A migration that fails
+    leaves nothing of itself.
     """
-    newest, _ = named.migrations(DIALECT)[-1]
-    with looking(path) as journal:
-        before = journal.schema
-        check_not_newer(path, before)
+    if isinstance(location, Remote):
+        return _migrate_database(location)
+    return _migrate_file(location)
+
+
+def _migrate_database(where: Remote) -> Migrated:
+    from scheduler.transactions.journal.postgresql_migrations import apply
+
+    with looking(where) as journal:
+        before, now = journal.schema, journal.newest_schema
+        check_not_newer(where, journal)
+        check_is_journal(where, journal)
+    if before != now:
+        apply(where)
+    return Migrated(before, now, None)
+
+
+def _migrate_file(path: Path) -> Migrated:
+    with sqlite_snapshot.looking_at(path) as snapshot:
+        journal = Reading(snapshot)
+        before, now = journal.schema, journal.newest_schema
+        check_not_newer(path, journal)
         check_is_journal(path, journal)
-        if before == newest:
-            return Migrated(before, newest, None)
+        if before == now:
+            return Migrated(before, now, None)
         backup = _free(path.with_name(f"{path.name}.schema-{before}"))
         unfinished = backup.with_name(f"{backup.name}.unfinished")
-        try:
-            journal.copy_to(unfinished)
-        except sqlite3.Error as error:
-            raise unavailable(str(unfinished), "written", error) from error
+        snapshot.copy_to(unfinished)
         unfinished.chmod(path.stat().st_mode & 0o777)
         os.replace(unfinished, backup)
     Journal.open(path).close()
-    return Migrated(before, newest, backup)
+    return Migrated(before, now, backup)
 
 
 def _free(path: Path) -> Path:

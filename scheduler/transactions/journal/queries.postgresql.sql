@@ -1,0 +1,366 @@
+-- name: now
+-- By the database's clock, seconds since the epoch.
+SELECT extract(epoch FROM clock_timestamp())::double precision;
+
+-- name: standing
+SELECT quarantine, calm_since, accounted, highest_head FROM accounts
+WHERE chain = %(chain)s AND account = %(account)s;
+
+-- name: quarantined
+SELECT chain, account FROM accounts WHERE quarantine IS NOT NULL ORDER BY place;
+
+-- name: admit
+INSERT INTO accounts (chain, account, admitted_at, accounted, highest_head)
+VALUES (%(chain)s, %(account)s, %(now)s, %(accounted)s, 0)
+ON CONFLICT (chain, account) DO UPDATE SET quarantine = NULL, calm_since = NULL,
+    admitted_at = %(now)s, accounted = greatest(accounts.accounted, %(accounted)s);
+
+-- name: quarantine
+INSERT INTO accounts (chain, account, quarantine, accounted, highest_head)
+VALUES (%(chain)s, %(account)s, %(why)s, %(accounted)s, 0)
+ON CONFLICT (chain, account) DO UPDATE SET
+    quarantine = coalesce(accounts.quarantine, %(why)s), calm_since = NULL,
+    accounted = greatest(accounts.accounted, %(accounted)s);
+
+-- name: set_calm_since
+UPDATE accounts SET calm_since = %(since)s
+WHERE chain = %(chain)s AND account = %(account)s AND quarantine IS NOT NULL;
+
+-- name: release
+UPDATE accounts SET quarantine = NULL, calm_since = NULL, admitted_at = %(now)s
+WHERE chain = %(chain)s AND account = %(account)s AND calm_since = %(since)s
+RETURNING account;
+
+-- name: account_for
+UPDATE accounts SET accounted = %(accounted)s
+WHERE chain = %(chain)s AND account = %(account)s AND accounted < %(accounted)s
+RETURNING account;
+
+-- name: saw_head
+UPDATE accounts SET highest_head = greatest(highest_head, %(head)s)
+WHERE chain = %(chain)s AND account = %(account)s;
+
+-- name: saw_block
+UPDATE accounts SET highest_head = greatest(highest_head, %(head)s)
+WHERE (chain, account) = (SELECT chain, account FROM attempts WHERE id = %(id)s);
+
+-- name: highest_nonce
+SELECT max(nonce) FROM slots WHERE chain = %(chain)s AND account = %(account)s;
+
+-- name: intent_states
+SELECT key, state FROM intents WHERE key IN (SELECT json_array_elements_text(%(keys)s::json));
+
+-- name: insert_intent
+INSERT INTO intents (
+    key, family, kind, chain, contract, params, recipient, data, value, gas,
+    first_block, last_block, urgency, max_cost, min_price, worth_sending, expects, proof, state,
+    created_at)
+VALUES (
+    %(key)s, %(family)s, %(kind)s, %(chain)s, %(contract)s, %(params)s, %(recipient)s, %(data)s, %(value)s, %(gas)s,
+    %(first_block)s, %(last_block)s, %(urgency)s, %(max_cost)s, %(min_price)s, %(worth_sending)s, %(expects)s, %(proof)s,
+    %(state)s, %(now)s)
+-- One that is planned again is what its family wants now.
+ON CONFLICT (key) DO UPDATE SET
+    params = excluded.params, recipient = excluded.recipient, data = excluded.data, value = excluded.value,
+    gas = excluded.gas, proof = excluded.proof, first_block = excluded.first_block, last_block = excluded.last_block,
+    urgency = excluded.urgency, max_cost = excluded.max_cost, min_price = excluded.min_price,
+    worth_sending = excluded.worth_sending, expects = excluded.expects, state = excluded.state;
+
+-- name: ended_in_series
+-- A mined failure has ended when it is final: only then is it known not to be tried again. Those
+-- that were forgotten since count, too.
+SELECT (
+    SELECT count(*) FROM intents i
+    WHERE chain = %(chain)s AND contract = %(contract)s AND family = %(family)s AND kind = %(kind)s
+      AND in_series = 1
+      AND (state IN ('expired', 'abandoned')
+           OR state = 'succeeded' AND %(successes)s = 1
+           OR state IN ('target_failed', 'no_effect', 'deposit_lost', 'reverted')
+              AND EXISTS (SELECT 1 FROM outcomes o WHERE o.intent = i.key AND o.is_final = 1)
+              AND NOT EXISTS (SELECT 1 FROM outcomes o WHERE o.intent = i.key AND o.is_final = 0))
+) + coalesce((
+    SELECT sum(number) FROM forgotten
+    WHERE chain = %(chain)s AND contract = %(contract)s AND family = %(family)s AND kind = %(kind)s
+      AND (state <> 'succeeded' OR %(successes)s = 1)), 0)::bigint;
+
+-- name: has_turn
+SELECT key FROM intents
+WHERE chain = %(chain)s AND contract = %(contract)s AND family = %(family)s AND kind = %(kind)s
+  AND has_turn = 1;
+
+-- name: any_turn
+SELECT 1 FROM intents WHERE chain = %(chain)s AND has_turn = 1 LIMIT 1;
+
+-- name: set_turn
+UPDATE intents SET has_turn = %(has_turn)s, in_series = greatest(in_series, %(has_turn)s) WHERE key = %(key)s;
+
+-- name: mandates
+SELECT key, recipient, value, data, proof FROM intents
+WHERE key IN (SELECT json_array_elements_text(%(keys)s::json));
+
+-- name: set_intent_state
+UPDATE intents SET state = %(state)s WHERE key = %(key)s;
+
+-- name: insert_slot
+INSERT INTO slots (chain, account, nonce, state, program, purse, reserved, created_at)
+VALUES (%(chain)s, %(account)s, %(nonce)s, 'open', %(program)s, %(purse)s, %(reserved)s, %(now)s)
+ON CONFLICT DO NOTHING;
+
+-- name: insert_placement
+INSERT INTO placements (intent, chain, account, nonce, is_open)
+VALUES (%(key)s, %(chain)s, %(account)s, %(nonce)s, 1);
+
+-- name: insert_attempt
+INSERT INTO attempts (
+    id, chain, account, nonce, intent, purpose, fields, raw, hash, state, head_number, created_at)
+VALUES (
+    %(id)s, %(chain)s, %(account)s, %(nonce)s, %(key)s, %(purpose)s, %(fields)s, %(raw)s, %(hash)s, %(state)s, %(head_number)s,
+    %(now)s);
+
+-- name: insert_found
+INSERT INTO attempts (
+    id, chain, account, nonce, intent, purpose, fields, hash, is_found, state, head_number,
+    created_at)
+SELECT
+    coalesce(max(id), 0) + 1, %(chain)s, %(account)s, %(nonce)s, %(key)s, 'act', %(fields)s::json,
+    %(hash)s, 1, 'broadcast', %(head_number)s, %(now)s
+FROM attempts
+ON CONFLICT DO NOTHING;
+
+-- name: mark_found
+UPDATE attempts SET is_found = 1, hash = %(hash)s, state = 'broadcast' WHERE id = %(id)s;
+
+-- name: nonces_from
+SELECT nonce FROM slots WHERE chain = %(chain)s AND account = %(account)s AND nonce >= %(lowest)s;
+
+-- name: newest_attempt
+SELECT coalesce(max(id), 0) FROM attempts;
+
+-- name: open_attempts
+SELECT a.id, a.nonce, a.purpose, a.fields, a.raw, a.hash, a.state, a.head_number, a.block_number,
+       a.block_hash, a.is_found, coalesce(p.is_open, 0), i.key, i.family, i.contract, i.kind, i.params,
+       i.last_block, i.urgency, i.max_cost, i.min_price, i.worth_sending, i.expects
+FROM slots s
+JOIN attempts a USING (chain, account, nonce)
+JOIN intents i ON i.key = a.intent
+LEFT JOIN placements p ON p.intent = a.intent AND p.chain = a.chain AND p.account = a.account
+    AND p.nonce = a.nonce
+WHERE s.chain = %(chain)s AND s.account = %(account)s AND s.state = 'open'
+ORDER BY a.nonce, a.id;
+
+-- name: attempt_state
+SELECT state FROM attempts WHERE id = %(id)s;
+
+-- name: attempt_states
+SELECT id, state, block_hash FROM attempts WHERE id IN (SELECT json_array_elements_text(%(ids)s::json)::bigint);
+
+-- name: intent_state
+SELECT state FROM intents WHERE key = %(key)s;
+
+-- name: set_broadcast
+-- Of what came further meanwhile another process knows more than that a node took it.
+UPDATE attempts SET state = 'broadcast'
+WHERE id IN (SELECT json_array_elements_text(%(ids)s::json)::bigint) AND state = 'signed';
+
+-- name: set_hash
+-- The hash of bytes that were signed here is known; what a node says of it changes nothing.
+UPDATE attempts SET hash = %(hash)s
+WHERE id = %(id)s AND raw IS NULL AND state = 'broadcast';
+
+-- name: other_mined_in_slot
+SELECT 1 FROM attempts a JOIN attempts o USING (chain, account, nonce)
+WHERE a.id = %(id)s AND o.id <> a.id AND o.state IN ('mined', 'final');
+
+-- name: set_mined
+UPDATE attempts
+SET state = %(state)s, hash = %(hash)s, block_number = %(block_number)s, block_hash = %(block_hash)s
+WHERE id = %(id)s;
+
+-- name: note_reorg
+INSERT INTO reorgs (id, attempt, block_number, block_hash, outcome, removed_at)
+SELECT (SELECT coalesce(max(id), 0) + 1 FROM reorgs), a.id, a.block_number, a.block_hash, o.kind,
+       %(now)s
+FROM attempts a JOIN outcomes o ON o.attempt = a.id
+WHERE a.id = %(id)s;
+
+-- name: set_unmined
+UPDATE attempts SET state = %(state)s, block_number = NULL, block_hash = NULL WHERE id = %(id)s;
+
+-- name: insert_outcome
+INSERT INTO outcomes (
+    attempt, intent, kind, detail, gas_used, gas_price, sent, earned, returned, is_final, judged_at)
+VALUES (
+    %(id)s, %(key)s, %(kind)s, %(detail)s, %(gas_used)s, %(gas_price)s, %(sent)s, %(earned)s, %(returned)s, 0, %(now)s);
+
+-- name: delete_outcome
+DELETE FROM outcomes WHERE attempt = %(id)s;
+
+-- name: set_final
+UPDATE attempts SET state = %(state)s WHERE id = %(id)s;
+
+-- name: outcome_kind
+SELECT kind FROM outcomes WHERE attempt = %(id)s;
+
+-- name: finish_outcome
+UPDATE outcomes SET is_final = 1 WHERE attempt = %(id)s;
+
+-- name: mined_in
+SELECT hash, block_number, block_hash FROM attempts WHERE id = %(id)s;
+
+-- name: is_placed
+-- Whether the slot of the attempt is where its intent is now.
+SELECT 1 FROM attempts a JOIN placements p USING (intent, chain, account, nonce)
+WHERE a.id = %(id)s AND p.is_open = 1;
+
+-- name: leave_other_slots
+UPDATE placements SET is_open = 0 WHERE intent = %(key)s AND is_open = 1;
+
+-- name: place_where_it_is_mined
+UPDATE placements SET is_open = 1
+WHERE intent = %(key)s
+  AND (chain, account, nonce) = (SELECT chain, account, nonce FROM attempts WHERE id = %(id)s);
+
+-- name: other_open_slot
+-- The newest: what was signed for the intent there may be mined still.
+SELECT p.nonce FROM placements p JOIN slots s USING (chain, account, nonce)
+WHERE p.intent = %(key)s AND p.chain = %(chain)s AND p.account = %(account)s AND p.nonce <> %(nonce)s
+  AND s.state = 'open'
+ORDER BY p.nonce DESC LIMIT 1;
+
+-- name: mined_outcome
+SELECT o.kind FROM attempts a JOIN outcomes o ON o.attempt = a.id
+WHERE a.chain = %(chain)s AND a.account = %(account)s AND a.nonce = %(nonce)s AND a.intent = %(key)s
+  AND a.purpose = 'act';
+
+-- name: consumed_slots
+SELECT nonce, consumed_by, block_number, block_hash FROM slots
+WHERE chain = %(chain)s AND account = %(account)s AND state = 'consumed'
+  AND (%(below)s::bigint IS NULL OR nonce < %(below)s)
+ORDER BY nonce DESC LIMIT %(limit)s;
+
+-- name: ever_placed_in
+SELECT i.key, i.family, i.contract, i.kind, i.params FROM placements p
+JOIN intents i ON i.key = p.intent
+WHERE p.chain = %(chain)s AND p.account = %(account)s AND p.nonce = %(nonce)s;
+
+-- name: attempts_in
+SELECT id, state FROM attempts WHERE chain = %(chain)s AND account = %(account)s AND nonce = %(nonce)s;
+
+-- name: reopen_slot
+UPDATE slots SET state = 'open', consumed_by = NULL, block_number = NULL, block_hash = NULL
+WHERE chain = %(chain)s AND account = %(account)s AND nonce = %(nonce)s AND state = 'consumed'
+RETURNING nonce;
+
+-- name: reopen_placement
+-- An intent that is in another slot by now stays there.
+UPDATE placements SET is_open = 1
+WHERE intent = %(key)s AND chain = %(chain)s AND account = %(account)s AND nonce = %(nonce)s
+  AND NOT EXISTS (SELECT 1 FROM placements o WHERE o.intent = %(key)s AND o.is_open = 1)
+RETURNING nonce;
+
+-- name: planned
+SELECT key, family, contract, kind, params, last_block FROM intents
+WHERE state = 'planned' AND chain = %(chain)s;
+
+-- name: consume_slot
+UPDATE slots SET state = 'consumed', consumed_by = %(hash)s, block_number = %(block_number)s,
+    block_hash = %(block_hash)s
+WHERE chain = %(chain)s AND account = %(account)s AND nonce = %(nonce)s AND state = 'open';
+
+-- name: close_placements
+UPDATE placements SET is_open = 0
+WHERE chain = %(chain)s AND account = %(account)s AND nonce = %(nonce)s;
+
+-- name: replace_others
+UPDATE attempts SET state = 'replaced'
+WHERE chain = %(chain)s AND account = %(account)s AND nonce = %(nonce)s
+  AND state IN ('signed', 'broadcast');
+
+-- name: free_slot
+-- Nothing in it is mined, and nobody has outbid what is to be replaced.
+SELECT s.purse, s.reserved FROM slots s
+WHERE s.chain = %(chain)s AND s.account = %(account)s AND s.nonce = %(nonce)s AND s.state = 'open'
+  AND NOT EXISTS (
+    SELECT 1 FROM attempts a
+    WHERE a.chain = s.chain AND a.account = s.account AND a.nonce = s.nonce
+      AND (a.state IN ('mined', 'final') OR a.id > %(replaced)s));
+
+-- name: outcome_counts
+SELECT o.kind, count(*) FROM outcomes o JOIN intents i ON i.key = o.intent
+WHERE i.chain = %(chain)s GROUP BY o.kind;
+
+-- name: set_purse
+UPDATE slots SET purse = %(purse)s
+WHERE chain = %(chain)s AND account = %(account)s AND nonce = %(nonce)s;
+
+-- name: placed_in
+SELECT intent FROM placements
+WHERE chain = %(chain)s AND account = %(account)s AND nonce = %(nonce)s AND is_open = 1;
+
+-- name: set_reserved
+UPDATE slots SET reserved = %(reserved)s
+WHERE chain = %(chain)s AND account = %(account)s AND nonce = %(nonce)s;
+
+-- name: promises
+-- What was mined up to the block of a balance is paid for in it, what was mined later is not.
+SELECT s.nonce, s.purse, s.reserved FROM slots s
+WHERE s.chain = %(chain)s AND s.account = %(account)s AND s.state = 'open'
+  AND NOT EXISTS (
+    SELECT 1 FROM attempts a
+    WHERE a.chain = s.chain AND a.account = s.account AND a.nonce = s.nonce
+      AND a.state IN ('mined', 'final') AND a.block_number <= %(head_number)s);
+
+-- name: stakes
+-- A slot's bids for the same carry the same, and one of them at most is mined.
+SELECT DISTINCT s.nonce, i.contract, a.fields ->> 'value'
+FROM slots s
+JOIN attempts a USING (chain, account, nonce)
+JOIN intents i ON i.key = a.intent
+WHERE s.chain = %(chain)s AND s.account = %(account)s AND s.state = 'open' AND a.purpose = 'act'
+  AND NOT EXISTS (
+    SELECT 1 FROM attempts m
+    WHERE m.chain = s.chain AND m.account = s.account AND m.nonce = s.nonce
+      AND m.state IN ('mined', 'final'));
+
+-- name: expenses
+SELECT s.purse, i.contract, o.kind, o.sent, o.gas_used, o.gas_price, o.earned
+FROM outcomes o
+JOIN attempts a ON a.id = o.attempt
+JOIN slots s USING (chain, account, nonce)
+JOIN intents i ON i.key = o.intent
+WHERE o.judged_at >= %(since)s AND a.chain = %(chain)s AND a.account = %(account)s;
+
+-- name: failures
+SELECT i.key, count(*), i.pardoned, max(a.block_number)
+FROM intents i
+JOIN outcomes o ON o.intent = i.key
+JOIN attempts a ON a.id = o.attempt
+WHERE i.key IN (SELECT json_array_elements_text(%(keys)s::json)) AND o.is_final = 1
+  AND o.kind IN ('target_failed', 'no_effect', 'deposit_lost', 'reverted')
+GROUP BY i.key;
+
+-- name: pardon
+UPDATE intents SET pardoned = (
+    SELECT count(*) FROM outcomes o
+    WHERE o.intent = intents.key AND o.is_final = 1
+      AND o.kind IN ('target_failed', 'no_effect', 'deposit_lost', 'reverted'))
+WHERE key = %(key)s;
+
+-- name: limit_pardon
+-- A failure that a reorg took back is not there to be pardoned.
+UPDATE intents SET pardoned = least(pardoned, (
+    SELECT count(*) FROM outcomes o
+    WHERE o.intent = intents.key AND o.is_final = 1
+      AND o.kind IN ('target_failed', 'no_effect', 'deposit_lost', 'reverted')))
+WHERE key = %(key)s;
+
+-- name: raised_bids
+-- Of the newest slots, as many as geth's suggestion looks back blocks and more.
+SELECT bid.fields, first.fields FROM attempts bid
+JOIN attempts first USING (chain, account, nonce)
+WHERE bid.chain = %(chain)s AND bid.account = %(account)s
+  AND bid.nonce > (SELECT max(nonce) FROM slots
+                   WHERE chain = %(chain)s AND account = %(account)s) - 50
+  AND first.id = (SELECT min(id) FROM attempts a
+                  WHERE a.chain = bid.chain AND a.account = bid.account AND a.nonce = bid.nonce)
+  AND bid.id > first.id;
