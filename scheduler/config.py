@@ -6,6 +6,7 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import parse_qs, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -13,6 +14,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainValidator,
     ValidationError,
     model_validator,
 )
@@ -28,6 +30,7 @@ from scheduler.logs import secrets_in
 from scheduler.moc.jobs import TASKS
 from scheduler.networks import networks
 from scheduler.plan import MOC_PROGRAMS, SCHEDULER
+from scheduler.transactions.journal.location import Location, Remote, is_remote
 
 DEFAULT_FILE = Path("/etc/scheduler/config.toml")
 DEFAULT_ENDPOINT = "http://127.0.0.1:8545"
@@ -105,6 +108,31 @@ def _path(value: Path) -> Path:
     return path
 
 
+def _journal(value: object) -> Path | str:
+    """A path, or the URL of a PostgreSQL database, which is shown and so holds no secret."""
+    if isinstance(value, Path):
+        return _path(value)
+    if not isinstance(value, str):
+        raise ValueError("write a text, in quotes: a path, or postgresql://USER@HOST/DATABASE")
+    if not is_remote(value):
+        if "://" in value:
+            raise ValueError("a URL of a journal begins with postgresql://")
+        return _path(Path(value))
+    # The value is not told: it may hold the password.
+    if not re.fullmatch(r"[!-~]+", value):
+        raise ValueError("a URL holds no blanks and no letters beyond ASCII; write them as %XX")
+    try:
+        parts = urlsplit(value)
+    except ValueError as error:
+        raise ValueError("write postgresql://USER@HOST/DATABASE") from error
+    if parts.password is not None or {"password", "sslpassword"} & parse_qs(parts.query).keys():
+        raise ValueError(
+            "a URL is shown, so it holds no password: write that into a file that only this user "
+            'can read, and name the file with journal-password-file = "…"'
+        )
+    return value
+
+
 def _rpc_url(value: str) -> str:
     """What no node's address can be is refused, and never repeated: it may hold a key."""
     scheme, separator, _ = value.partition("://")
@@ -130,6 +158,7 @@ def _rpc_url(value: str) -> str:
 Wei = Annotated[int, BeforeValidator(_wei), Field(ge=0, strict=True)]
 AddressField = Annotated[Address, AfterValidator(address_from)]
 PathField = Annotated[Path, AfterValidator(_path)]
+JournalField = Annotated[Path | str, PlainValidator(_journal)]
 RpcUrl = Annotated[str, AfterValidator(_rpc_url)]
 
 
@@ -269,7 +298,8 @@ class Settings(_Section):
     rpc_url: RpcUrl = DEFAULT_ENDPOINT
     account: AddressField | None = None
     signer: Literal["node", "keystore", "environment"] = "node"
-    journal: PathField | None = None
+    journal: JournalField | None = None
+    journal_password_file: PathField | None = None
     journal_keep_days: Annotated[int, Field(ge=7, strict=True)] = 90
     keystore: Keystore | None = None
     fees: Fees = Fees()
@@ -290,6 +320,15 @@ class Settings(_Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _password_is_for_a_database(self) -> "Settings":
+        if self.journal_password_file is not None and not isinstance(self.journal, str):
+            raise ValueError(
+                "journal-password-file is for a journal in a PostgreSQL database; write "
+                'journal = "postgresql://USER@HOST/DATABASE", or leave the file out'
+            )
+        return self
+
     def with_overrides(self, **values: object) -> "Settings":
         """These settings with what a command line says instead; None says nothing.
 
@@ -300,9 +339,16 @@ class Settings(_Section):
         }
         return _validated({**self.model_dump(by_alias=True), **given}, "the command line", _OPTIONS)
 
-    def journal_file(self) -> Path:
+    def journal_location(self) -> Location:
         """Where the journal is, or will be."""
-        if self.journal is not None:
+        if isinstance(self.journal, str):
+            return Remote(self.journal, self.journal_file().parent, self.journal_password_file)
+        return self.journal_file()
+
+    def journal_file(self) -> Path:
+        """The journal's file, or where it would be if it were not in a database: beside it is what
+        programs leave for this box alone."""
+        if isinstance(self.journal, Path):
             return self.journal
         directory = BOX_DATA if _exists(BOX_DATA) else USER_DATA.expanduser()
         return directory / "journal.db"
@@ -315,7 +361,7 @@ class Settings(_Section):
         """
         file = self.journal_file()
         directory = file.parent
-        if directory != USER_DATA.expanduser() or self.journal is not None:
+        if directory != USER_DATA.expanduser() or isinstance(self.journal, Path):
             return file
         try:
             directory.mkdir(parents=True, exist_ok=True)
@@ -337,7 +383,18 @@ _ENVIRONMENT = {
     "account": "SCHEDULER_ACCOUNT",
     "signer": "SCHEDULER_SIGNER",
     "journal": "SCHEDULER_JOURNAL",
+    "journal-password-file": "SCHEDULER_JOURNAL_PASSWORD_FILE",
 }
+
+
+def remote_journal(url: str, directory: Path, password_file: Path | None) -> Remote:
+    """The PostgreSQL database that a command line names. Raises Misconfigured."""
+    try:
+        if is_remote(url):
+            return Remote(str(_journal(url)), directory, password_file)
+    except ValueError as error:
+        raise Misconfigured(f"POSTGRES-URL: {error}") from None
+    raise Misconfigured("POSTGRES-URL: write postgresql://USER@HOST/DATABASE")
 
 
 def load(file: Path | None, environment: Mapping[str, str] = os.environ) -> Settings:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from scheduler.chain.model import Address
+from scheduler.transactions.journal.location import Location, location_from
 
 # The programs by their names: what a box runs; the alarm clock, and Money on Chain's jobs, as
 # their users know them.
@@ -32,7 +33,9 @@ class Plan:
     None where the node signs. Prices in wei per gas. `budget` is what the section of that name
     sets, by its keys. `patient` programs wait for whatever can change outside. The next three are
     what the operator allows less than the rules, in wei. `key` is the private key in hexadecimal
-    where it came from the environment. What is final is kept in the journal for `keep_days`.
+    where it came from the environment. `journal` is a path, or the URL of a PostgreSQL database:
+    then `journal_password_file` has its password, if it needs one, and `directory` what is for this
+    box alone. What is final is kept in the journal for `keep_days`.
     `fallbacks` are the endpoints that are tried in turn when the first does not answer, `chain_id`
     what their chain must have, None for any; `remarks` are said when the program starts.
     `moc` is the MoC contract whose jobs are done, None for none, `moc_tasks` the settings of each
@@ -72,3 +75,9 @@ class Plan:
     cleanup: bool = False
     play: bool = False
     heartbeat: Mapping[str, Any] | None = field(default=None, repr=False)
+    journal_password_file: str | None = None
+    directory: str | None = None
+
+    def location(self) -> Location:
+        """Where the journal is."""
+        return location_from(self.journal, self.directory, self.journal_password_file)

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 from scheduler import config
 from scheduler.errors import Misconfigured
@@ -96,7 +97,9 @@ def plan_with(program: str, settings: config.Settings, key: str | None, patient:
         account=settings.account,
         key_file=str(keystore.file) if keystore else None,
         password_file=str(keystore.password_file) if keystore else None,
-        journal=str(settings.journal_path()),
+        journal=str(settings.journal_location()),
+        journal_password_file=_text(settings.journal_password_file),
+        directory=str(settings.journal_path().parent),
         max_gas_price=settings.fees.max_gas_price,
         min_tip=settings.fees.min_tip,
         budget=settings.budget.model_dump(),
@@ -112,3 +115,7 @@ def plan_with(program: str, settings: config.Settings, key: str | None, patient:
         claiming=settings.alarm.model_dump(exclude={"addresses", "cleanup"}),
         cleanup=settings.alarm.cleanup,
     )
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)

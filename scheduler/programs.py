@@ -140,7 +140,7 @@ class Program:
         """Raises Misconfigured for what is wrong whatever the node says."""
         self._plan = plan
         self._reach = Reach(plan)
-        self._journal = Path(plan.journal)
+        self._journal = plan.location()
         self._key = None if plan.key is None else PrivateKey(bytes.fromhex(plan.key))
         self.pulse = Pulse.beside(self._journal, plan.program)
 
@@ -150,7 +150,8 @@ class Program:
         Raises NotYet, HeldElsewhere, FirstBlockMissing, JournalUnavailable, NodeUnavailable,
         RpcError for what may pass, Misconfigured for what only the operator can mend.
         """
-        _check_directory(self._journal)
+        if isinstance(self._journal, Path):
+            _check_directory(self._journal)
         if self._key is None and self._plan.key_file is not None:
             # Opening a key file takes seconds, in which SIGTERM must be heard.
             self._key = await asyncio.to_thread(_key, self._plan)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from scheduler.chain.model import Address, Head
 from scheduler.health import Health, State, Vitals
+from scheduler.transactions.journal.location import Location, directory_of
 
 DIRECTORY = "programs"
 
@@ -38,9 +39,9 @@ class Pulse:
         self.health = Health(self.started_at)
 
     @classmethod
-    def beside(cls, journal: Path, program: str) -> "Pulse":
+    def beside(cls, journal: Location, program: str) -> "Pulse":
         """The pulse of this program of the box that has this journal. Nothing is written yet."""
-        return cls(journal.parent / DIRECTORY / f"{program}.json", program)
+        return cls(directory_of(journal) / DIRECTORY / f"{program}.json", program)
 
     def beat(
         self,
@@ -108,9 +109,9 @@ class Sign:
             return None
 
 
-def at_work(journal: Path) -> dict[str, int]:
-    """The programs beside this journal that gave a sign of life just now, with their pids."""
-    signs = map(Sign.read, sorted((journal.parent / DIRECTORY).glob("*.json")))
+def at_work(journal: Location) -> dict[str, int]:
+    """The programs with this journal that gave a sign of life on this box just now; their pids."""
+    signs = map(Sign.read, sorted((directory_of(journal) / DIRECTORY).glob("*.json")))
     # One that was killed left a sign behind.
     return {
         sign.program: sign.pid

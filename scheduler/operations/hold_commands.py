@@ -15,11 +15,11 @@ from rich.console import Console
 from rich.status import Status
 
 from scheduler.errors import Misconfigured
-from scheduler.operations.journal_file import config_option, journal_file, operator, plainly
+from scheduler.operations.journal_file import config_option, journal_there, operator, plainly
 from scheduler.operations.wording import count, printable
 from scheduler.plan import PROGRAMS, SCHEDULER
 from scheduler.pulse import at_work
-from scheduler.transactions.journal import Journal
+from scheduler.transactions.journal import Journal, Location
 from scheduler.transactions.journal.holds import ALL, Hold, InFlight, Mode
 
 # How often the journal is looked at while a drain waits, seconds.
@@ -98,7 +98,7 @@ def drain(
     scope = _scope(program, everything)
     with _opened(config_file) as journal:
         _hold(journal, scope, Mode.DRAIN, why)
-        left = _wait(journal, scope, journal_file(config_file), timeout)
+        left = _wait(journal, scope, journal_there(config_file), timeout)
     if left:
         slots = ", ".join(_described(each) for each in left)
         whose = "" if scope == ALL else f" of {scope}"
@@ -109,7 +109,7 @@ def drain(
             err=True,
         )
         sys.exit(1)
-    _tell_drained(scope, journal_file(config_file))
+    _tell_drained(scope, journal_there(config_file))
 
 
 def _scope(program: str | None, everything: bool) -> str:
@@ -127,7 +127,7 @@ def _scope(program: str | None, everything: bool) -> str:
 def _opened(config_file: Path | None) -> Iterator[Journal]:
     """The journal, to be written; what is wrong with it ends the command with exit status 1."""
     with plainly():
-        journal = Journal.open(journal_file(config_file))
+        journal = Journal.open(journal_there(config_file))
         try:
             yield journal
         finally:
@@ -152,7 +152,7 @@ def _tell_in_flight(slots: list[InFlight]) -> None:
         click.echo(f"{count(len(slots), 'transaction')} in flight {what}")
 
 
-def _wait(journal: Journal, scope: str, path: Path, timeout: float) -> list[InFlight]:
+def _wait(journal: Journal, scope: str, path: Location, timeout: float) -> list[InFlight]:
     """What is still in flight when nothing is, or the time is over; says how it goes."""
     deadline = time.monotonic() + timeout
     with _progress() as say:
@@ -189,7 +189,7 @@ def _described(slot: InFlight) -> str:
     return f"nonce {slot.nonce} of {slot.account}{intent}"
 
 
-def _tell_drained(scope: str, path: Path) -> None:
+def _tell_drained(scope: str, path: Location) -> None:
     whose = "" if scope == ALL else f" of {scope}"
     click.echo(f"nothing{whose} is in flight")
     for name, pid in at_work(path).items():

@@ -164,7 +164,7 @@ def explain(name: str, config_file: Path | None, network: str | None, as_json: b
     trouble, found = _tried(survey(chosen.plan, [name]), chosen.plan)
     program = chosen.program(name)
     with plainly():
-        past = past_of(Path(chosen.plan.journal), name, program)
+        past = past_of(chosen.plan.location(), name, program)
     seen = found.by_name[name] if found else None
     job = seen.job if seen else _declared(chosen.plan, name)
     told = list(_told(job, seen, found, past))

@@ -11,6 +11,7 @@ from scheduler.operations.journal_story import OUTCOMES, outlook
 from scheduler.operations.wording import local_time
 from scheduler.plan import MOC_JOBS
 from scheduler.pulse import at_work
+from scheduler.transactions.journal import Location
 from scheduler.transactions.journal.holds import ALL
 from scheduler.transactions.journal.reading import reading
 from scheduler.transactions.journal.records import History, Summary
@@ -55,14 +56,14 @@ class Past:
         }
 
 
-def past_of(path: Path, job: str, program: str) -> Past:
-    """What the journal at `path` says of the job that `program` does. Raises JournalUnavailable."""
+def past_of(path: Location, job: str, program: str) -> Past:
+    """What the journal there says of the job that `program` does. Raises JournalUnavailable."""
     running = (
         ()
         if program in at_work(path)
         else (f"no program runs that does it; start it: {_start(program)}",)
     )
-    if not path.exists():
+    if isinstance(path, Path) and not path.exists():
         return Past(f"never: there is no journal at {path} yet", None, running)
     with reading(path) as opened:
         holds = tuple(str(hold) for hold in opened.holds() if hold.scope in (ALL, program))

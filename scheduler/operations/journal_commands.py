@@ -9,13 +9,13 @@ from tempfile import TemporaryFile
 import click
 
 from scheduler.operations import journal_export, journal_listing, journal_story
-from scheduler.operations.journal_file import config_option, journal_file, plainly
+from scheduler.operations.journal_file import config_option, journal_there, plainly
 from scheduler.operations.journal_keys import only, short_names
 from scheduler.operations.journal_orders import bump, cancel, retry
+from scheduler.operations.journal_upkeep import copy, migrate
 from scheduler.operations.wording import lenient_output, local_time, printable
 from scheduler.transactions.journal import Journal
 from scheduler.transactions.journal.reading import reading
-from scheduler.transactions.journal.upkeep import migrate as migrate_file
 from scheduler.transactions.states import IntentState
 
 # As many as fit on a screen.
@@ -28,7 +28,7 @@ def journal() -> None:
     lenient_output()
 
 
-for command in (bump, cancel, retry):
+for command in (bump, cancel, retry, migrate, copy):
     journal.add_command(command)
 
 
@@ -59,7 +59,7 @@ def list_(
 ) -> None:
     """List the newest intents, newest first."""
     chosen = [IntentState(state) for state in states]
-    with plainly(), reading(journal_file(config_file)) as opened:
+    with plainly(), reading(journal_there(config_file)) as opened:
         short = short_names(opened.names())
         summaries = opened.summaries(chosen, family, limit or None)
         total = opened.how_many(chosen, family)
@@ -92,7 +92,7 @@ def show(key: str, config_file: Path | None) -> None:
     KEY is what `scheduler journal list` shows, or any part of a key that only one intent has, such
     as a call's address.
     """
-    path = journal_file(config_file)
+    path = journal_there(config_file)
     with plainly(), reading(path) as opened:
         name = only(key, opened.names(), path)
         history = opened.history(name.key)
@@ -111,28 +111,11 @@ def export(form: str, config_file: Path | None) -> None:
     write = journal_export.write_csv if form == "csv" else journal_export.write_json
     with TemporaryFile("w+", encoding="utf-8", newline="") as copy:
         # What reads from us may pause, and as long as the journal is being read its file grows.
-        with plainly(), reading(journal_file(config_file)) as opened:
+        with plainly(), reading(journal_there(config_file)) as opened:
             write(opened, copy)
         copy.seek(0)
         shutil.copyfileobj(copy, sys.stdout)
         sys.stdout.flush()
-
-
-@journal.command()
-@config_option
-def migrate(config_file: Path | None) -> None:
-    """Bring the journal to this release's schema, and keep a copy of it as it was.
-
-    Programs do the same when they start, without a copy.
-    """
-    path = journal_file(config_file)
-    with plainly():
-        done = migrate_file(path)
-    if done.backup is None:
-        click.echo(f"the journal {path} has schema {done.now} already")
-    else:
-        click.echo(f"the journal {path} went from schema {done.before} to {done.now}")
-        click.echo(f"as it was before, it is in {done.backup}")
 
 
 @journal.command()
@@ -142,7 +125,7 @@ def trust(config_file: Path | None) -> None:
 
     Only for one who knows that nothing else was sent from its accounts, or that it is mined.
     """
-    path = journal_file(config_file)
+    path = journal_there(config_file)
     with plainly():
         opened = Journal.open(path)
         try:

@@ -12,7 +12,7 @@ import click
 
 from scheduler import config
 from scheduler.errors import Misconfigured
-from scheduler.transactions.journal import JournalUnavailable
+from scheduler.transactions.journal import JournalUnavailable, Location, Remote
 
 config_option = click.option(
     "--config",
@@ -22,10 +22,12 @@ config_option = click.option(
 )
 
 
-def journal_file(config_file: Path | None, named: Path | None = None) -> Path:
-    """The journal's file: the one `named`, else the configuration's. Raises Misconfigured where
-    there is none."""
-    path = named or config.load(config_file).journal_file()
+def journal_there(config_file: Path | None, named: Path | None = None) -> Location:
+    """The journal: the file `named`, else the configuration's. Raises Misconfigured for a file that
+    is not there."""
+    path = named or config.load(config_file).journal_location()
+    if isinstance(path, Remote):
+        return path
     try:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):

@@ -4,10 +4,10 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
-from pathlib import Path
 
 from scheduler.errors import Misconfigured
 from scheduler.operations.wording import count, printable
+from scheduler.transactions.journal import Location
 from scheduler.transactions.journal.records import Name
 
 # Of so many of the newest intents the nearest one is looked for, which takes some milliseconds.
@@ -73,7 +73,7 @@ def _in_order(parts: Iterable[str], whole: Iterable[str]) -> bool:
     return all(part in rest for part in parts)
 
 
-def only(given: str, names: list[Name], path: Path) -> Name:
+def only(given: str, names: list[Name], path: Location) -> Name:
     """The one intent that is meant. Raises Misconfigured where it is none, or not only one."""
     found = matching(given, names)
     if len(found) == 1:

@@ -8,11 +8,11 @@ from typing import TypeVar
 
 import click
 
-from scheduler.operations.journal_file import config_option, journal_file, operator, plainly
+from scheduler.operations.journal_file import config_option, journal_there, operator, plainly
 from scheduler.operations.journal_keys import only, short_names
 from scheduler.operations.wording import local_time, printable
 from scheduler.pulse import at_work
-from scheduler.transactions.journal import Journal
+from scheduler.transactions.journal import Journal, Location
 from scheduler.transactions.journal.orders import Order, OrderState, What
 from scheduler.transactions.journal.reading import reading
 
@@ -51,24 +51,24 @@ def _order_arguments(command: Command) -> Command:
 @_order_arguments
 def bump(key: str, wait: bool | None, timeout: float, config_file: Path | None) -> None:
     """Bid more for the intent KEY now, although its patience is not over."""
-    _order(What.BUMP, key, wait, timeout, journal_file(config_file))
+    _order(What.BUMP, key, wait, timeout, journal_there(config_file))
 
 
 @click.command()
 @_order_arguments
 def cancel(key: str, wait: bool | None, timeout: float, config_file: Path | None) -> None:
     """Give the intent KEY up; free its slot with a transfer of nothing, if it has one."""
-    _order(What.CANCEL, key, wait, timeout, journal_file(config_file))
+    _order(What.CANCEL, key, wait, timeout, journal_there(config_file))
 
 
 @click.command()
 @_order_arguments
 def retry(key: str, wait: bool | None, timeout: float, config_file: Path | None) -> None:
     """Plan the intent KEY again, which is suspended or abandoned."""
-    _order(What.RETRY, key, wait, timeout, journal_file(config_file))
+    _order(What.RETRY, key, wait, timeout, journal_there(config_file))
 
 
-def _order(what: What, given: str, wait: bool | None, timeout: float, path: Path) -> None:
+def _order(what: What, given: str, wait: bool | None, timeout: float, path: Location) -> None:
     """Gives the order, says what happens, and waits for the answer if that is wanted."""
     with plainly():
         with reading(path) as opened:
@@ -95,7 +95,7 @@ def _order(what: What, given: str, wait: bool | None, timeout: float, path: Path
         click.echo(f"{short}: {order.result}")
 
 
-def _tell_open(order: Order, short: str, path: Path) -> None:
+def _tell_open(order: Order, short: str, path: Location) -> None:
     click.echo(
         f"{short}: {order.what.value} was ordered by {order.by} at {local_time(order.at)}: with "
         f"the next block {_NEXT[order.what]}"

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from scheduler.operations import report_listing
-from scheduler.operations.journal_file import config_option, journal_file, plainly
+from scheduler.operations.journal_file import config_option, journal_there, plainly
 from scheduler.operations.report import By, Statement, statements
 from scheduler.operations.wording import lenient_output
 from scheduler.transactions.journal.reading import reading
@@ -54,7 +54,7 @@ def report(
     first = None if since is None else since.strftime(_DAY)
     lenient_output()
     chosen = list(By) if by is None else [By(by)]
-    with plainly(), reading(journal_file(config_file, file)) as opened:
+    with plainly(), reading(journal_there(config_file, file)) as opened:
         bookings = list(opened.bookings())
         waiting, unknown = opened.on_their_way(), opened.unknown()
     if as_csv:

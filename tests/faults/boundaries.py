@@ -24,7 +24,7 @@ from scheduler.chain.transport_http import Headers, _Channel
 from scheduler.chain.transport_ipc import IpcTransport
 from scheduler.chain.transport_websocket import WebSocketTransport
 from scheduler.transactions import journal
-from scheduler.transactions.journal.sqlite import DURABLE
+from scheduler.transactions.journal.sqlite.database import DURABLE
 
 Point: TypeAlias = tuple[str, int]
 

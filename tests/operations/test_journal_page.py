@@ -10,7 +10,7 @@ import pytest
 from scheduler.operations.journal_commands import journal
 from scheduler.transactions.journal import named
 from scheduler.transactions.journal.reading import TABLES, Reading
-from scheduler.transactions.journal.sqlite_snapshot import SqliteSnapshot
+from scheduler.transactions.journal.sqlite.snapshot import SqliteSnapshot
 from scheduler.transactions.states import AttemptState, IntentState, Purpose, SlotState
 
 PAGE = (Path(__file__).parents[2] / "docs" / "journal.md").read_text()

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from scheduler.transactions.journal import Journal, JournalUnavailable, filesystem
-from scheduler.transactions.journal.filesystem import network_file_system
+from scheduler.transactions.journal.sqlite.filesystem import network_file_system
 
 
 def mounted(tmp_path: Path, *mounts: tuple[str, str]) -> Path:

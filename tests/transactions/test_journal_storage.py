@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from scheduler.transactions.journal import Journal, JournalUnavailable
-from scheduler.transactions.journal.sqlite import SqliteDatabase
+from scheduler.transactions.journal.sqlite.database import SqliteDatabase
 from tests.transactions.samples import ACCOUNT, DONE, intent, prepared, receipt
 
 NOBODY = 65534

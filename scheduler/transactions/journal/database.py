@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from scheduler.transactions.journal import sqlite
-from scheduler.transactions.journal.location import Location, Remote
+from scheduler.transactions.journal.location import Location, Remote, check_library
+from scheduler.transactions.journal.sqlite import database as sqlite
 from scheduler.transactions.journal.values import Row, Rows
 
 
@@ -57,7 +57,8 @@ def opened(location: Location) -> Database:
     """The database there: a file is made where it is missing. Raises JournalUnavailable."""
     if isinstance(location, Remote):
         # Its library takes 13 MiB, which a program with a file does without.
-        from scheduler.transactions.journal.postgresql import PostgresqlDatabase
+        check_library()
+        from scheduler.transactions.journal.postgresql.database import PostgresqlDatabase
 
         return PostgresqlDatabase(location)
     return sqlite.SqliteDatabase.open(location)

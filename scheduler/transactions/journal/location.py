@@ -1,8 +1,11 @@
 """Where a journal is: a file of this box, or a PostgreSQL database that several boxes share."""
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeAlias
+
+from scheduler.errors import Misconfigured
 
 SCHEMES = ("postgresql://", "postgres://")
 
@@ -30,6 +33,22 @@ Location: TypeAlias = Path | Remote
 def is_remote(text: str) -> bool:
     """Whether what is configured as the journal is a URL, and not a path."""
     return text.lower().startswith(SCHEMES)
+
+
+def location_from(journal: str, directory: str | None, password_file: str | None) -> Location:
+    """The same as texts; `directory` and `password_file` are for a URL."""
+    if not is_remote(journal):
+        return Path(journal)
+    return Remote(journal, Path(directory or "."), Path(password_file) if password_file else None)
+
+
+def check_library() -> None:
+    """Raises Misconfigured where psycopg is not installed: few boxes need it."""
+    if find_spec("psycopg") is None:
+        raise Misconfigured(
+            "a journal in a PostgreSQL database needs the extra postgresql, which is not "
+            "installed; run: pip install --require-hashes -r requirements-postgresql.txt"
+        )
 
 
 def directory_of(location: Location) -> Path:

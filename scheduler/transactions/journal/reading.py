@@ -5,11 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol
 
-from scheduler.transactions.journal import named, sqlite_snapshot
+from scheduler.transactions.journal import named
 from scheduler.transactions.journal.bookings import Booking, OnItsWay, booking_of, day_of
 from scheduler.transactions.journal.errors import JournalUnavailable
 from scheduler.transactions.journal.holds import Hold, hold_of
-from scheduler.transactions.journal.location import Location, Remote
+from scheduler.transactions.journal.location import Location, Remote, check_library
 from scheduler.transactions.journal.orders import Order, order_of
 from scheduler.transactions.journal.records import (
     History,
@@ -23,6 +23,7 @@ from scheduler.transactions.journal.records import (
     slot_of,
     summary_of,
 )
+from scheduler.transactions.journal.sqlite import snapshot as sqlite_snapshot
 from scheduler.transactions.journal.values import Account
 from scheduler.transactions.states import IntentState
 
@@ -184,7 +185,8 @@ def looking(location: Location) -> Iterator[Reading]:
 
 def _snapshot(location: Location) -> AbstractContextManager[Snapshot]:
     if isinstance(location, Remote):
-        from scheduler.transactions.journal.postgresql_snapshot import looking_at
+        check_library()
+        from scheduler.transactions.journal.postgresql.snapshot import looking_at
 
         return looking_at(location)
     return sqlite_snapshot.looking_at(location)

@@ -18,7 +18,6 @@ from scheduler.transactions.states import (
     SlotState,
 )
 
-
 # A row of a query, by the names of its columns in their order.
 Columns: TypeAlias = Mapping[str, Any]
 

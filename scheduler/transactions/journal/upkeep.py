@@ -4,7 +4,6 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from scheduler.transactions.journal import sqlite_snapshot
 from scheduler.transactions.journal.location import Location, Remote
 from scheduler.transactions.journal.reading import (
     Reading,
@@ -12,6 +11,7 @@ from scheduler.transactions.journal.reading import (
     check_not_newer,
     looking,
 )
+from scheduler.transactions.journal.sqlite import snapshot as sqlite_snapshot
 from scheduler.transactions.journal.store import Journal
 
 
@@ -37,7 +37,7 @@ def migrate(location: Location) -> Migrated:
 
 
 def _migrate_database(where: Remote) -> Migrated:
-    from scheduler.transactions.journal.postgresql_migrations import apply
+    from scheduler.transactions.journal.postgresql.migrations import apply
 
     with looking(where) as journal:
         before, now = journal.schema, journal.newest_schema

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from scheduler.transactions.journal import named
 from scheduler.transactions.journal.errors import JournalUnavailable, unavailable
-from scheduler.transactions.journal.filesystem import network_file_system
+from scheduler.transactions.journal.sqlite.filesystem import network_file_system
 from scheduler.transactions.journal.values import Row
 
 DIALECT = "sqlite"

@@ -9,15 +9,15 @@ import psycopg
 
 from scheduler.errors import Misconfigured
 from scheduler.transactions.journal import named
-from scheduler.transactions.journal.connecting import (
+from scheduler.transactions.journal.errors import JournalUnavailable
+from scheduler.transactions.journal.location import Remote
+from scheduler.transactions.journal.postgresql.connection import (
     ANSWER_SECONDS,
     Connection,
     connect,
     is_locked_out,
     unavailable,
 )
-from scheduler.transactions.journal.errors import JournalUnavailable
-from scheduler.transactions.journal.location import Remote
 from scheduler.transactions.journal.values import Row
 
 DIALECT = "postgresql"
@@ -36,11 +36,11 @@ class PostgresqlDatabase:
     """One PostgreSQL database, its named queries and its transactions; see Database.
 
     A transaction that writes takes the journal's advisory lock first, and holds it until its commit
-    is durable: whoever has it is the only writer, each of its statements sees all that was committed
-    before (READ COMMITTED), and what it read is still true when it commits. That is what SQLite's
-    BEGIN IMMEDIATE promises, so one code relies on one promise. SERIALIZABLE would let those of
-    several accounts commit at the same time, but breaks transactions off in the middle, to be begun
-    again by every caller; and boxes that share a journal mostly share one account.
+    is durable: whoever has it is the only writer, each of its statements sees all that was
+    committed before (READ COMMITTED), and what it read is still true when it commits. That is what
+    SQLite's BEGIN IMMEDIATE promises, so one code relies on one promise. SERIALIZABLE would let
+    those of several accounts commit at the same time, but breaks transactions off in the middle, to
+    be begun again by every caller; and boxes that share a journal mostly share one account.
 
     A connection that is lost is made again by itself: before a transaction begins, and for a query
     that stands alone. One that is lost in a COMMIT leaves its result unknown, and it is asked for
@@ -242,8 +242,8 @@ def check_schema(where: Remote, schema: int) -> None:
         )
     if schema == 0:
         raise JournalUnavailable(
-            f"there is no journal in {where} yet; make it with: scheduler journal migrate, or bring "
-            "one there with: scheduler journal copy"
+            f"there is no journal in {where} yet; make it with: scheduler journal migrate, or "
+            "bring one there with: scheduler journal copy"
         )
     if schema < newest:
         raise JournalUnavailable(

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from scheduler.transactions.journal.errors import JournalUnavailable, unavailable
-from scheduler.transactions.journal.sqlite import BUSY_TIMEOUT_MS, DIALECT
+from scheduler.transactions.journal.sqlite.database import BUSY_TIMEOUT_MS, DIALECT
 
 
 class SqliteSnapshot:

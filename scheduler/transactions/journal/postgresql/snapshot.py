@@ -9,15 +9,15 @@ import psycopg
 from psycopg.rows import dict_row
 
 from scheduler.errors import Misconfigured
-from scheduler.transactions.journal.connecting import (
+from scheduler.transactions.journal.location import Remote
+from scheduler.transactions.journal.postgresql.connection import (
     PATIENT,
     Connection,
     connect,
     is_locked_out,
     unavailable,
 )
-from scheduler.transactions.journal.location import Remote
-from scheduler.transactions.journal.postgresql import DIALECT, schema_of
+from scheduler.transactions.journal.postgresql.database import DIALECT, schema_of
 
 # So many rows are fetched at once, of as many as there are.
 _FETCHED = 500

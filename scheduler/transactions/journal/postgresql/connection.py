@@ -1,8 +1,8 @@
 """A connection to the journal's PostgreSQL server that never waits long.
 
-A scheduler's loop stands still while the database answers, as it does with SQLite: so every limit is
-below a block's time, on both sides. The server's own limits also free the others from a box that was
-stopped, or lost its network, within a transaction.
+A scheduler's loop stands still while the database answers, as it does with SQLite: so every limit
+is below a block's time, on both sides. The server's own limits also free the others from a box that
+was stopped, or lost its network, within a transaction.
 """
 
 import time
@@ -48,7 +48,7 @@ _OPTIONS: Mapping[str, str] = MappingProxyType(
     }
 )
 
-# What the session promises, whatever the server or the role has as a default; times in milliseconds.
+# What the session promises, whatever defaults the server or the role has; times in milliseconds.
 # The lock is the journal's (see PostgresqlDatabase), and idle is who holds it and says nothing.
 _SESSION: Mapping[str, str] = MappingProxyType(
     {

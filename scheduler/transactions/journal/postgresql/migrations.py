@@ -5,9 +5,9 @@ import time
 import psycopg
 
 from scheduler.transactions.journal import named
-from scheduler.transactions.journal.connecting import PATIENT, connect, unavailable
 from scheduler.transactions.journal.location import Remote
-from scheduler.transactions.journal.postgresql import DIALECT, WRITER, schema_of
+from scheduler.transactions.journal.postgresql.connection import PATIENT, connect, unavailable
+from scheduler.transactions.journal.postgresql.database import DIALECT, WRITER, schema_of
 
 
 def apply(where: Remote) -> None:
