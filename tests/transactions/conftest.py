@@ -5,8 +5,24 @@ from pathlib import Path
 
 import pytest
 
+from scheduler.transactions.journal import Location
 from tests import nodes
+from tests.postgres import Server
+from tests.transactions.places import DIALECTS, Databases, place_for
 from tests.transactions.rig import Bench, Office, office
+
+
+@pytest.fixture(scope="session")
+def databases(database_server: Server) -> Databases:
+    """What gives a test a database with a journal."""
+    return Databases(database_server)
+
+
+@pytest.fixture(params=DIALECTS)
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Location]:
+    """A place for a new journal, in each dialect."""
+    with place_for(request.param, tmp_path, lambda: request.getfixturevalue("databases")) as place:
+        yield place
 
 
 @pytest.fixture(scope="module", params=["anvil", "geth", "rskj"])

@@ -24,7 +24,7 @@ from scheduler.transactions.intents import (
     Told,
     Verdict,
 )
-from scheduler.transactions.journal import Attempt, Journal
+from scheduler.transactions.journal import Attempt, Journal, Location
 from scheduler.transactions.journal.holds import Mode
 from scheduler.transactions.journal.pruning import BEGINNING
 from scheduler.transactions.journal.reading import reading
@@ -41,13 +41,8 @@ DAY = 86_400.0
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "journal.db"
-
-
-@pytest.fixture
-def journal(path: Path) -> Iterator[Journal]:
-    journal = Journal.open(path, clock=lambda: 1_772_366_400.0)
+def journal(place: Location) -> Iterator[Journal]:
+    journal = Journal.open(place, clock=lambda: 1_772_366_400.0)
     journal.admit(ACCOUNT)
     yield journal
     journal.close()
@@ -65,14 +60,14 @@ def mined(journal: Journal, kind: str, verdict: Verdict, nonce: int = 0) -> Atte
     return attempt
 
 
-def total(path: Path) -> Sums:
-    with reading(path) as opened:
+def total(place: Location) -> Sums:
+    with reading(place) as opened:
         [statement] = statements(opened.bookings(), [By.CALL])
     return statement.total
 
 
-def story(path: Path) -> str:
-    with reading(path) as opened:
+def story(place: Location) -> str:
+    with reading(place) as opened:
         history = opened.history("tests:claim")
     return "\n".join([*told(history), outlook(history)])
 
@@ -90,12 +85,12 @@ def forget(journal: Journal) -> int:
     return removed
 
 
-def test_it_is_out_from_its_claim_on(journal: Journal, path: Path) -> None:
+def test_it_is_out_from_its_claim_on(journal: Journal, place: Location) -> None:
     attempt = mined(journal, "claim", CLAIMED)
     journal.final(ACCOUNT, attempt)
     assert [each.intent.key for each in journal.deposits.out(ACCOUNT)] == ["tests:claim"]
-    assert total(path).at_stake == AMOUNT
-    assert "Its deposit of 0.01 ether is with the contract until the call is over." in story(path)
+    assert total(place).at_stake == AMOUNT
+    assert "Its deposit of 0.01 ether is with the contract until the call is over." in story(place)
 
 
 @pytest.mark.parametrize(
@@ -106,33 +101,33 @@ def test_it_is_out_from_its_claim_on(journal: Journal, path: Path) -> None:
     ],
 )
 def test_it_is_booked_as_what_became_of_it_and_with_no_transaction_more(
-    journal: Journal, path: Path, settlement: Settlement, returned: int, lost: int, words: str
+    journal: Journal, place: Location, settlement: Settlement, returned: int, lost: int, words: str
 ) -> None:
     journal.final(ACCOUNT, mined(journal, "claim", CLAIMED))
     assert settled(journal, settlement) == lost
-    sums = total(path)
+    sums = total(place)
     assert (sums.transactions, sums.returned, sums.lost, sums.at_stake) == (1, returned, lost, 0)
     assert sums.net == returned - AMOUNT - 21_000 * 10**20
     assert journal.deposits.out(ACCOUNT) == []
-    assert words in story(path)
+    assert words in story(place)
 
 
 @pytest.mark.parametrize("settlement", [BACK, GONE])
 def test_what_came_with_a_transaction_of_ours_is_booked_with_that_alone(
-    journal: Journal, path: Path, settlement: Settlement
+    journal: Journal, place: Location, settlement: Settlement
 ) -> None:
     journal.final(ACCOUNT, mined(journal, "claim", CLAIMED))
     executed = Verdict(OutcomeKind.SUCCEEDED, "executed", 3 * AMOUNT, returned=AMOUNT)
     mined(journal, "execute", executed, nonce=1)
-    assert total(path).at_stake == 0
+    assert total(place).at_stake == 0
     assert settled(journal, settlement) == 0
-    sums = total(path)
+    sums = total(place)
     assert (sums.returned, sums.lost, sums.at_stake, sums.earned) == (AMOUNT, 0, 0, 2 * AMOUNT)
-    assert "Its deposit of 0.01 ether is back, with a transaction of the account." in story(path)
+    assert "Its deposit of 0.01 ether is back, with a transaction of the account." in story(place)
 
 
 def test_a_reorg_that_takes_the_claim_back_takes_the_deposit_back(
-    journal: Journal, path: Path
+    journal: Journal, place: Location
 ) -> None:
     attempt = mined(journal, "claim", CLAIMED)
     journal.unmined(attempt)
@@ -141,42 +136,44 @@ def test_a_reorg_that_takes_the_claim_back_takes_the_deposit_back(
     assert len(journal.deposits.out(ACCOUNT)) == 1
 
 
-def test_a_reorg_deeper_than_the_confirmations_does_so_too(journal: Journal, path: Path) -> None:
+def test_a_reorg_deeper_than_the_confirmations_does_so_too(
+    journal: Journal, place: Location
+) -> None:
     journal.final(ACCOUNT, mined(journal, "claim", CLAIMED))
     settled(journal, GONE)
     journal.reopen(ACCOUNT, [0])
     assert journal.deposits.out(ACCOUNT) == []
-    with reading(path) as opened:
+    with reading(place) as opened:
         assert list(opened.bookings()) == []
 
 
 def test_what_is_out_is_not_forgotten_and_what_is_settled_stays_in_its_day(
-    journal: Journal, path: Path
+    journal: Journal, place: Location
 ) -> None:
     journal.final(ACCOUNT, mined(journal, "claim", CLAIMED))
     journal.final(ACCOUNT, mined(journal, "touch", Verdict(OutcomeKind.SUCCEEDED, ""), nonce=1))
     assert forget(journal) == 0
     settled(journal, GONE)
-    before = total(path)
+    before = total(place)
     assert forget(journal) == 1
-    assert total(path) == before
+    assert total(place) == before
     assert before.lost == AMOUNT
 
 
 def test_what_a_deposit_came_back_with_is_not_forgotten_before_it_is_settled(
-    journal: Journal, path: Path
+    journal: Journal, place: Location
 ) -> None:
     """No program ran from before that on until both were old: it would be booked twice."""
     journal.final(ACCOUNT, mined(journal, "claim", CLAIMED))
     executed = Verdict(OutcomeKind.SUCCEEDED, "executed", 3 * AMOUNT, returned=AMOUNT)
     journal.final(ACCOUNT, mined(journal, "execute", executed, nonce=1))
     journal.final(ACCOUNT, mined(journal, "touch", Verdict(OutcomeKind.SUCCEEDED, ""), nonce=2))
-    before = total(path)
+    before = total(place)
     assert forget(journal) == 0
     settled(journal, GONE)
-    assert total(path) == before
+    assert total(place) == before
     assert forget(journal) == 2
-    assert total(path) == before
+    assert total(place) == before
     assert (before.returned, before.lost) == (AMOUNT, 0)
 
 
@@ -191,7 +188,7 @@ class Family:
 
 
 async def test_a_fate_counts_once_it_was_the_same_for_the_confirmations(
-    journal: Journal, path: Path, caplog: pytest.LogCaptureFixture
+    journal: Journal, place: Location, caplog: pytest.LogCaptureFixture
 ) -> None:
     journal.final(ACCOUNT, mined(journal, "claim", CLAIMED))
     family = Family()
@@ -205,7 +202,7 @@ async def test_a_fate_counts_once_it_was_the_same_for_the_confirmations(
         family.fate = fate
         at = replace(head, number=number)
         await deposits.turn(HeadEvent(at, (at,), (head,) if removed else (), False))
-        return total(path)
+        return total(place)
 
     for number, fate in enumerate([None, GONE, GONE, BACK, GONE, None, GONE]):
         assert (await turn(10 + number, fate)).at_stake == AMOUNT

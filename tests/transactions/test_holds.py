@@ -1,31 +1,24 @@
 """What the operator holds back gets no slot, whichever process asks; what is in flight goes on."""
 
-from pathlib import Path
-
 import pytest
 
 from scheduler.errors import NotYet
 from scheduler.transactions.intents import Urgency
-from scheduler.transactions.journal import HeldBack, Journal
+from scheduler.transactions.journal import HeldBack, Journal, Location
 from scheduler.transactions.journal.holds import ALL, Mode
 from tests.transactions.rig import Bench, Office, later
 from tests.transactions.samples import ACCOUNT, intent, prepared
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "journal.db"
-
-
-def test_a_hold_of_one_process_binds_the_others_and_lasts(path: Path) -> None:
-    ours, theirs = Journal.open(path), Journal.open(path)
+def test_a_hold_of_one_process_binds_the_others_and_lasts(place: Location) -> None:
+    ours, theirs = Journal.open(place), Journal.open(place)
     ours.admit(ACCOUNT)
     assert ours.holds.place("scheduler", Mode.PAUSE, "ann", "upgrade")
     with pytest.raises(HeldBack, match=r"scheduler is held back by ann since .* \(upgrade\)"):
         theirs.reserve(ACCOUNT, [prepared(0)], "scheduler")
     ours.close()
     theirs.close()
-    again = Journal.open(path)
+    again = Journal.open(place)
     with pytest.raises(HeldBack):
         again.reserve(ACCOUNT, [prepared(0)], "scheduler")
     assert again.intent_states(["tests:touch:0"]) == {}
@@ -33,8 +26,8 @@ def test_a_hold_of_one_process_binds_the_others_and_lasts(path: Path) -> None:
     again.close()
 
 
-def test_a_hold_on_all_binds_every_program_until_it_is_lifted(path: Path) -> None:
-    journal = Journal.open(path)
+def test_a_hold_on_all_binds_every_program_until_it_is_lifted(place: Location) -> None:
+    journal = Journal.open(place)
     journal.admit(ACCOUNT)
     journal.holds.place("scheduler", Mode.DRAIN, "ann", "")
     journal.holds.place(ALL, Mode.PAUSE, "bob", "")
@@ -45,8 +38,8 @@ def test_a_hold_on_all_binds_every_program_until_it_is_lifted(path: Path) -> Non
     journal.close()
 
 
-def test_holding_back_what_is_held_back_changes_nothing(path: Path) -> None:
-    journal = Journal.open(path)
+def test_holding_back_what_is_held_back_changes_nothing(place: Location) -> None:
+    journal = Journal.open(place)
     assert journal.holds.place("scheduler", Mode.PAUSE, "ann", "first")
     assert not journal.holds.place("scheduler", Mode.DRAIN, "bob", "second")
     [hold] = journal.holds.standing()
@@ -56,8 +49,8 @@ def test_holding_back_what_is_held_back_changes_nothing(path: Path) -> None:
     journal.close()
 
 
-def test_what_gets_the_account_going_again_is_not_held_back(path: Path) -> None:
-    journal = Journal.open(path)
+def test_what_gets_the_account_going_again_is_not_held_back(place: Location) -> None:
+    journal = Journal.open(place)
     journal.admit(ACCOUNT)
     journal.holds.place(ALL, Mode.PAUSE, "ann", "")
     repair = intent("gap", urgency=Urgency.REPAIR)

@@ -1,9 +1,7 @@
 """The journal remembers what was sent and what came of it, all or nothing, across restarts."""
 
-import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -14,6 +12,7 @@ from scheduler.transactions.journal import (
     Attempt,
     IntentTaken,
     Journal,
+    Location,
     NonceTaken,
     Quarantined,
     Replacement,
@@ -27,40 +26,32 @@ from scheduler.transactions.states import (
     Purpose,
     Quarantine,
 )
+from tests.transactions.places import asked
 from tests.transactions.samples import ACCOUNT, CHAIN, DONE, KEY, intent, prepared, receipt
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "journal.db"
-
-
-@pytest.fixture
-def journal(path: Path) -> Iterator[Journal]:
+def journal(place: Location) -> Iterator[Journal]:
     """A journal that may send from ACCOUNT."""
-    journal = Journal.open(path, clock=lambda: 1_000.0)
+    journal = Journal.open(place, clock=lambda: 1_000.0)
     journal.admit(ACCOUNT)
     yield journal
     journal.close()
 
 
-def rows(path: Path, table: str) -> int:
+def rows(place: Location, table: str) -> int:
     """How many rows somebody else finds in the table."""
-    connection = sqlite3.connect(path)
-    try:
-        [(count,)] = connection.execute(f"SELECT count(*) FROM {table}").fetchall()
-    finally:
-        connection.close()
+    [(count,)] = asked(place, f"SELECT count(*) FROM {table}")
     return int(count)
 
 
-def test_an_account_that_was_admitted_stays_so(path: Path) -> None:
-    journal = Journal.open(path)
+def test_an_account_that_was_admitted_stays_so(place: Location) -> None:
+    journal = Journal.open(place)
     assert not journal.admitted(ACCOUNT)
     journal.admit(ACCOUNT)
     journal.admit(ACCOUNT)
     journal.close()
-    again = Journal.open(path)
+    again = Journal.open(place)
     assert again.admitted(ACCOUNT)
     assert not again.admitted(Account("another chain", ACCOUNT.address))
     again.close()
@@ -99,18 +90,18 @@ def test_the_highest_block_that_was_written_at_is_kept(journal: Journal) -> None
 
 
 def test_what_is_reserved_is_there_for_others_when_the_call_returns(
-    journal: Journal, path: Path
+    journal: Journal, place: Location
 ) -> None:
     attempts = journal.reserve(ACCOUNT, [prepared(0), prepared(1)])
     assert [attempt.state for attempt in attempts] == [AttemptState.SIGNED] * 2
-    assert [rows(path, table) for table in ("intents", "slots", "attempts")] == [2, 2, 2]
+    assert [rows(place, table) for table in ("intents", "slots", "attempts")] == [2, 2, 2]
 
 
-def test_an_attempt_is_read_back_as_it_was_written(journal: Journal, path: Path) -> None:
+def test_an_attempt_is_read_back_as_it_was_written(journal: Journal, place: Location) -> None:
     item = prepared(0, intent(params={"call": "0xab", "number": 2**40}))
     written = journal.reserve(ACCOUNT, [item])
     journal.close()
-    again = Journal.open(path)
+    again = Journal.open(place)
     assert again.open_attempts(ACCOUNT) == written
     [attempt] = written
     assert item.signed is not None
@@ -128,34 +119,36 @@ def test_the_next_nonce_is_above_all_that_were_given_out(journal: Journal) -> No
     assert journal.next_nonce(Account("another chain", ACCOUNT.address)) == 0
 
 
-def test_a_nonce_that_is_taken_leaves_nothing_of_the_others(journal: Journal, path: Path) -> None:
+def test_a_nonce_that_is_taken_leaves_nothing_of_the_others(
+    journal: Journal, place: Location
+) -> None:
     journal.reserve(ACCOUNT, [prepared(1)])
     with pytest.raises(NonceTaken):
         journal.reserve(ACCOUNT, [prepared(0, intent("a")), prepared(1, intent("b"))])
-    assert [rows(path, table) for table in ("intents", "slots", "placements", "attempts")] == [
+    assert [rows(place, table) for table in ("intents", "slots", "placements", "attempts")] == [
         1
     ] * 4
     assert journal.intent_states(["a", "b"]) == {}
 
 
 def test_an_intent_that_is_in_a_slot_leaves_nothing_of_the_others(
-    journal: Journal, path: Path
+    journal: Journal, place: Location
 ) -> None:
     journal.reserve(ACCOUNT, [prepared(0, intent("a"))])
     with pytest.raises(IntentTaken) as taken:
         journal.reserve(ACCOUNT, [prepared(1, intent("b")), prepared(2, intent("a"))])
     assert taken.value.key == "a"
-    assert [rows(path, table) for table in ("intents", "slots", "placements", "attempts")] == [
+    assert [rows(place, table) for table in ("intents", "slots", "placements", "attempts")] == [
         1
     ] * 4
 
 
-def test_an_account_that_the_journal_does_not_know_is_no_nonce_conflict(path: Path) -> None:
+def test_an_account_that_the_journal_does_not_know_is_no_nonce_conflict(place: Location) -> None:
     """A sender that took it for one signed again for ever."""
-    journal = Journal.open(path)
+    journal = Journal.open(place)
     with pytest.raises(Quarantined):
         journal.reserve(ACCOUNT, [prepared(0)])
-    assert rows(path, "intents") == 0
+    assert rows(place, "intents") == 0
     journal.close()
 
 
@@ -199,17 +192,13 @@ def test_a_reorg_takes_back_what_a_receipt_said(journal: Journal) -> None:
     assert journal.outcome_counts(CHAIN) == {"succeeded": 1}
 
 
-def test_amounts_beyond_64_bits_are_kept(journal: Journal, path: Path) -> None:
+def test_amounts_beyond_64_bits_are_kept(journal: Journal, place: Location) -> None:
     [attempt] = journal.reserve(ACCOUNT, [prepared(0, intent("a", value=10**24, max_cost=10**25))])
     journal.mined(attempt, receipt(attempt), Verdict(OutcomeKind.SUCCEEDED, "", earned=10**26))
-    connection = sqlite3.connect(path)
-    assert connection.execute("SELECT value, max_cost FROM intents").fetchall() == [
-        (str(10**24), str(10**25))
-    ]
-    assert connection.execute("SELECT gas_price, earned FROM outcomes").fetchall() == [
-        (str(10**20), str(10**26))
-    ]
-    connection.close()
+    amounts = asked(place, "SELECT value, max_cost FROM intents")
+    assert amounts == [(str(10**24), str(10**25))]
+    amounts = asked(place, "SELECT gas_price, earned FROM outcomes")
+    assert amounts == [(str(10**20), str(10**26))]
 
 
 def test_a_request_for_the_node_to_sign_gets_its_hash_from_the_answer(journal: Journal) -> None:

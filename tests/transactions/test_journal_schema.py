@@ -2,14 +2,16 @@
 
 import re
 import sqlite3
-from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 
-from scheduler.transactions.journal import Journal, JournalUnavailable
-from scheduler.transactions.journal.named import migrations
+from scheduler.transactions.journal import Journal, JournalUnavailable, Location, Remote
+from scheduler.transactions.journal.named import migrations, newest_migration, schema
+from scheduler.transactions.journal.reading import TABLES
 from scheduler.transactions.states import (
     AttemptState,
     IntentState,
@@ -17,28 +19,45 @@ from scheduler.transactions.states import (
     Purpose,
     SlotState,
 )
+from tests.transactions.places import DIALECTS, asked
 from tests.transactions.samples import ACCOUNT, DONE, intent, prepared, receipt
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
+def filled(place: Location) -> Location:
     """A journal with a mined attempt in the slot 0 and a signed one in the slot 1."""
-    path = tmp_path / "journal.db"
-    journal = Journal.open(path)
+    journal = Journal.open(place)
     journal.admit(ACCOUNT)
     [first, _] = journal.reserve(ACCOUNT, [prepared(0, intent("a")), prepared(1, intent("b"))])
     journal.mined(first, receipt(first), DONE)
     journal.close()
-    return path
+    return place
 
 
-@pytest.fixture
-def database(path: Path) -> Iterator[sqlite3.Connection]:
-    """The same file, opened by something that knows nothing of our rules."""
-    connection = sqlite3.connect(path, isolation_level=None)
-    connection.execute("PRAGMA foreign_keys = ON")
-    yield connection
-    connection.close()
+def content(place: Location) -> list[tuple[Any, ...]]:
+    """All rows of all tables, as somebody sees them who knows nothing of our rules."""
+    return [
+        row for table in TABLES for row in sorted(asked(place, f"SELECT * FROM {table}"), key=str)
+    ]
+
+
+def refusal(place: Location, statement: str) -> str:
+    """How the database refuses it, in SQLite's words."""
+    with pytest.raises((sqlite3.Error, psycopg.Error)) as refused:
+        asked(place, statement)
+    error = refused.value
+    if isinstance(error, psycopg.errors.UniqueViolation):
+        found = re.match(r"Key \((.*?)\)=", error.diag.message_detail or "")
+        assert found
+        columns = [f"{error.diag.table_name}.{name}" for name in found[1].split(", ")]
+        return f"UNIQUE constraint failed: {', '.join(columns)}"
+    if isinstance(error, psycopg.errors.ForeignKeyViolation):
+        return "FOREIGN KEY constraint failed"
+    # A text that is no JSON fits into no column of that type.
+    if isinstance(error, psycopg.errors.CheckViolation | psycopg.errors.InvalidTextRepresentation):
+        return "CHECK constraint failed"
+    assert isinstance(error, sqlite3.Error), error
+    return str(error)
 
 
 def copied(table: str, **changes: str) -> str:
@@ -55,7 +74,8 @@ def copied(table: str, **changes: str) -> str:
     }[table].split()
     values = [changes.get(column, column) for column in columns]
     names, row = ", ".join(columns), ", ".join(values)
-    return f"INSERT INTO {table} ({names}) SELECT {row} FROM {table} ORDER BY rowid LIMIT 1"
+    first = {"placements": "nonce", "outcomes": "attempt"}.get(table, "created_at, " + columns[0])
+    return f"INSERT INTO {table} ({names}) SELECT {row} FROM {table} ORDER BY {first} LIMIT 1"
 
 
 REFUSED = [
@@ -113,29 +133,28 @@ REFUSED = [
     [row[1:] for row in REFUSED],
     ids=[row[0] for row in REFUSED],
 )
-def test_the_database_refuses(sql: str, constraint: str, database: sqlite3.Connection) -> None:
-    before = list(database.iterdump())
-    with pytest.raises(sqlite3.Error) as refused:
-        database.execute(sql)
-    assert constraint in str(refused.value)
-    assert list(database.iterdump()) == before
+def test_the_database_refuses(sql: str, constraint: str, filled: Location) -> None:
+    before = content(filled)
+    assert constraint in refusal(filled, sql)
+    assert content(filled) == before
 
 
-def test_a_replacement_fits_into_a_slot_beside_what_it_replaces(
-    database: sqlite3.Connection,
-) -> None:
-    database.execute(
-        copied("attempts", hash="'0x'", state="'replaced'", block_hash="NULL", block_number="NULL")
+def test_a_replacement_fits_into_a_slot_beside_what_it_replaces(filled: Location) -> None:
+    asked(
+        filled,
+        copied("attempts", hash="'0x'", state="'replaced'", block_hash="NULL", block_number="NULL"),
     )
 
 
-def test_an_intent_fits_into_a_slot_again_when_the_earlier_one_is_closed(
-    database: sqlite3.Connection,
-) -> None:
-    database.execute("UPDATE placements SET is_open = 0 WHERE intent = 'a'")
-    database.execute(copied("placements", nonce="1", is_open="1"))
+def test_an_intent_fits_into_a_slot_again_when_the_earlier_one_is_closed(filled: Location) -> None:
+    asked(
+        filled,
+        "UPDATE placements SET is_open = 0 WHERE intent = 'a'",
+        copied("placements", nonce="1", is_open="1"),
+    )
 
 
+@pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize(
     ("table", "column", "states"),
     [
@@ -147,32 +166,40 @@ def test_an_intent_fits_into_a_slot_again_when_the_earlier_one_is_closed(
     ],
 )
 def test_the_schema_allows_the_states_that_the_program_knows(
-    table: str, column: str, states: "type[Enum] | frozenset[Enum]", database: sqlite3.Connection
+    table: str, column: str, states: "type[Enum] | frozenset[Enum]", dialect: str
 ) -> None:
-    [(sql,)] = database.execute("SELECT sql FROM sqlite_master WHERE name = ?", (table,))
+    [sql] = re.findall(rf"^CREATE TABLE {table} .*?^\)", schema(dialect), re.DOTALL | re.MULTILINE)
     allowed = re.search(
-        rf"^ *{column} +TEXT NOT NULL CHECK \((.*?)\),$", sql, re.DOTALL | re.MULTILINE
+        rf"^ *{column} +(?i:TEXT) NOT NULL CHECK \((.*?)\),$", sql, re.DOTALL | re.MULTILINE
     )
     assert allowed is not None
     assert set(re.findall(r"'(\w+)'", allowed[1])) == {state.value for state in states}
 
 
-def test_the_file_is_at_the_number_of_the_newest_migration(database: sqlite3.Connection) -> None:
-    numbers = [number for number, _ in migrations("sqlite")]
-    assert numbers == list(range(1, len(numbers) + 1))
-    assert database.execute("PRAGMA user_version").fetchall() == [(numbers[-1],)]
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_migrations_are_numbered_without_gaps(dialect: str) -> None:
+    numbers = [number for number, _ in migrations(dialect)]
+    assert numbers == list(range(1, newest_migration("sqlite") + 1))
 
 
-def test_opening_again_changes_nothing(path: Path, database: sqlite3.Connection) -> None:
-    before = list(database.iterdump())
-    Journal.open(path).close()
-    assert list(database.iterdump()) == before
+@pytest.mark.parametrize("place", ["sqlite"], indirect=True)
+def test_opening_again_changes_nothing(filled: Location) -> None:
+    assert asked(filled, "PRAGMA user_version") == [(newest_migration("sqlite"),)]
+    before = content(filled)
+    Journal.open(filled).close()
+    assert content(filled) == before
 
 
-def test_a_file_of_a_newer_release_is_left_alone(path: Path, database: sqlite3.Connection) -> None:
-    database.execute("PRAGMA user_version = 9999")
+NEWER = {
+    "sqlite": "PRAGMA user_version = 9999",
+    "postgresql": "INSERT INTO migrations VALUES (9999, 0)",
+}
+
+
+def test_a_journal_of_a_newer_release_is_left_alone(filled: Location) -> None:
+    asked(filled, NEWER["postgresql" if isinstance(filled, Remote) else "sqlite"])
     with pytest.raises(JournalUnavailable, match="newer release"):
-        Journal.open(path)
+        Journal.open(filled)
 
 
 def test_a_migration_that_fails_leaves_nothing(

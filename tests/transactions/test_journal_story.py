@@ -2,13 +2,12 @@
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from scheduler.operations.journal_story import OUTCOMES, outlook, steps, told
 from scheduler.transactions.intents import Urgency, Verdict
-from scheduler.transactions.journal import Journal, Replacement
+from scheduler.transactions.journal import Journal, Location, Replacement
 from scheduler.transactions.journal.orders import What
 from scheduler.transactions.journal.reading import reading
 from scheduler.transactions.journal.records import History
@@ -22,7 +21,7 @@ KEY = "a"
 class Desk:
     """A journal with one intent in the slot 0, and the time at which things are written."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Location) -> None:
         self._path = path
         self.now = 1_000.0
         self.journal = Journal.open(path, clock=lambda: self.now)
@@ -66,8 +65,8 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    desk = Desk(tmp_path / "journal.db")
+def desk(place: Location) -> Iterator[Desk]:
+    desk = Desk(place)
     yield desk
     desk.journal.close()
 
@@ -203,12 +202,12 @@ def test_a_slot_that_somebody_else_used_is_told(desk: Desk) -> None:
     assert outlook(desk.history).startswith("It is in no slot: it is sent when it is due, up to")
 
 
-def test_a_request_to_the_node_has_no_hash_until_it_is_known(tmp_path: Path) -> None:
-    journal = Journal.open(tmp_path / "journal.db")
+def test_a_request_to_the_node_has_no_hash_until_it_is_known(place: Location) -> None:
+    journal = Journal.open(place)
     journal.admit(ACCOUNT)
     journal.reserve(ACCOUNT, [prepared(0, intent(KEY), signs=False)])
     journal.close()
-    with reading(tmp_path / "journal.db") as opened:
+    with reading(place) as opened:
         story = "\n".join(told(opened.history(KEY)))
     assert "the node was asked to sign and send it after block 4" in story
     assert "Its hash is not known yet." in story

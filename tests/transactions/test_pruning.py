@@ -10,7 +10,7 @@ import pytest
 from scheduler.chain.model import Head
 from scheduler.transactions.flow import Flow
 from scheduler.transactions.intents import Order, Params
-from scheduler.transactions.journal import Journal
+from scheduler.transactions.journal import Journal, Location
 from scheduler.transactions.journal.orders import What
 from scheduler.transactions.journal.pruning import BATCH, BEGINNING
 from scheduler.transactions.journal.reading import TABLES, reading
@@ -38,13 +38,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "journal.db"
-
-
-@pytest.fixture
-def journal(path: Path, clock: Clock) -> Iterator[Journal]:
-    journal = Journal.open(path, clock)
+def journal(place: Location, clock: Clock) -> Iterator[Journal]:
+    journal = Journal.open(place, clock)
     journal.admit(ACCOUNT)
     yield journal
     journal.close()
@@ -69,14 +64,14 @@ def pruned(journal: Journal, clock: Clock, days: float = 90, block: int = 1_000)
     return total
 
 
-def left(path: Path) -> dict[str, int]:
+def left(place: Location) -> dict[str, int]:
     """How many rows each table has."""
-    with reading(path) as opened:
+    with reading(place) as opened:
         return {table: len(list(opened.rows(table))) for table in TABLES}
 
 
 def test_what_is_old_and_final_goes_with_all_that_belongs_to_it(
-    journal: Journal, clock: Clock, path: Path
+    journal: Journal, clock: Clock, place: Location
 ) -> None:
     ended(journal, 0, 1, 2)
     journal.orders.give("tests:touch:0", What.RETRY, "ann")
@@ -85,7 +80,7 @@ def test_what_is_old_and_final_goes_with_all_that_belongs_to_it(
     assert pruned(journal, clock) == 0
     clock.now += 2 * DAY
     assert pruned(journal, clock) == 3
-    rows = left(path)
+    rows = left(place)
     assert (rows["intents"], rows["slots"], rows["placements"]) == (1, 1, 1)
     assert (rows["attempts"], rows["outcomes"], rows["orders"]) == (1, 1, 0)
     assert journal.intent_states(["tests:touch:0", "tests:touch:3"]) == {
@@ -160,11 +155,14 @@ def test_a_walk_goes_on_where_it_was_whatever_a_family_keeps(
     assert (removed, place) == (9, BEGINNING)
 
 
+@pytest.mark.parametrize("place", ["sqlite"], indirect=True)
 def test_the_file_stays_as_large_as_it_was_over_many_rounds(
-    journal: Journal, clock: Clock, path: Path
+    journal: Journal, clock: Clock, place: Location
 ) -> None:
+    assert isinstance(place, Path)
+
     def size() -> int:
-        return sum(each.stat().st_size for each in path.parent.glob("journal.db*"))
+        return sum(each.stat().st_size for each in place.parent.glob("journal.db*"))
 
     sizes = []
     for number in range(40):
@@ -172,14 +170,15 @@ def test_the_file_stays_as_large_as_it_was_over_many_rounds(
         clock.now += DAY
         pruned(journal, clock, days=3)
         sizes.append(size())
-    assert left(path)["intents"] <= 4 * BATCH
+    assert left(place)["intents"] <= 4 * BATCH
     assert max(sizes[20:]) <= 1.1 * max(sizes[:20])
-    check = sqlite3.connect(path)
+    check = sqlite3.connect(place)
     assert check.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     assert check.execute("PRAGMA foreign_key_check").fetchall() == []
     check.close()
 
 
+@pytest.mark.parametrize("place", ["sqlite"], indirect=True)
 def test_to_forget_some_takes_no_more_where_ten_times_as_much_is_kept(
     journal: Journal, clock: Clock
 ) -> None:

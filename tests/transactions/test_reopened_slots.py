@@ -2,12 +2,11 @@
 a third, since what was signed for it in either may be mined."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from scheduler.transactions.intents import Verdict
-from scheduler.transactions.journal import Attempt, Journal, Replacement
+from scheduler.transactions.journal import Attempt, Journal, Location, Replacement
 from scheduler.transactions.journal.orders import What
 from scheduler.transactions.states import IntentState, OutcomeKind, Purpose
 from tests.transactions.samples import ACCOUNT, DONE, intent, prepared, receipt
@@ -18,8 +17,8 @@ PASSED = Verdict(OutcomeKind.EXPIRED, "its window passed")
 
 
 @pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    journal = Journal.open(tmp_path / "journal.db")
+def journal(place: Location) -> Iterator[Journal]:
+    journal = Journal.open(place)
     journal.admit(ACCOUNT)
     yield journal
     journal.close()

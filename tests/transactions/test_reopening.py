@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scheduler.transactions.journal import Attempt, Journal, Prepared, Replacement
+from scheduler.transactions.journal import Attempt, Journal, Location, Prepared, Replacement
 from scheduler.transactions.receipts import CANCELLED
 from scheduler.transactions.states import AttemptState, IntentState, Purpose
 from tests.transactions.samples import ACCOUNT, CHAIN, DONE, intent, prepared, receipt
@@ -30,9 +30,11 @@ def opened() -> Iterator[Journal]:
 
 
 @pytest.fixture
-def journal() -> Iterator[Journal]:
-    with opened() as journal:
-        yield journal
+def journal(place: Location) -> Iterator[Journal]:
+    journal = Journal.open(place)
+    journal.admit(ACCOUNT)
+    yield journal
+    journal.close()
 
 
 def attempts(journal: Journal) -> dict[int, list[Attempt]]:

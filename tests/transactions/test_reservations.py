@@ -1,13 +1,12 @@
 """What the journal promises to a slot, and for how long: read from rows, where it is written."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from scheduler.transactions.encoding import DynamicFee
 from scheduler.transactions.intents import Verdict
-from scheduler.transactions.journal import Account, Journal, Withheld
+from scheduler.transactions.journal import Account, Journal, Location, Withheld
 from scheduler.transactions.purse import NO_BUDGET, Allowance, Budget, Funds, Want
 from scheduler.transactions.retries import Failures
 from scheduler.transactions.states import OutcomeKind
@@ -19,8 +18,8 @@ COST = 50_000 * CAP
 
 
 @pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    journal = Journal.open(tmp_path / "journal.db", clock=lambda: 1_000.0)
+def journal(place: Location) -> Iterator[Journal]:
+    journal = Journal.open(place, clock=lambda: 1_000.0)
     journal.admit(ACCOUNT)
     yield journal
     journal.close()

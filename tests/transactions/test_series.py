@@ -2,21 +2,22 @@
 
 import sqlite3
 from collections.abc import Iterator
-from pathlib import Path
 
+import psycopg
 import pytest
 
 from scheduler.transactions.intents import Intent, Order, Verdict
-from scheduler.transactions.journal import Attempt, IntentTaken, Journal
+from scheduler.transactions.journal import Attempt, IntentTaken, Journal, Location
 from scheduler.transactions.states import IntentState, OutcomeKind
+from tests.transactions.places import asked
 from tests.transactions.samples import ACCOUNT, DONE, intent, prepared, receipt
 
 VAIN = Verdict(OutcomeKind.NO_EFFECT, "nothing happened")
 
 
 @pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    journal = Journal.open(tmp_path / "journal.db")
+def journal(place: Location) -> Iterator[Journal]:
+    journal = Journal.open(place)
     journal.admit(ACCOUNT)
     yield journal
     journal.close()
@@ -134,14 +135,13 @@ def test_another_transaction_in_its_slot_ends_the_turn(journal: Journal) -> None
     assert keys(journal, payment(100)) == ["tests:touch:payment:100:0"]
 
 
-def test_the_database_itself_has_one_turn_for_a_series(journal: Journal, tmp_path: Path) -> None:
+def test_the_database_itself_has_one_turn_for_a_series(journal: Journal, place: Location) -> None:
     given_a_slot(journal, payment(80), 0)
-    connection = sqlite3.connect(tmp_path / "journal.db")
-    with pytest.raises(sqlite3.IntegrityError), connection:
-        connection.execute(
+    with pytest.raises((sqlite3.IntegrityError, psycopg.errors.UniqueViolation)):
+        asked(
+            place,
             "INSERT INTO intents SELECT 'another', family, kind, chain, contract, params, "
             "recipient, data, value, gas, first_block, last_block, urgency, max_cost, min_price, "
             "worth_sending, expects, proof, state, has_turn, in_series, pardoned, created_at "
-            "FROM intents"
+            "FROM intents",
         )
-    connection.close()
