@@ -125,8 +125,8 @@ def catalogue(place: Remote) -> list[tuple[Any, ...]]:
         for statement in (
             "SELECT table_name, column_name, data_type, is_nullable, column_default, is_identity "
             "FROM information_schema.columns WHERE table_schema = 'public' ORDER BY 1, 2",
-            "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint "
-            "WHERE connamespace = 'public'::regnamespace ORDER BY 1, 2",
+            "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) "
+            "FROM pg_constraint WHERE connamespace = 'public'::regnamespace ORDER BY 1, 2",
             "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1",
             "SELECT viewname, definition FROM pg_views WHERE schemaname = 'public' ORDER BY 1",
         )

@@ -36,9 +36,8 @@ def filled(place: Location) -> Location:
 
 def content(place: Location) -> list[tuple[Any, ...]]:
     """All rows of all tables, as somebody sees them who knows nothing of our rules."""
-    return [
-        row for table in TABLES for row in sorted(asked(place, f"SELECT * FROM {table}"), key=str)
-    ]
+    tables = [asked(place, f"SELECT * FROM {table}") for table in TABLES]
+    return [row for rows in tables for row in sorted(rows, key=str)]
 
 
 def refusal(place: Location, statement: str) -> str:
@@ -65,16 +64,18 @@ def copied(table: str, **changes: str) -> str:
     columns = {
         "slots": "chain account nonce state consumed_by program purse reserved created_at",
         "placements": "intent chain account nonce is_open",
-        "attempts": "chain account nonce intent purpose fields raw hash state head_number "
+        "attempts": "id chain account nonce intent purpose fields raw hash state head_number "
         "block_number block_hash created_at",
         "intents": "key family kind chain contract params recipient data value gas first_block "
         "last_block urgency max_cost min_price worth_sending expects proof state created_at",
         "outcomes": "attempt intent kind detail gas_used gas_price sent earned returned is_final "
         "judged_at",
     }[table].split()
+    # A new row has a number of its own.
+    changes = {**({"id": "9"} if "id" in columns else {}), **changes}
     values = [changes.get(column, column) for column in columns]
     names, row = ", ".join(columns), ", ".join(values)
-    first = {"placements": "nonce", "outcomes": "attempt"}.get(table, "created_at, " + columns[0])
+    first = {"attempts": "id", "intents": "key", "outcomes": "attempt"}.get(table, "nonce")
     return f"INSERT INTO {table} ({names}) SELECT {row} FROM {table} ORDER BY {first} LIMIT 1"
 
 
