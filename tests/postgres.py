@@ -136,7 +136,8 @@ class Server:
         except FileNotFoundError:
             return False
         assert self.process is not None
-        return lines[0] == str(self.process.pid) and lines[-1].strip() == "ready"
+        # It may be empty yet.
+        return lines[:1] == [str(self.process.pid)] and lines[-1].strip() == "ready"
 
 
 @contextmanager

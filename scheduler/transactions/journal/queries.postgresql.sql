@@ -52,13 +52,20 @@ SELECT key, state FROM intents WHERE key IN (SELECT json_array_elements_text(%(k
 
 -- name: insert_intent
 INSERT INTO intents (
-    key, family, kind, chain, contract, params, recipient, data, value, gas,
-    first_block, last_block, urgency, max_cost, min_price, worth_sending, expects, proof, state,
-    created_at)
-VALUES (
-    %(key)s, %(family)s, %(kind)s, %(chain)s, %(contract)s, %(params)s, %(recipient)s, %(data)s, %(value)s, %(gas)s,
-    %(first_block)s, %(last_block)s, %(urgency)s, %(max_cost)s, %(min_price)s, %(worth_sending)s, %(expects)s, %(proof)s,
-    %(state)s, %(now)s)
+    key, family, kind, chain, contract, params, recipient, data, value, gas, first_block,
+    last_block, urgency, max_cost, min_price, worth_sending, expects, proof, state, created_at)
+SELECT key, family, kind, chain, contract, params, recipient, data, value, gas, first_block,
+       last_block, urgency, max_cost, min_price, worth_sending, expects, proof, state, now
+FROM unnest(
+    %(key)s::text[], %(family)s::text[], %(kind)s::text[], %(chain)s::text[],
+    %(contract)s::text[], %(params)s::json[], %(recipient)s::text[], %(data)s::bytea[],
+    %(value)s::text[], %(gas)s::bigint[], %(first_block)s::bigint[], %(last_block)s::bigint[],
+    %(urgency)s::text[], %(max_cost)s::text[], %(min_price)s::text[],
+    %(worth_sending)s::json[], %(expects)s::json[], %(proof)s::json[], %(state)s::text[],
+    %(now)s::double precision[]
+) AS each (
+    key, family, kind, chain, contract, params, recipient, data, value, gas, first_block,
+    last_block, urgency, max_cost, min_price, worth_sending, expects, proof, state, now)
 -- One that is planned again is what its family wants now.
 ON CONFLICT (key) DO UPDATE SET
     params = excluded.params, recipient = excluded.recipient, data = excluded.data, value = excluded.value,
@@ -102,20 +109,37 @@ WHERE key IN (SELECT json_array_elements_text(%(keys)s::json));
 UPDATE intents SET state = %(state)s WHERE key = %(key)s;
 
 -- name: insert_slot
-INSERT INTO slots (chain, account, nonce, state, program, purse, reserved, created_at)
-VALUES (%(chain)s, %(account)s, %(nonce)s, 'open', %(program)s, %(purse)s, %(reserved)s, %(now)s)
+INSERT INTO slots (
+    chain, account, nonce, state, program, purse, reserved, created_at)
+SELECT chain, account, nonce, 'open', program, purse, reserved, now
+FROM unnest(
+    %(chain)s::text[], %(account)s::text[], %(nonce)s::bigint[], %(program)s::text[],
+    %(purse)s::text[], %(reserved)s::text[], %(now)s::double precision[]
+) AS each (
+    chain, account, nonce, program, purse, reserved, now)
 ON CONFLICT DO NOTHING;
 
 -- name: insert_placement
-INSERT INTO placements (intent, chain, account, nonce, is_open)
-VALUES (%(key)s, %(chain)s, %(account)s, %(nonce)s, 1);
+INSERT INTO placements (
+    intent, chain, account, nonce, is_open)
+SELECT key, chain, account, nonce, 1
+FROM unnest(
+    %(key)s::text[], %(chain)s::text[], %(account)s::text[], %(nonce)s::bigint[]
+) AS each (
+    key, chain, account, nonce);
 
 -- name: insert_attempt
 INSERT INTO attempts (
-    id, chain, account, nonce, intent, purpose, fields, raw, hash, state, head_number, created_at)
-VALUES (
-    %(id)s, %(chain)s, %(account)s, %(nonce)s, %(key)s, %(purpose)s, %(fields)s, %(raw)s, %(hash)s, %(state)s, %(head_number)s,
-    %(now)s);
+    id, chain, account, nonce, intent, purpose, fields, raw, hash, state, head_number,
+    created_at)
+SELECT id, chain, account, nonce, key, purpose, fields, raw, hash, state, head_number, now
+FROM unnest(
+    %(id)s::bigint[], %(chain)s::text[], %(account)s::text[], %(nonce)s::bigint[],
+    %(key)s::text[], %(purpose)s::text[], %(fields)s::json[], %(raw)s::bytea[],
+    %(hash)s::text[], %(state)s::text[], %(head_number)s::bigint[],
+    %(now)s::double precision[]
+) AS each (
+    id, chain, account, nonce, key, purpose, fields, raw, hash, state, head_number, now);
 
 -- name: insert_found
 INSERT INTO attempts (
@@ -164,8 +188,9 @@ WHERE id IN (SELECT json_array_elements_text(%(ids)s::json)::bigint) AND state =
 
 -- name: set_hash
 -- The hash of bytes that were signed here is known; what a node says of it changes nothing.
-UPDATE attempts SET hash = %(hash)s
-WHERE id = %(id)s AND raw IS NULL AND state = 'broadcast';
+UPDATE attempts SET hash = each.hash
+FROM unnest(%(id)s::bigint[], %(hash)s::text[]) AS each (id, hash)
+WHERE attempts.id = each.id AND raw IS NULL AND state = 'broadcast';
 
 -- name: other_mined_in_slot
 SELECT 1 FROM attempts a JOIN attempts o USING (chain, account, nonce)

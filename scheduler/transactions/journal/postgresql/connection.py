@@ -89,7 +89,9 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
         self, gen: "PQGen[Result]", interval: float = 0.1, timeout: float | None = None
     ) -> Result:
         if self.deadline is not None:
-            timeout = max(0.0, self.deadline - time.monotonic())
+            timeout = self.deadline - time.monotonic()
+            if timeout <= 0:
+                raise psycopg.OperationalError(f"it took more than {ANSWER_SECONDS:g} seconds")
         return super().wait(gen, interval, timeout)
 
     @property
@@ -173,6 +175,7 @@ _REMEDIES = (
     ("certificate", "see sslmode and sslrootcert in the URL, and docs/postgresql.md"),
     ("read-only", "name the server that takes writes"),
     ("No space left", "make room on the server's volume"),
+    ("it took more than", "{who}"),
     ("wait timeout expired", "the server does not answer; see: pg_isready -d '{url}'"),
 )
 

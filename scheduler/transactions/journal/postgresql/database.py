@@ -1,9 +1,10 @@
 """The journal in a PostgreSQL database: one writer at a time, and no commit of unknown result."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import psycopg
 
@@ -19,6 +20,8 @@ from scheduler.transactions.journal.postgresql.connection import (
     unavailable,
 )
 from scheduler.transactions.journal.values import Row
+
+Result = TypeVar("Result")
 
 DIALECT = "postgresql"
 
@@ -70,22 +73,21 @@ class PostgresqlDatabase:
         return self._execute(self._queries[query], values)
 
     def run_each(self, query: str, rows: Sequence[Mapping[str, object]]) -> int:
+        """One statement for all of them, which takes each value as a list.
+
+        Not executemany: its pipeline ends with a message of its own (psycopg 3.3, Flush behind
+        Sync), at which the server stops to count for how long the transaction is idle.
+        """
         if not rows:
             return 0
-        self._cursor.executemany(self._queries[query], rows)
+        self._execute(self._queries[query], {name: [row[name] for row in rows] for name in rows[0]})
         return self._cursor.rowcount
 
     def read(self, query: str, **values: object) -> list[Row]:
         try:
             if self._together:
                 return self.run(query, **values)
-            try:
-                return self._alone(query, values)
-            except psycopg.Error:
-                if not self._is_lost:
-                    raise
-                # What was read changes nothing: it may be asked for again.
-                return self._alone(query, values)
+            return self._by_all_means(partial(self._execute, self._queries[query], values))
         except psycopg.Error as error:
             raise unavailable(self._where, "read", error) from error
 
@@ -111,26 +113,18 @@ class PostgresqlDatabase:
             raise unavailable(self._where, "written", error) from error
         finally:
             self._together = False
-            if self._connection is not None:
-                self._connection.deadline = None
 
     def _begin(self, durable: bool) -> str:
         """Begins a transaction, alone; its number in the server's log of commits."""
         begin = "BEGIN" if durable else "BEGIN; SET LOCAL synchronous_commit = off"
         sql = f"{begin}; SELECT pg_advisory_xact_lock({WRITER}), pg_current_xact_id()::text"
         try:
-            try:
-                return self._begun(sql)
-            except psycopg.Error:
-                if not self._is_lost:
-                    raise
-                return self._begun(sql)
+            return self._by_all_means(partial(self._begun, sql))
         except psycopg.Error as error:
             self._roll_back()
             raise unavailable(self._where, "written", error) from error
 
     def _begun(self, sql: str) -> str:
-        self._open().deadline = time.monotonic() + ANSWER_SECONDS
         self._cursor.execute(sql)
         while self._cursor.nextset():
             pass
@@ -206,17 +200,24 @@ class PostgresqlDatabase:
         except BaseException:
             connection.close()
             raise
-        connection.deadline = None
         self._connection, self._cursor = connection, connection.cursor()
         return connection
 
-    def _alone(self, query: str, values: Mapping[str, object]) -> list[Row]:
-        connection = self._open()
-        connection.deadline = time.monotonic() + ANSWER_SECONDS
+    def _by_all_means(self, ask: Callable[[], Result]) -> Result:
+        """What changes nothing, asked once more over a new connection if that of before was lost.
+
+        The transaction that it begins, if any, has the rest of the time.
+        """
+        deadline = time.monotonic() + ANSWER_SECONDS
+        is_new = self._is_lost
         try:
-            return self._execute(self._queries[query], values)
-        finally:
-            connection.deadline = None
+            self._open().deadline = deadline
+            return ask()
+        except psycopg.Error:
+            if is_new or not self._is_lost or time.monotonic() > deadline:
+                raise
+            self._open().deadline = deadline
+            return ask()
 
     def _execute(self, sql: str, values: Mapping[str, object]) -> list[Row]:
         self._cursor.execute(sql, values)
