@@ -19,6 +19,10 @@ class HeldElsewhere(NotYet):
     """Another process does this work already: exit status 1 for a command typed by hand."""
 
 
+class StandingBy(HeldElsewhere):
+    """Another box does this work: to wait for its end is all that this one is there for."""
+
+
 class Outdated(Exception):
     """What a program was put together for is not so any more: it is put together again.
 

@@ -9,22 +9,42 @@ import errno
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
+from typing import Protocol
 
 _RETRY_SECONDS = 0.2
 
 
 class Held(Exception):
-    """Somebody else holds the lock. `holder` says who, as far as the kernel tells, and `is_stopped`
-    whether it is a process that does nothing until somebody lets it go on (SIGSTOP)."""
+    """Somebody else holds the lock. `holder` says who, as far as that is known, `is_stopped`
+    whether it is a process that does nothing until somebody lets it go on (SIGSTOP), and `advice`
+    what becomes of it, or what the operator does about it."""
 
-    def __init__(self, holder: str, is_stopped: bool) -> None:
+    def __init__(self, holder: str, is_stopped: bool, advice: str = "stop it first") -> None:
         super().__init__(holder)
         self.holder = holder
         self.is_stopped = is_stopped
+        self.advice = advice
+
+
+class Hold(Protocol):
+    """A lock that is held."""
+
+    def release(self) -> None:
+        """Lets others have it."""
+
+
+class Locks(Protocol):
+    """Where a program takes its locks, by the names that scheduler.transactions.custody gives."""
+
+    def take(self, name: str) -> Hold:
+        """Takes the lock `name`; raises Held."""
+
+    def look(self, names: Sequence[str]) -> None:
+        """Raises Held for the first of these that somebody has; takes none."""
 
 
 class Lock:
@@ -55,6 +75,17 @@ class Lock:
 
 def _socket() -> socket.socket:
     return socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+
+
+class KernelLocks:
+    """The locks of this box alone."""
+
+    def take(self, name: str) -> Hold:
+        return Lock(name)
+
+    def look(self, names: Sequence[str]) -> None:
+        for name in names:
+            Lock(name).release()
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from scheduler.chain.errors import (
     RpcError,
 )
 from scheduler.chain.model import Head, HeadEvent
-from scheduler.errors import HeldElsewhere, NotYet, Outdated
+from scheduler.errors import HeldElsewhere, NotYet, Outdated, StandingBy
 from scheduler.health import Vitals
 from scheduler.notices import Notice
 from scheduler.pulse import Pulse
@@ -104,10 +104,11 @@ async def _assembled(assemble: Callable[[], Awaitable[Work]], pulse: Pulse, pati
                 waiting.raised(f"Waiting: {_told(error)}")
             else:
                 raise error if isinstance(error, NotYet) else NotYet(_told(error)) from error
-            if not isinstance(error, HeldElsewhere):
-                # The one who holds the lock may have the same name, and gives the sign of life.
+            # One who holds the lock here may have the same name, and gives the sign of life.
+            if isinstance(error, StandingBy) or not isinstance(error, HeldElsewhere):
                 with suppress(OSError):
-                    pulse.beat(None, {}, waiting.text)
+                    trouble = None if isinstance(error, StandingBy) else waiting.text
+                    pulse.beat(None, {}, trouble)
         else:
             waiting.cleared("Everything needed is there now")
             return work

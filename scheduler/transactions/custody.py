@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 from scheduler.chain.model import Address
-from scheduler.locks import Held, Lock
+from scheduler.locks import Held, Hold
 from scheduler.transactions.care import OpenSlot
 from scheduler.transactions.desk import Desk
 from scheduler.transactions.intents import Told
@@ -25,12 +25,17 @@ def actor(family: str, account: Account, contract: Address) -> str:
     return f"{family}/{account.chain}/{account.address}/{contract}"
 
 
+def custodian(account: Account) -> str:
+    """The name of the lock of the one who looks after the account itself."""
+    return f"account/{account.chain}/{account.address}"
+
+
 class Custody:
     """Finds what is left by programs that are gone, if this one is the account's custodian."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._custodian: Lock | None = None
+        self._custodian: Hold | None = None
 
     @contextmanager
     def orphans(self, slots: Sequence[OpenSlot]) -> Iterator[list[OpenSlot]]:
@@ -43,7 +48,7 @@ class Custody:
         with ExitStack() as held:
             if others and self.is_custodian():
                 actors = {self._actor(slot) for slot in others}
-                gone = {name for name in actors if _takes(name, held)}
+                gone = {name for name in actors if self._takes(name, held)}
                 yield [slot for slot in others if self._actor(slot) in gone]
             else:
                 yield []
@@ -60,7 +65,7 @@ class Custody:
             return self.is_own(intent)
         with ExitStack() as held:
             name = actor(intent.family, self._desk.account, intent.contract)
-            return self.is_custodian() and _takes(name, held)
+            return self.is_custodian() and self._takes(name, held)
 
     def release(self) -> None:
         """Lets another program be the custodian."""
@@ -77,21 +82,20 @@ class Custody:
         if self._custodian is None:
             account = self._desk.account
             try:
-                self._custodian = Lock(f"account/{account.chain}/{account.address}")
-            except Held as custodian:
-                return custodian.is_stopped
+                self._custodian = self._desk.locks.take(custodian(account))
+            except Held as held:
+                return held.is_stopped
         return True
 
+    def _takes(self, name: str, held: ExitStack) -> bool:
+        """Whether nobody had the lock `name`, which `held` has then; or only who does nothing.
 
-def _takes(name: str, held: ExitStack) -> bool:
-    """Whether nobody had the lock `name`, which `held` has then; or only who does nothing.
-
-    Who is let go on in the middle of something, or finds that several stood in for it, does no
-    harm: the journal takes one bid on top of another, and two on the same only once.
-    """
-    try:
-        lock = Lock(name)
-    except Held as holder:
-        return holder.is_stopped
-    held.callback(lock.release)
-    return True
+        Who is let go on in the middle of something, or finds that several stood in for it, does no
+        harm: the journal takes one bid on top of another, and two on the same only once.
+        """
+        try:
+            lock = self._desk.locks.take(name)
+        except Held as holder:
+            return holder.is_stopped
+        held.callback(lock.release)
+        return True

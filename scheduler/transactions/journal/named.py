@@ -6,6 +6,9 @@ from importlib import resources
 # The parts of the journal that have queries of their own, by the names of their files.
 PARTS = ("deposits", "holds", "orders", "pruning", "searches")
 
+# Those of journals that several boxes share.
+SHARED_PARTS = {"postgresql": ("leases",)}
+
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 _MIGRATION = re.compile(r"^(\d{4})-[\w-]+\.(\w+)\.sql$")
 
@@ -22,7 +25,7 @@ def queries(dialect: str, file: str = "queries") -> dict[str, str]:
 def all_queries(dialect: str) -> dict[str, str]:
     """What the programs do with the journal; those of its parts are named PART.NAME."""
     found = queries(dialect)
-    for part in PARTS:
+    for part in (*PARTS, *SHARED_PARTS.get(dialect, ())):
         found |= {f"{part}.{name}": sql for name, sql in queries(dialect, part).items()}
     return found
 

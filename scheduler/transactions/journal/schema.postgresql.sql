@@ -284,6 +284,20 @@ CREATE TABLE searches (
     PRIMARY KEY (chain, contract, subject)
 );
 
+-- Who may act, across the boxes that share this journal: the program of a box whose lease, named as
+-- the box's own lock is, has not ended. The token is another with each holder. `place` is where the
+-- holder's locks of the kernel are: what a process had that is gone, another in its place need not
+-- wait for.
+CREATE TABLE leases (
+    name    text PRIMARY KEY,
+    token   bigint NOT NULL CHECK (token > 0),
+    box     text NOT NULL,
+    pid     bigint NOT NULL,
+    program text NOT NULL,
+    place   text NOT NULL,
+    ends_at timestamptz NOT NULL
+);
+
 -- Which migrations were applied; the number of the newest is that of the schema.
 CREATE TABLE migrations (
     number     bigint PRIMARY KEY,

@@ -1,0 +1,31 @@
+-- name: standing
+SELECT name, box, pid, program, place FROM leases WHERE ends_at > clock_timestamp() ORDER BY name;
+
+-- name: take
+-- Of what has not ended, only what a process had in whose place nobody else can be by now.
+INSERT INTO leases (name, token, box, pid, program, place, ends_at)
+VALUES (%(name)s, 1, %(box)s, %(pid)s, %(program)s, %(place)s,
+        clock_timestamp() + make_interval(secs => %(seconds)s))
+ON CONFLICT (name) DO UPDATE SET token = leases.token + 1, box = excluded.box,
+    pid = excluded.pid, program = excluded.program, place = excluded.place,
+    ends_at = excluded.ends_at
+WHERE leases.ends_at <= clock_timestamp() OR leases.place = %(emptied)s
+RETURNING token;
+
+-- name: renew
+UPDATE leases SET ends_at = clock_timestamp() + make_interval(secs => %(seconds)s)
+FROM jsonb_to_recordset(CAST(%(mine)s AS jsonb)) AS mine (name text, token bigint)
+WHERE leases.name = mine.name AND leases.token = mine.token
+RETURNING leases.name;
+
+-- name: release
+UPDATE leases SET ends_at = clock_timestamp()
+FROM jsonb_to_recordset(CAST(%(mine)s AS jsonb)) AS mine (name text, token bigint)
+WHERE leases.name = mine.name AND leases.token = mine.token
+RETURNING leases.name;
+
+-- name: held
+SELECT count(*)
+FROM leases JOIN jsonb_to_recordset(CAST(%(mine)s AS jsonb)) AS mine (name text, token bigint)
+    ON leases.name = mine.name AND leases.token = mine.token
+WHERE ends_at > clock_timestamp();

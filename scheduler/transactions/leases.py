@@ -1,0 +1,378 @@
+"""Leases: who may act, where several boxes share a journal in PostgreSQL.
+
+A lease is a row with an end, by the database's clock, and a token that is another with each holder.
+Its holder makes it last; whoever finds it over takes it, with the next token. What the holder
+writes to the journal is written only if it has its tokens still, as the transaction itself finds
+that writes it, alone: what was taken over in the meantime refuses it. So no box's clock matters,
+and whoever was stopped for a while, or cut off, writes nothing after somebody else began.
+
+Bytes that a former holder had committed may still leave. They are in slots that the new one looks
+after, as after any restart.
+
+On its own box a program holds the kernel's lock of the same name, too: that is gone with the
+process, and tells who has it.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from scheduler.errors import NotYet, Outdated
+from scheduler.locks import Held, Lock
+from scheduler.notices import Notice
+from scheduler.transactions.journal import JournalUnavailable
+from scheduler.transactions.journal.database import Database, opened
+from scheduler.transactions.journal.location import Location
+from scheduler.transactions.journal.values import Row
+
+log = logging.getLogger("LEASES")
+
+TERM_SECONDS = 10.0
+"""For how long a lease is given: another box takes over so long after the last sign of this one."""
+
+RENEWAL_SECONDS = 2.5
+"""Between two renewals: three may fail in a row before a lease ends."""
+
+CLOCK_SECONDS = 5.0
+"""How far this box's clock may be from the database's before that is said. No lease depends on it;
+what the operator reads in logs and in the journal does."""
+
+
+class HeldByBox(Held):
+    """A program of another box holds the lease."""
+
+    def __init__(self, holder: str) -> None:
+        advice = "this box stands by, and takes over when that one is gone"
+        super().__init__(holder, is_stopped=False, advice=advice)
+
+
+class LeaseLost(Outdated):
+    """Another box may act by now: nothing is written, and what was held is let go."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Who holds `name` now: a program of a box; `place` is where its locks of the kernel are."""
+
+    name: str
+    box: str
+    pid: int
+    program: str
+    place: str
+
+    @property
+    def holder(self) -> str:
+        return f"{self.box}, process {self.pid} ({self.program})"
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """The machine that this process is on: its name, and a `place`, which is what processes have in
+    common that a lock of the kernel excludes from each other."""
+
+    name: str
+    place: str
+
+    @classmethod
+    def here(cls) -> "Box":
+        """The boot, and the network namespace, in which abstract names are (unix(7))."""
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return cls(socket.gethostname(), f"{boot}/{os.stat('/proc/self/ns/net').st_ino}")
+
+    def lock(self, name: str) -> Lock | None:
+        """The kernel's lock; None where a stopped process has it. Raises Held."""
+        try:
+            return Lock(name)
+        except Held as held:
+            if held.is_stopped:
+                return None
+            raise
+
+
+@dataclass(slots=True)
+class Hold:
+    """A lease that this process has until it releases it, ends, or loses it."""
+
+    name: str
+    token: int
+    kernel: Lock | None
+    leases: "Leases" = field(repr=False)
+
+    def release(self) -> None:
+        """Lets it go: whoever stands by has it at once."""
+        self.leases.let_go(self)
+        if self.kernel is not None:
+            self.kernel.release()
+
+
+class Leases:
+    """The leases of one process; all methods are for its one thread."""
+
+    def __init__(
+        self,
+        location: Location,
+        program: str,
+        box: Box | None = None,
+        term: float = TERM_SECONDS,
+        connect: Callable[[Location], Database] = opened,
+    ) -> None:
+        """For the journal at `location`; nothing is opened yet. `term` in seconds."""
+        self._location = location
+        self._connect = connect
+        self._box = box or Box.here()
+        self._me: dict[str, object] = {
+            "box": self._box.name,
+            "pid": os.getpid(),
+            "program": program,
+            "place": self._box.place,
+        }
+        self._term = term
+        self._database: Database | None = None
+        # Leases are renewed from another thread, so that a slow database keeps nothing else back.
+        self._turn = threading.Lock()
+        self._holds: dict[str, Hold] = {}
+        self._until = float("inf")
+        self._lost: str | None = None
+        self._troubles = Notice(log)
+        self._clock = Notice(log)
+
+    def take(self, name: str) -> Hold:
+        """The lease `name`. Raises Held, NotYet where it would be no use, JournalUnavailable.
+
+        What a stopped process of this box has is taken over like that of another box, once it ends.
+        """
+        kernel = self._box.lock(name)
+        try:
+            asked = time.monotonic()
+            # Who had it here before is gone, since the kernel gave its lock to this process.
+            token = self._taken(name, emptied=None if kernel is None else self._box.place)
+        except BaseException:
+            if kernel is not None:
+                kernel.release()
+            raise
+        if not self._holds:
+            self._until, self._lost = asked + self._term, None
+        hold = self._holds[name] = Hold(name, token, kernel, self)
+        return hold
+
+    def look(self, names: Sequence[str]) -> None:
+        """Raises what `take` would raise for the first of these that is held."""
+        standing = {lease.name: lease for lease in self._standing()}
+        for name in names:
+            kernel = self._box.lock(name)
+            emptied = None if kernel is None else self._box.place
+            if kernel is not None:
+                kernel.release()
+            if name in standing and standing[name].place != emptied:
+                raise HeldByBox(standing[name].holder)
+
+    def let_go(self, hold: Hold) -> None:
+        """Ends a lease, if it is still this process's; one that nobody can be told of ends by
+        itself."""
+        if self._holds.get(hold.name) is hold:
+            del self._holds[hold.name]
+        if self._database is not None:
+            with suppress(JournalUnavailable):
+                self._ask("leases.release", mine=_as_json({hold.name: hold.token}))
+
+    def fencing(self, database: Database) -> "Fenced":
+        """The same database for one that writes only as long as all that is held here is held."""
+        return Fenced(database, self)
+
+    def check(self, run: Callable[..., list[Row]]) -> None:
+        """Within a transaction that is alone: raises LeaseLost unless all that is held is held."""
+        self.check_here()
+        mine = self._mine
+        if mine:
+            [(count,)] = run("leases.held", mine=_as_json(mine))
+            if count != len(mine):
+                self._lost = self._lost or "the lease of this box is over"
+                self.check_here()
+
+    def check_here(self) -> None:
+        """The same, as far as this process knows. Raises LeaseLost."""
+        if self._lost is None and self._holds and time.monotonic() > self._until:
+            self._lost = "the lease of this box could not be renewed in time"
+        if self._lost is not None:
+            raise LeaseLost(f"{self._lost}; nothing is sent until it has it again")
+
+    async def keep(self) -> None:
+        """Makes what is held last, for ever.
+
+        As a task of the loop that does the work: one that does not turn any more gives way.
+        """
+        while True:
+            await asyncio.sleep(self._term * RENEWAL_SECONDS / TERM_SECONDS)
+            await self.renew()
+
+    async def renew(self) -> None:
+        """Makes what is held last from now on; says once why it cannot."""
+        mine = self._mine
+        if not mine:
+            return
+        asked = time.monotonic()
+        try:
+            kept, others, apart = await asyncio.to_thread(self._renewed, mine)
+        except JournalUnavailable as error:
+            self._troubles.raised(
+                f"the lease of this box cannot be renewed: {error}; without it another box takes "
+                f"over {self._term:g} s after the last renewal"
+            )
+            return
+        self._troubles.cleared("The lease of this box is renewed again")
+        gone = [n for n, token in self._mine.items() if mine.get(n) == token and n not in kept]
+        if gone:
+            who = next((lease.holder for lease in others if lease.name in gone), "another box")
+            self._lost = f"{who} has taken over from this box"
+        else:
+            self._until = asked + self._term
+        self._tell_clock(apart)
+
+    def _renewed(self, mine: Mapping[str, int]) -> tuple[set[str], list[Lease], float]:
+        """Which of these are renewed, who holds the others, and how many seconds this box's clock
+        is ahead of the database's."""
+        rows = self._ask("leases.renew", mine=_as_json(mine), seconds=self._term)
+        kept = {name for (name,) in rows}
+        others = self._standing() if len(kept) < len(mine) else []
+        before = time.time()
+        [(clock,)] = self._ask("now")
+        after = time.time()
+        # Within the time that the question took, the database's clock was read.
+        apart = max(before - clock, 0.0) or min(after - clock, 0.0)
+        return kept, others, apart
+
+    def _tell_clock(self, apart: float) -> None:
+        if abs(apart) < CLOCK_SECONDS:
+            self._clock.cleared("This box's clock agrees with the database's again")
+            return
+        way = "ahead of" if apart > 0 else "behind"
+        self._clock.raised(
+            f"this box's clock is {abs(apart):.0f} s {way} the database's; no lease depends on it, "
+            "but times in logs and in the journal do: see which is wrong with timedatectl on both"
+        )
+
+    def _taken(self, name: str, emptied: str | None) -> int:
+        """Its token. Raises HeldByBox, NotYet, JournalUnavailable."""
+        standing = self._standing()
+        for lease in standing:
+            if lease.name == name and lease.place != emptied:
+                raise HeldByBox(lease.holder)
+        why_not = objection(name, standing)
+        if why_not is not None:
+            raise NotYet(why_not)
+        values = {"name": name, "seconds": self._term, "emptied": emptied, **self._me}
+        # Alone: nobody's transaction is between its look at the leases and its commit.
+        with self._turn, self._open() as database, database.together():
+            rows = database.run("leases.take", **values)
+        if not rows:
+            raise HeldByBox("another box, which was faster,")
+        [(token,)] = rows
+        return int(token)
+
+    def _standing(self) -> list[Lease]:
+        return [Lease(*row) for row in self._ask("leases.standing")]
+
+    def _ask(self, query: str, **values: object) -> list[Row]:
+        """The rows of one statement that stands alone, whatever it writes."""
+        with self._turn, self._open() as database:
+            return database.read(query, **values)
+
+    @contextmanager
+    def _open(self) -> Iterator[Database]:
+        """The connection, which is made anew after one that broke."""
+        if self._database is None:
+            self._database = self._connect(self._location)
+        try:
+            yield self._database
+        except JournalUnavailable:
+            self._hang_up()
+            raise
+
+    @property
+    def _mine(self) -> dict[str, int]:
+        """The token of each name that is held."""
+        return {name: hold.token for name, hold in self._holds.items()}
+
+    def close(self) -> None:
+        """Lets go all that is held, and ends the connection."""
+        for hold in list(self._holds.values()):
+            hold.release()
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        """Ends the connection; the next question makes another."""
+        if self._database is not None:
+            self._database.close()
+            self._database = None
+
+
+class Fenced:
+    """A database (see there) whose transactions begin with a look at the leases."""
+
+    def __init__(self, database: Database, leases: Leases) -> None:
+        self._database = database
+        self._leases = leases
+        self._is_inside = False
+        self.run = database.run
+        self.run_each = database.run_each
+        self.read = database.read
+        self.close = database.close
+
+    @contextmanager
+    def together(self, durable: bool = True, hurried: bool = False) -> Iterator[None]:
+        """As the database's own. Raises LeaseLost as well, and then has written nothing."""
+        with self._database.together(durable, hurried):
+            if self._is_inside:
+                yield
+                return
+            self._leases.check(self._database.run)
+            self._is_inside = True
+            try:
+                yield
+            finally:
+                self._is_inside = False
+
+
+def objection(name: str, standing: Sequence[Lease]) -> str | None:
+    """Why `name` is no use beside what others hold, though nobody holds it; None where it is.
+
+    Two boxes whose accounts or chains differ would do the same work twice, since neither's lease
+    excludes the other's.
+    """
+    family, chain, account, contract = _parts(name)
+    for lease in standing:
+        its_family, its_chain, its_account, its_contract = _parts(lease.name)
+        if its_chain != chain:
+            return (
+                f"{lease.holder} uses this journal on another chain ({its_chain}, here it is "
+                f"{chain}): give both boxes nodes of the same network, or each network a database "
+                "of its own with journal = in the configuration"
+            )
+        if (its_family, its_contract) == (family, contract) and its_account != account:
+            return (
+                f"{lease.holder} serves {contract} with the account {its_account}, but this box "
+                f"has {account}: correct account, or the key file, of one of them"
+            )
+    return None
+
+
+def _parts(name: str) -> tuple[str, str, str, str]:
+    """Family, chain, account and contract in a name (scheduler.transactions.custody); that of the
+    account's own has no contract, and is the only one of its family."""
+    family, *rest = name.rsplit("/", 3)
+    if len(rest) == 2:
+        return family, rest[0], rest[1], rest[1]
+    chain, account, contract = rest
+    return family, chain, account, contract
+
+
+def _as_json(mine: Mapping[str, int]) -> str:
+    return json.dumps([{"name": name, "token": token} for name, token in mine.items()])
