@@ -9,7 +9,7 @@ import errno
 import os
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
@@ -43,8 +43,8 @@ class Locks(Protocol):
     def take(self, name: str) -> Hold:
         """Takes the lock `name`; raises Held."""
 
-    def look(self, names: Sequence[str]) -> None:
-        """Raises Held for the first of these that somebody has; takes none."""
+    def look(self, name: str) -> None:
+        """Raises Held where somebody has the lock `name`; does not take it."""
 
 
 class Lock:
@@ -83,9 +83,8 @@ class KernelLocks:
     def take(self, name: str) -> Hold:
         return Lock(name)
 
-    def look(self, names: Sequence[str]) -> None:
-        for name in names:
-            Lock(name).release()
+    def look(self, name: str) -> None:
+        Lock(name).release()
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import math
 import os
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -24,11 +25,11 @@ from scheduler.chain.errors import ChainChanged, FirstBlockMissing
 from scheduler.chain.fingerprint import fingerprint
 from scheduler.chain.model import Address, Head, HeadEvent
 from scheduler.chain.node import JsonRpcNode
-from scheduler.errors import HeldElsewhere, Misconfigured, NotYet, Outdated
+from scheduler.errors import HeldElsewhere, Misconfigured, NotYet, Outdated, StandingBy
 from scheduler.health import Vitals, together
 from scheduler.jobs.declaration import Job
 from scheduler.jobs.family import JobFamily, families_of
-from scheduler.locks import Held, Lock
+from scheduler.locks import Held, Hold, KernelLocks, Locks
 from scheduler.networks import Network
 from scheduler.plan import Plan
 from scheduler.pulse import Pulse
@@ -42,8 +43,11 @@ from scheduler.transactions.fees import FeePolicy
 from scheduler.transactions.flow import Flow
 from scheduler.transactions.guard import Guard
 from scheduler.transactions.journal import Account, Journal
+from scheduler.transactions.journal.database import opened
+from scheduler.transactions.journal.location import Remote
 from scheduler.transactions.keystore import open_keystore
 from scheduler.transactions.ladder import GETH_PERCENT, RSKJ_PERCENT
+from scheduler.transactions.leases import HeldByBox, Leases
 from scheduler.transactions.pruning import Keeping
 from scheduler.transactions.signers import KeySigner, NodeSigner, Signer
 
@@ -53,7 +57,7 @@ DAY_SECONDS = 86_400
 WEEK_SECONDS = 7 * DAY_SECONDS
 
 PATIENCE_SECONDS = 10.0
-"""For how long a node that is away is waited for where there are others."""
+"""For how long a node that is away is waited for where there are others, or other boxes."""
 
 log = logging.getLogger("SCHEDULER")
 moc_log = logging.getLogger("MOC")
@@ -73,6 +77,7 @@ class Running:
     heartbeat: Heartbeat
     journal: Journal
     locks: ExitStack
+    leases: Leases | None = None
     patience: float = math.inf
     same_chain: bool = False
 
@@ -80,6 +85,7 @@ class Running:
         return self.node.follow(self.patience)
 
     async def on(self, event: HeadEvent) -> None:
+        self._check_leases()
         if event.rebased or not self.same_chain:
             await self._check_chain()
         self.heartbeat.beat(event.head)
@@ -89,6 +95,7 @@ class Running:
             await self._check_contracts(event.head)
 
     def waited(self, seconds: float) -> None:
+        self._check_leases()
         self.heartbeat.waited(seconds)
 
     def counts(self) -> Mapping[str, int]:
@@ -102,6 +109,11 @@ class Running:
         still = "no block came for long" if self.heartbeat.is_stuck else None
         chain = Vitals(tuple(filter(None, (self.node.away, still))))
         return together([chain, *(family.vitals() for family in self.families)])
+
+    def _check_leases(self) -> None:
+        """Raises LeaseLost."""
+        if self.leases is not None:
+            self.leases.check_here()
 
     async def _check_chain(self) -> None:
         """Raises ChainChanged unless this is the chain for which the program was put together.
@@ -141,6 +153,11 @@ class Program:
         self._plan = plan
         self._reach = Reach(plan)
         self._journal = plan.location()
+        self._leases = self._shared()
+        self._locks: Locks = self._leases or KernelLocks()
+        # What somebody else had when this was last put together: as long as that is so, nothing
+        # else is looked at.
+        self._awaited: Awaited | None = None
         self._key = None if plan.key is None else PrivateKey(bytes.fromhex(plan.key))
         self.pulse = Pulse.beside(self._journal, plan.program)
 
@@ -152,6 +169,7 @@ class Program:
         """
         if isinstance(self._journal, Path):
             _check_directory(self._journal)
+        self._look_again()
         if self._key is None and self._plan.key_file is not None:
             # Opening a key file takes seconds, in which SIGTERM must be heard.
             self._key = await asyncio.to_thread(_key, self._plan)
@@ -188,9 +206,12 @@ class Program:
         if not families:
             raise NotYet(roster.why_none())
         with ExitStack() as taken:
-            for family in families:
-                taken.callback(_lock(account, family).release)
-            journal = Journal.open(self._journal)
+            # In one order: of two boxes that begin at the same time one gets all.
+            for wanted in sorted(Awaited.of(family, account) for family in families):
+                taken.callback(self._lock(wanted).release)
+            if self._leases is not None:
+                taken.callback(asyncio.ensure_future(self._leases.keep()).cancel)
+            journal = self._opened()
             locks = taken.pop_all()
         for version in versions.values():
             version.resume(journal.searches, account.chain)
@@ -218,6 +239,7 @@ class Program:
                 deposits=deposits(self._plan.claiming, versions),
             ),
             slot_time=network.slot_time,
+            locks=self._locks,
         )
         heartbeat = Heartbeat(node.sage)
         self._tell(roster, versions)
@@ -232,8 +254,38 @@ class Program:
             heartbeat=heartbeat,
             journal=journal,
             locks=locks,
-            patience=PATIENCE_SECONDS if self._reach.has_others else math.inf,
+            leases=self._leases,
+            patience=PATIENCE_SECONDS if self._reach.has_others or self._leases else math.inf,
         )
+
+    def _shared(self) -> Leases | None:
+        """What excludes the programs of other boxes; None where the journal is this box's alone."""
+        if isinstance(self._journal, Remote):
+            return Leases(self._journal, self._plan.program)
+        return None
+
+    def _opened(self) -> Journal:
+        """The journal. Raises JournalUnavailable."""
+        if self._leases is None:
+            return Journal.open(self._journal)
+        return Journal(self._leases.fencing(opened(self._journal)), time.time)
+
+    def _look_again(self) -> None:
+        """Raises HeldElsewhere as long as what was held is held."""
+        if self._awaited is not None:
+            try:
+                self._locks.look(self._awaited.lock)
+            except Held as held:
+                raise self._awaited.held(held) from held
+            self._awaited = None
+
+    def _lock(self, wanted: "Awaited") -> Hold:
+        """Raises HeldElsewhere; NotYet, JournalUnavailable as the journal tells."""
+        try:
+            return self._locks.take(wanted.lock)
+        except Held as held:
+            self._awaited = wanted
+            raise wanted.held(held) from held
 
     def _keeping(self, network: Network) -> Keeping:
         """For how long outcomes are kept: as configured, and for a week of blocks at the least."""
@@ -339,10 +391,22 @@ def _unwritable(path: Path, directory: Path) -> str:
     )
 
 
-def _lock(account: Account, family: AlarmClock | JobFamily) -> Lock:
-    try:
-        return Lock(actor(family.name, account, family.contract))
-    except Held as held:
-        raise HeldElsewhere(
-            f"{held.holder} already serves {family.contract} with {account.address}; stop it first"
-        ) from held
+@dataclass(frozen=True, order=True)
+class Awaited:
+    """The lock that serving a contract with an account takes."""
+
+    lock: str
+    contract: Address
+    account: Address
+
+    @classmethod
+    def of(cls, family: AlarmClock | JobFamily, account: Account) -> "Awaited":
+        lock = actor(family.name, account, family.contract)
+        return cls(lock, family.contract, account.address)
+
+    def held(self, held: Held) -> HeldElsewhere:
+        """What to tell of it while somebody has it."""
+        kind = StandingBy if isinstance(held, HeldByBox) else HeldElsewhere
+        return kind(
+            f"{held.holder} already serves {self.contract} with {self.account}; {held.advice}"
+        )

@@ -153,7 +153,7 @@ class Leases:
         try:
             asked = time.monotonic()
             # Who had it here before is gone, since the kernel gave its lock to this process.
-            token = self._taken(name, emptied=None if kernel is None else self._box.place)
+            token = self._taken(name, emptied=self._box.place if kernel else None)
         except BaseException:
             if kernel is not None:
                 kernel.release()
@@ -163,16 +163,12 @@ class Leases:
         hold = self._holds[name] = Hold(name, token, kernel, self)
         return hold
 
-    def look(self, names: Sequence[str]) -> None:
-        """Raises what `take` would raise for the first of these that is held."""
-        standing = {lease.name: lease for lease in self._standing()}
-        for name in names:
-            kernel = self._box.lock(name)
-            emptied = None if kernel is None else self._box.place
-            if kernel is not None:
-                kernel.release()
-            if name in standing and standing[name].place != emptied:
-                raise HeldByBox(standing[name].holder)
+    def look(self, name: str) -> None:
+        """Raises Held where somebody has the lease `name`; JournalUnavailable."""
+        kernel = self._box.lock(name)
+        if kernel is not None:
+            kernel.release()
+        self._must_be_free(name, self._standing(), emptied=self._box.place if kernel else None)
 
     def let_go(self, hold: Hold) -> None:
         """Ends a lease, if it is still this process's; one that nobody can be told of ends by
@@ -262,9 +258,7 @@ class Leases:
     def _taken(self, name: str, emptied: str | None) -> int:
         """Its token. Raises HeldByBox, NotYet, JournalUnavailable."""
         standing = self._standing()
-        for lease in standing:
-            if lease.name == name and lease.place != emptied:
-                raise HeldByBox(lease.holder)
+        self._must_be_free(name, standing, emptied)
         why_not = objection(name, standing)
         if why_not is not None:
             raise NotYet(why_not)
@@ -276,6 +270,12 @@ class Leases:
             raise HeldByBox("another box, which was faster,")
         [(token,)] = rows
         return int(token)
+
+    def _must_be_free(self, name: str, standing: Sequence[Lease], emptied: str | None) -> None:
+        """Raises HeldByBox; who had it in the place `emptied` has it no more."""
+        for lease in standing:
+            if lease.name == name and lease.place != emptied:
+                raise HeldByBox(lease.holder)
 
     def _standing(self) -> list[Lease]:
         return [Lease(*row) for row in self._ask("leases.standing")]

@@ -251,12 +251,12 @@ def test_a_stopped_process_of_the_same_box_keeps_its_lease_only_to_its_end(
 
 def test_it_is_looked_at_without_being_taken(box: Boxes, name: str) -> None:
     one, other = box("one"), box("other")
-    other.look([name])
+    other.look(name)
     hold = one.take(name)
     with pytest.raises(HeldByBox):
-        other.look([name])
+        other.look(name)
     hold.release()
-    other.look([name])
+    other.look(name)
     assert other.take(name).token == 2
 
 
