@@ -146,8 +146,8 @@ def postgres(**settings: str) -> Iterator[Server]:
     with tempfile.TemporaryDirectory(prefix="postgres-", ignore_cleanup_errors=True) as name:
         server = Server(Path(name), free_port(), {**SETTINGS, **settings})
         _initialize(server)
-        server.start()
         try:
+            server.start()
             yield server
         finally:
             server.stop()

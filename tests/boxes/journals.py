@@ -7,8 +7,9 @@ from scheduler.transactions.journal.location import Remote
 from tests.postgres import Server
 
 
-def migrated(server: Server, directory: Path, port: int | None = None) -> Remote:
-    """A new journal on the server; `directory` is for what programs leave on their box."""
-    where = Remote(server.local(server.database()), directory)
+def migrated(server: Server, directory: Path, database: str | None = None) -> Remote:
+    """A journal in a new database of the server, or in this one; `directory` is for what programs
+    leave on their box."""
+    where = Remote(server.local(database or server.database()), directory)
     postgresql_migrations.apply(where)
     return where

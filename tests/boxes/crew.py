@@ -1,0 +1,209 @@
+"""A program of a box that shares its account and journal with others: hits the Counter.
+
+Run as a process of its own, with its task as the one argument. It is put together and lives as
+every program does; only its family is a test's.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import sys
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+from unittest import mock
+
+from eth_keys.datatypes import PrivateKey
+
+from scheduler.chain.blocksage import Heartbeat
+from scheduler.chain.connection import connect
+from scheduler.chain.dialect import dialect_of
+from scheduler.chain.fingerprint import fingerprint
+from scheduler.chain.model import HeadEvent
+from scheduler.chain.node import JsonRpcNode
+from scheduler.locks import Held
+from scheduler.networks import network_of
+from scheduler.programs import PATIENCE_SECONDS, Awaited, Running
+from scheduler.pulse import Pulse
+from scheduler.roster import Roster
+from scheduler.service import Work, serve
+from scheduler.transactions.desk import Desk
+from scheduler.transactions.fees import FeePolicy
+from scheduler.transactions.flow import Flow
+from scheduler.transactions.guard import Guard
+from scheduler.transactions.intents import Intent
+from scheduler.transactions.journal import Account, Attempt, Journal
+from scheduler.transactions.journal.database import opened
+from scheduler.transactions.journal.location import Remote
+from scheduler.transactions.leases import TERM_SECONDS, Leases
+from scheduler.transactions.sender import Sender
+from scheduler.transactions.signers import KeySigner
+from tests.faults.worker import Hitting
+from tests.transactions.rig import CONFIRMATIONS, ETHER, HIT, rules_for
+
+BETWEEN, WITHIN = "between commit and send", "within the commit"
+"""Where a program stops itself."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a program does: with every head it wants to hit the `counter` `batch` more times for
+    `contract`, until it did so `count` times. `program` is its name, `directory` where it leaves
+    its sign of life. It stops itself once, `stop` says where, after `after` hits."""
+
+    program: str
+    node: str
+    journal: str
+    directory: str
+    key: str
+    counter: str
+    contract: str
+    count: int
+    batch: int
+    term: float = TERM_SECONDS
+    stop: str | None = None
+    after: int = 0
+
+
+class Member:
+    """Puts the program together as often as it takes."""
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        self._where = Remote(task.journal, Path(task.directory))
+        self._leases = Leases(self._where, task.program, term=task.term)
+        self._key = PrivateKey(bytes.fromhex(task.key))
+
+    async def assemble(self) -> Work:
+        """What scheduler.programs does with a plan."""
+        node = JsonRpcNode(connect(self._task.node))
+        try:
+            return await self._assembled(node)
+        except BaseException:
+            await node.close()
+            raise
+
+    async def _assembled(self, node: JsonRpcNode) -> Work:
+        task, signer = self._task, KeySigner(self._key)
+        identity = await node.identity()
+        network = network_of(identity.chain_id)
+        node.speak(dialect_of(network.node))
+        account = Account(await fingerprint(node, network.development), signer.address)
+        family = Hitting(task.contract)
+        wanted = Awaited.of(cast(Any, family), account)
+        with ExitStack() as taken:
+            try:
+                taken.callback(self._leases.take(wanted.lock).release)
+            except Held as held:
+                raise wanted.held(held) from held
+            taken.callback(asyncio.ensure_future(self._leases.keep()).cancel)
+            journal = Journal(self._leases.fencing(opened(self._where)), time.time)
+            locks = taken.pop_all()
+        logging.info("has the lease")
+        wishes = [_wish(task, account, number) for number in range(task.count)]
+        known = len(journal.intent_states([wish.key for wish in wishes]))
+        desk = Desk(
+            node,
+            identity.chain_id,
+            account,
+            Guard(signer, node, rules_for(task.counter), journal),
+            journal,
+            FeePolicy(),
+            [family],
+            program=task.program,
+            locks=self._leases,
+        )
+        return Turns(
+            node=node,
+            network=network,
+            chain=account.chain,
+            flow=Flow(desk, CONFIRMATIONS),
+            families=cast(Any, [family]),
+            roster=Roster(None, [], []),
+            looked_at=0,
+            heartbeat=Heartbeat(node.sage),
+            journal=journal,
+            locks=locks,
+            leases=self._leases,
+            patience=PATIENCE_SECONDS,
+            wishes=wishes,
+            wanted=known,
+            batch=task.batch,
+        )
+
+
+@dataclass(slots=True, kw_only=True)
+class Turns(Running):
+    """A program that ends itself when all that it wishes for is final."""
+
+    wishes: list[Intent]
+    wanted: int
+    batch: int
+
+    async def on(self, event: HeadEvent) -> None:
+        self.wanted = min(self.wanted + self.batch, len(self.wishes))
+        cast(Hitting, self.families[0]).wishes = self.wishes[: self.wanted]
+        await Running.on(self, event)
+        states = self.journal.intent_states([wish.key for wish in self.wishes])
+        if len(states) == len(self.wishes) and self.flow.in_flight == 0:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _wish(task: Task, account: Account, number: int) -> Intent:
+    return Intent(
+        key=f"{task.contract}:{number}",
+        family=Hitting.name,
+        kind="hit",
+        chain=account.chain,
+        contract=task.contract,
+        params={"name": str(number)},
+        to=task.counter,
+        data=HIT,
+        gas=100_000,
+        first_block=0,
+        last_block=2**31,
+        max_cost=ETHER,
+    )
+
+
+def _stop_where_told(task: Task) -> None:
+    """This very process stops itself once, when it has reserved enough; a test lets it go on."""
+    reserved = 0
+
+    def stop(attempts: list[Attempt]) -> list[Attempt]:
+        nonlocal reserved
+        before, reserved = reserved, reserved + len(attempts)
+        if before < task.after <= reserved:
+            os.kill(os.getpid(), signal.SIGSTOP)
+        return attempts
+
+    commit, insert = Sender.commit, Journal._insert_attempts
+
+    async def committed(sender: Sender, *arguments: Any) -> list[Attempt]:
+        return stop(await commit(sender, *arguments))
+
+    def inserted(journal: Journal, *arguments: Any) -> list[Attempt]:
+        return stop(insert(journal, *arguments))
+
+    if task.stop == BETWEEN:
+        mock.patch.object(Sender, "commit", committed).start()
+    elif task.stop == WITHIN:
+        mock.patch.object(Journal, "_insert_attempts", inserted).start()
+
+
+def main() -> None:
+    task = Task(**json.loads(sys.argv[1]))
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s %(message)s"
+    )
+    _stop_where_told(task)
+    pulse = Pulse.beside(Path(task.directory) / "journal", task.program)
+    asyncio.run(serve(Member(task).assemble, pulse, patient=True))
+
+
+if __name__ == "__main__":
+    main()
