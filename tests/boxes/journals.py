@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from scheduler.transactions.journal import postgresql_migrations
 from scheduler.transactions.journal.location import Remote
+from scheduler.transactions.journal.postgresql import migrations
 from tests.postgres import Server
 
 
@@ -11,5 +11,5 @@ def migrated(server: Server, directory: Path, database: str | None = None) -> Re
     """A journal in a new database of the server, or in this one; `directory` is for what programs
     leave on their box."""
     where = Remote(server.local(database or server.database()), directory)
-    postgresql_migrations.apply(where)
+    migrations.apply(where)
     return where

@@ -228,9 +228,9 @@ def test_after_a_crash_nobody_waits_on_the_same_box(where: Remote, box: Boxes, n
 
 
 def test_two_programs_of_one_box_exclude_each_other(where: Remote, name: str) -> None:
-    with holder(name) as process, closing(Leases(where, "scheduler")) as leases:
-        with pytest.raises(Held, match=f"process {process.pid}"):
-            leases.take(name)
+    leases = Leases(where, "scheduler")
+    with holder(name) as process, pytest.raises(Held, match=f"process {process.pid}"):
+        leases.take(name)
 
 
 def test_a_stopped_process_of_the_same_box_keeps_its_lease_only_to_its_end(
