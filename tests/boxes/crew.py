@@ -1,20 +1,22 @@
 """A program of a box that shares its account and journal with others: hits the Counter.
 
-Run as a process of its own, with its task as the one argument. It is put together and lives as
-every program does; only its family is a test's.
+It is put together and lives as every program does; only its family is a test's. Run as a program
+this file is a box's nursery: it has imported everything, and forks a program for each task.
 """
 
 import asyncio
 import json
 import logging
 import os
+import select
 import signal
 import sys
 import time
-from contextlib import ExitStack
+import traceback
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 from unittest import mock
 
 from eth_keys.datatypes import PrivateKey
@@ -27,6 +29,7 @@ from scheduler.chain.model import HeadEvent
 from scheduler.chain.node import JsonRpcNode
 from scheduler.locks import Held
 from scheduler.networks import network_of
+from scheduler.processes import die_with_parent
 from scheduler.programs import PATIENCE_SECONDS, Awaited, Running
 from scheduler.pulse import Pulse
 from scheduler.roster import Roster
@@ -195,8 +198,8 @@ def _stop_where_told(task: Task) -> None:
         mock.patch.object(Journal, "_insert_attempts", inserted).start()
 
 
-def main() -> None:
-    task = Task(**json.loads(sys.argv[1]))
+def live(task: Task) -> None:
+    """A program's life."""
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s %(message)s"
     )
@@ -205,5 +208,43 @@ def main() -> None:
     asyncio.run(serve(Member(task).assemble, pulse, patient=True))
 
 
+def nursery() -> None:
+    """For each line on standard input, a log's path and a task, one program.
+
+    A line out says `started PID`, or `ended PID STATUS`, as `os.waitstatus_to_exitcode` has it.
+    """
+    print("ready", flush=True)
+    while True:
+        readable, _, _ = select.select([sys.stdin], [], [], 0.05)
+        if readable:
+            line = sys.stdin.readline()
+            if not line:
+                return
+            log, task = json.loads(line)
+            child = os.fork()
+            if child == 0:
+                _be(Task(**task), log)
+            print("started", child, flush=True)
+        with suppress(ChildProcessError):
+            while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+                print("ended", ended[0], os.waitstatus_to_exitcode(ended[1]), flush=True)
+
+
+def _be(task: Task, log: str) -> NoReturn:
+    status = 1
+    try:
+        die_with_parent(signum=signal.SIGKILL)
+        file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        for stream in (1, 2):
+            os.dup2(file, stream)
+        live(task)
+        sys.stderr.flush()
+        status = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(status)
+
+
 if __name__ == "__main__":
-    main()
+    nursery()
