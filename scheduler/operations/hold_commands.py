@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.status import Status
 
 from scheduler.errors import Misconfigured
+from scheduler.operations.handing_over import hand_over
 from scheduler.operations.journal_file import config_option, journal_there, operator, plainly
 from scheduler.operations.wording import count, printable
 from scheduler.plan import PROGRAMS, SCHEDULER
@@ -94,8 +95,12 @@ def drain(
     """Let PROGRAM, or all, begin nothing new, and wait until nothing is in flight.
 
     Then it can be stopped with nothing left open. Exit status 1 where that takes too long.
+    Where another box stands by, with this journal, that one goes on with the work, at once.
     """
     scope = _scope(program, everything)
+    with plainly():
+        if hand_over(journal_there(config_file), scope):
+            return
     with _opened(config_file) as journal:
         _hold(journal, scope, Mode.DRAIN, why)
         left = _wait(journal, scope, journal_there(config_file), timeout)

@@ -16,6 +16,9 @@ from scheduler.transactions.intents import Told
 from scheduler.transactions.journal import Account
 from scheduler.transactions.repairs import NAME as ACCOUNT
 
+CUSTODIAN = "account/"
+"""What the name of a custodian's lock begins with; a family's name is no other's."""
+
 
 def actor(family: str, account: Account, contract: Address) -> str:
     """The name of the lock of the one who may act on `contract` with this account.
@@ -27,7 +30,7 @@ def actor(family: str, account: Account, contract: Address) -> str:
 
 def custodian(account: Account) -> str:
     """The name of the lock of the one who looks after the account itself."""
-    return f"account/{account.chain}/{account.address}"
+    return f"{CUSTODIAN}{account.chain}/{account.address}"
 
 
 class Custody:

@@ -41,6 +41,10 @@ TERM_SECONDS = 10.0
 RENEWAL_SECONDS = 2.5
 """Between two renewals: three may fail in a row before a lease ends."""
 
+GIVE_WAY_SECONDS = 5.0
+"""For how long a box that was told to gives others their turn; whoever stands by asks every second
+(scheduler.service)."""
+
 CLOCK_SECONDS = 5.0
 """How far this box's clock may be from the database's before that is said. No lease depends on it;
 what the operator reads in logs and in the journal does."""
@@ -52,6 +56,16 @@ class HeldByBox(Held):
     def __init__(self, holder: str) -> None:
         advice = "this box stands by, and takes over when that one is gone"
         super().__init__(holder, is_stopped=False, advice=advice)
+
+
+class GivesWay(HeldByBox):
+    """This box lets others have the lease first: the operator wants that."""
+
+    def __init__(self) -> None:
+        super().__init__("another box")
+
+    def told(self, what: str) -> str:
+        return f"this box gives others their turn, as scheduler drain told it: it no more {what}"
 
 
 class LeaseLost(Outdated):
@@ -141,6 +155,7 @@ class Leases:
         self._holds: dict[str, Hold] = {}
         self._until = float("inf")
         self._lost: str | None = None
+        self._gives_way_until = 0.0
         self._troubles = Notice(log)
         self._clock = Notice(log)
 
@@ -149,6 +164,7 @@ class Leases:
 
         What a stopped process of this box has is taken over like that of another box, once it ends.
         """
+        self._give_way()
         kernel = self._box.lock(name)
         try:
             asked = time.monotonic()
@@ -165,10 +181,11 @@ class Leases:
 
     def look(self, name: str) -> None:
         """Raises Held where somebody has the lease `name`; JournalUnavailable."""
+        self._give_way()
         kernel = self._box.lock(name)
         if kernel is not None:
             kernel.release()
-        self._must_be_free(name, self._standing(), emptied=self._box.place if kernel else None)
+        self._must_be_free(name, self.standing(), emptied=self._box.place if kernel else None)
 
     def let_go(self, hold: Hold) -> None:
         """Ends a lease, if it is still this process's; one that nobody can be told of ends by
@@ -228,16 +245,19 @@ class Leases:
         if gone:
             who = next((lease.holder for lease in others if lease.name in gone), "another box")
             self._lost = f"{who} has taken over from this box"
+        elif any(kept.values()):
+            self._gives_way_until = time.monotonic() + GIVE_WAY_SECONDS
+            self._lost = "scheduler drain wants another box to have the lease"
         else:
             self._until = asked + self._term
         self._tell_clock(apart)
 
-    def _renewed(self, mine: Mapping[str, int]) -> tuple[set[str], list[Lease], float]:
-        """Which of these are renewed, who holds the others, and how many seconds this box's clock
-        is ahead of the database's."""
+    def _renewed(self, mine: Mapping[str, int]) -> tuple[dict[str, bool], list[Lease], float]:
+        """Which of these are renewed, and whether they are given up; who holds the others; and by
+        how many seconds this box's clock is ahead of the database's."""
         rows = self._ask("leases.renew", mine=_as_json(mine), seconds=self._term)
-        kept = {name for (name,) in rows}
-        others = self._standing() if len(kept) < len(mine) else []
+        kept: dict[str, bool] = dict(rows)
+        others = self.standing() if len(kept) < len(mine) else []
         before = time.time()
         [(clock,)] = self._ask("now")
         after = time.time()
@@ -257,7 +277,7 @@ class Leases:
 
     def _taken(self, name: str, emptied: str | None) -> int:
         """Its token. Raises HeldByBox, NotYet, JournalUnavailable."""
-        standing = self._standing()
+        standing = self.standing()
         self._must_be_free(name, standing, emptied)
         why_not = objection(name, standing)
         if why_not is not None:
@@ -271,14 +291,25 @@ class Leases:
         [(token,)] = rows
         return int(token)
 
+    def give_up(self, scope: str) -> list[str]:
+        """Has the program of this box named `scope`, or with "all" every one, give others their
+        turn; the leases that they have."""
+        rows = self._ask("leases.give_up", box=self._box.name, scope=scope)
+        return [name for (name,) in rows]
+
+    def standing(self) -> list[Lease]:
+        """Who holds what now. Raises JournalUnavailable."""
+        return [Lease(*row) for row in self._ask("leases.standing")]
+
+    def _give_way(self) -> None:
+        if time.monotonic() < self._gives_way_until:
+            raise GivesWay
+
     def _must_be_free(self, name: str, standing: Sequence[Lease], emptied: str | None) -> None:
         """Raises HeldByBox; who had it in the place `emptied` has it no more."""
         for lease in standing:
             if lease.name == name and lease.place != emptied:
                 raise HeldByBox(lease.holder)
-
-    def _standing(self) -> list[Lease]:
-        return [Lease(*row) for row in self._ask("leases.standing")]
 
     def _ask(self, query: str, **values: object) -> list[Row]:
         """The rows of one statement that stands alone, whatever it writes."""

@@ -15,7 +15,7 @@ from scheduler.transactions.journal import Account, Journal, JournalUnavailable
 from scheduler.transactions.journal.database import opened
 from scheduler.transactions.journal.holds import Mode
 from scheduler.transactions.journal.location import Remote
-from scheduler.transactions.leases import Box, HeldByBox, LeaseLost, Leases
+from scheduler.transactions.leases import Box, GivesWay, HeldByBox, LeaseLost, Leases
 from tests.boxes.journals import migrated
 from tests.holders import holder, stop
 from tests.postgres import Server
@@ -312,3 +312,37 @@ async def test_a_database_that_is_away_is_said_and_ends_the_work(
     with pytest.raises(LeaseLost, match="could not be renewed in time"):
         one.check_here()
     assert "cannot be renewed: the server is away" in caplog.text
+
+
+async def test_who_gives_it_up_lets_the_others_have_it_first(box: Boxes, name: str) -> None:
+    one, other = box("one"), box("other")
+    one.take(name)
+    assert other.give_up("all") == []
+    assert one.give_up("another program") == []
+    assert one.give_up("scheduler") == [name]
+    await one.renew()
+    with pytest.raises(LeaseLost, match="scheduler drain"):
+        one.check_here()
+    one.close()
+    with pytest.raises(GivesWay):
+        one.take(name)
+    assert other.take(name).token == 2
+    await other.renew()
+    other.check_here()
+
+
+async def test_who_gave_it_up_to_nobody_has_it_again(
+    box: Boxes, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scheduler.transactions.leases.GIVE_WAY_SECONDS", 0.2)
+    one = box("one")
+    one.take(name)
+    one.give_up("all")
+    await one.renew()
+    one.close()
+    with pytest.raises(GivesWay):
+        one.look(name)
+    time.sleep(0.2)
+    one.take(name)
+    await one.renew()
+    one.check_here()

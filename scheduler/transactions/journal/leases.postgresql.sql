@@ -8,7 +8,7 @@ VALUES (%(name)s, 1, %(box)s, %(pid)s, %(program)s, %(place)s,
         clock_timestamp() + make_interval(secs => %(seconds)s))
 ON CONFLICT (name) DO UPDATE SET token = leases.token + 1, box = excluded.box,
     pid = excluded.pid, program = excluded.program, place = excluded.place,
-    ends_at = excluded.ends_at
+    ends_at = excluded.ends_at, given_up = false
 WHERE leases.ends_at <= clock_timestamp() OR leases.place = %(emptied)s
 RETURNING token;
 
@@ -16,7 +16,12 @@ RETURNING token;
 UPDATE leases SET ends_at = clock_timestamp() + make_interval(secs => %(seconds)s)
 FROM jsonb_to_recordset(CAST(%(mine)s AS jsonb)) AS mine (name text, token bigint)
 WHERE leases.name = mine.name AND leases.token = mine.token
-RETURNING leases.name;
+RETURNING leases.name, leases.given_up;
+
+-- name: give_up
+UPDATE leases SET given_up = true
+WHERE ends_at > clock_timestamp() AND box = %(box)s AND %(scope)s IN (program, 'all')
+RETURNING name;
 
 -- name: release
 UPDATE leases SET ends_at = clock_timestamp()

@@ -287,7 +287,7 @@ CREATE TABLE searches (
 -- Who may act, across the boxes that share this journal: the program of a box whose lease, named as
 -- the box's own lock is, has not ended. The token is another with each holder. `place` is where the
 -- holder's locks of the kernel are: what a process had that is gone, another in its place need not
--- wait for.
+-- wait for. `given_up`: the operator wants another box to have it.
 CREATE TABLE leases (
     name    text PRIMARY KEY,
     token   bigint NOT NULL CHECK (token > 0),
@@ -295,7 +295,8 @@ CREATE TABLE leases (
     pid     bigint NOT NULL,
     program text NOT NULL,
     place   text NOT NULL,
-    ends_at timestamptz NOT NULL
+    ends_at timestamptz NOT NULL,
+    given_up boolean NOT NULL DEFAULT false
 );
 
 -- Which migrations were applied; the number of the newest is that of the schema.
