@@ -112,7 +112,7 @@ def _result(part: Part, future: "Future[dict[str, Any]]") -> dict[str, Any]:
 @click.option("--every", default=1, show_default=True, help="Only every so many-th case.")
 @click.option("--moments", default=FULL.moments, show_default=True, help="Random kills of a part.")
 @click.option(
-    "--intents", default=FULL.intents, show_default=True, help="Of each of four programs."
+    "--intents", default=FULL.intents, show_default=True, help="Of each of several programs."
 )
 def main(
     only: str, lists: bool, again: bool, jobs: int, every: int, moments: int, intents: int

@@ -10,6 +10,7 @@ from typing import Any
 
 from scheduler.devchain.nodes import Node
 from tests import nodes
+from tests.boxes import campaign as boxes
 from tests.faults import platter
 from tests.faults.campaign import (
     Site,
@@ -112,6 +113,7 @@ def parts() -> list[Part]:
             for harm in ("none", "kill every 5 s")
             for node, signer in (("anvil", KEYSTORE), ("geth", KEYSTORE), ("geth", "node"))
         ],
+        *[Part(harm, work, "anvil", KEYSTORE, "ipc") for harm, work in boxes.harms()],
     ]
 
 
@@ -134,7 +136,10 @@ def moments_of(total: int) -> int:
 def played(part: Part, share: Share) -> dict[str, Any]:
     """Plays a part; its counts."""
     began = time.monotonic()
-    counts = _together(part, share) if part.work == "four programs" else _alone(part, share)
+    if (part.harm, part.work) in boxes.harms():
+        counts = boxes.played(part.harm, part.work, share.intents)
+    else:
+        counts = _together(part, share) if part.work == "four programs" else _alone(part, share)
     return {**asdict(part), **counts, "seconds": round(time.monotonic() - began, 1)}
 
 
