@@ -9,6 +9,7 @@ from scheduler.devchain.chain import DevelopmentChain
 from scheduler.devchain.nodes import Node
 from tests import nodes
 from tests.postgres import Server, postgres
+from tests.transactions.places import Databases
 
 
 class Scheduling(LoadScopeScheduling):
@@ -53,3 +54,9 @@ def database_server() -> Iterator[Server]:
     """A PostgreSQL that all tests of this process share, each with databases of its own."""
     with postgres() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def databases(database_server: Server) -> Databases:
+    """What gives a test a database of its own, with a journal."""
+    return Databases(database_server)

@@ -7,15 +7,8 @@ import pytest
 
 from scheduler.transactions.journal import Location
 from tests import nodes
-from tests.postgres import Server
-from tests.transactions.places import DIALECTS, Databases, place_for
+from tests.transactions.places import DIALECTS, place_for
 from tests.transactions.rig import Bench, Office, office
-
-
-@pytest.fixture(scope="session")
-def databases(database_server: Server) -> Databases:
-    """What gives a test a database with a journal."""
-    return Databases(database_server)
 
 
 @pytest.fixture(params=DIALECTS)
