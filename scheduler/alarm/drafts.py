@@ -65,6 +65,7 @@ class Drafts:
             # A target that fails is executed all the same: the executor is paid for it.
             worth_sending=frozenset({OutcomeKind.SUCCEEDED, OutcomeKind.TARGET_FAILED}),
             expects=action.expects,
+            contested=True,
         )
 
     def claim(

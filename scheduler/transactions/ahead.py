@@ -2,8 +2,8 @@
 
 It was simulated for the block that it is for, on a head two blocks before that. When the next head
 comes, the families have read what that block changed: what they then ask for in the very same way
-is sent as it is, and the rest is prepared anew. Nothing is reserved for it, and it is nowhere but
-in memory.
+is sent as it is, and the rest is prepared anew; so is what the pool shows a rival for, who would
+be mined before it. Nothing is reserved for it, and it is nowhere but in memory.
 """
 
 from collections.abc import Sequence
@@ -18,6 +18,7 @@ from scheduler.transactions.fees import still_enters
 from scheduler.transactions.intents import Intent, Progress, Told
 from scheduler.transactions.journal import JournalUnavailable, Prepared
 from scheduler.transactions.preparing import Preparer, replaceable
+from scheduler.transactions.rivals import in_front
 from scheduler.transactions.sender import Sender
 
 # For which block after a head something is prepared.
@@ -33,7 +34,7 @@ class Ahead:
     def __init__(self, desk: Desk, sender: Sender) -> None:
         self._desk = desk
         self._sender = sender
-        self._preparer = Preparer(desk, _to_nobody)
+        self._preparer = Preparer(desk, sender.pool, _to_nobody)
         self._built_on: Hash | None = None
         self._items: list[Prepared] = []
         self._is_possible = True
@@ -65,6 +66,11 @@ class Ahead:
             return []
         return await self._preparer.prepare(fresh, head, conditions, BLOCKS_AHEAD)
 
+    async def look(self, head: Head) -> None:
+        """Looks for rivals of what is prepared, if any of it may have some."""
+        if any(item.intent.contested for item in self._items):
+            await self._sender.pool.look(head)
+
     async def take(
         self, intents: Sequence[Intent], event: HeadEvent
     ) -> tuple[list[Prepared], list[Intent]]:
@@ -81,6 +87,7 @@ class Ahead:
             for item in items
             if (intent := due.get(item.intent.key)) is not None and _is_still(item.intent, intent)
         ]
+        ready = [item for item in ready if not self._is_overtaken(item, event.head)]
         ready = await self._payable(ready, event.head)
         taken = {item.intent.key for item in ready}
         return ready, [intent for intent in intents if intent.key not in taken]
@@ -102,6 +109,10 @@ class Ahead:
             for item in items
             if still_enters(item.transaction.fee, market, conditions.crowded, head)
         ]
+
+    def _is_overtaken(self, item: Prepared, head: Head) -> bool:
+        rivals = self._sender.pool.rivals(item.intent.to, head) if item.intent.contested else ()
+        return bool(rivals) and bool(in_front(rivals, item.transaction.fee, head))
 
     def _is_behind(self, conditions: Conditions) -> bool:
         """Whether anything of the account waits to be mined."""

@@ -45,6 +45,13 @@ def base_fee_after(base_fee: int, blocks: int) -> int:
     return base_fee
 
 
+def lowest_base_fee_after(base_fee: int, blocks: int) -> int:
+    """The lowest base fee possible so many `blocks` later: empty ones lower it by an eighth."""
+    for _ in range(blocks):
+        base_fee -= base_fee // BASE_FEE_CHANGE_DENOMINATOR
+    return base_fee
+
+
 def first_price(head: Head, suggested: int, policy: FeePolicy, blocks_ahead: int = 1) -> Fee:
     """The price at which a transaction starts that is for the block so many after `head`, at most
     STEPS_AHEAD.
@@ -89,10 +96,7 @@ def at_least(fee: Fee, price: int, base_fee: int | None, blocks_ahead: int = 1) 
     """
     if isinstance(fee, LegacyFee) or base_fee is None:
         return fee if fee.cap >= price else LegacyFee(price)
-    lowest = base_fee
-    for _ in range(STEPS_AHEAD):
-        lowest -= lowest // BASE_FEE_CHANGE_DENOMINATOR
-    if price_at(fee, lowest) >= price:
+    if price_at(fee, lowest_base_fee_after(base_fee, STEPS_AHEAD)) >= price:
         return fee
     exact = max(price, price_at(fee, base_fee_after(base_fee, blocks_ahead)))
     return DynamicFee(exact, exact)

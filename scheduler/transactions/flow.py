@@ -166,7 +166,8 @@ class Flow:
 
     async def _look_around(self, event: HeadEvent) -> None:
         self._instructions.tell()
-        looks = self._sender.look(event.head), self._observe(event)
+        head = event.head
+        looks = self._sender.look(head), self._ahead.look(head), self._observe(event)
         for trouble in await asyncio.gather(*looks, return_exceptions=True):
             if trouble is not None:
                 raise trouble

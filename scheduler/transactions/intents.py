@@ -71,6 +71,8 @@ class Intent:
     `value` is in wei, `gas` the transaction's limit. `first_block` and `last_block`, inclusive,
     are the blocks in which being mined makes sense; `order` is how it goes with others of its
     series; at less than `min_price` wei per gas it has no effect; for the rest see Limits.
+    `contested` is what only the first transaction to `to` has, whoever sends it: what the pool
+    shows of others' is simulated before it.
     """
 
     key: str
@@ -93,6 +95,7 @@ class Intent:
     )
     expects: Expectations = NOTHING_EXPECTED
     order: Order = Order.ANYHOW
+    contested: bool = False
 
     @property
     def told(self) -> "Told":
@@ -120,7 +123,8 @@ class Effects:
     simulated transaction, or, where it could not be simulated, one before it. In the latter case
     it is `foreseen`: of its logs nothing is known, and `refund` is what could be paid back of its
     gas, in wei. `shortfall`, of one that was mined, is what it did not do, where a view says so
-    (Expectations.complete).
+    (Expectations.complete). `preceded` is what rivals' transactions did that were simulated before
+    it, in their order.
     """
 
     ok: bool
@@ -131,6 +135,7 @@ class Effects:
     foreseen: bool = False
     refund: int = 0
     shortfall: str | None = None
+    preceded: tuple["Effects", ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

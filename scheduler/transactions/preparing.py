@@ -22,9 +22,11 @@ from scheduler.transactions.intents import (
     Verdict,
 )
 from scheduler.transactions.journal import Prepared
+from scheduler.transactions.pool import Pool
 from scheduler.transactions.proofs import Proof
 from scheduler.transactions.proving import Prover
 from scheduler.transactions.purse import Allowance, Funds, Purse, Want
+from scheduler.transactions.rivals import Rival
 from scheduler.transactions.simulation import Aim, Trial
 from scheduler.transactions.states import OutcomeKind
 from scheduler.transactions.takeover import giving_way, no_less_than, outbidding
@@ -33,10 +35,11 @@ from scheduler.transactions.takeover import giving_way, no_less_than, outbidding
 class Preparer:
     """Makes transactions of intents; nothing is reserved for them, and nothing of it is kept."""
 
-    def __init__(self, desk: Desk, tell: Callable[[Told, Progress], None]) -> None:
+    def __init__(self, desk: Desk, pool: Pool, tell: Callable[[Told, Progress], None]) -> None:
         """`tell` is for the intents' families: it hears of what is refused, and why."""
         self._desk = desk
         self._tell = tell
+        self._pool = pool
         self.admission = Admission(desk.journal, desk.program, tell)
         self._prover = Prover(desk.journal, desk.families)
 
@@ -158,11 +161,18 @@ class Preparer:
             if ceiling is None or intent.min_price <= ceiling:
                 usual = rushed if intent.urgency is Urgency.URGENT else market
                 fee = at_least(usual, intent.min_price, aim.head.base_fee, aim.blocks_ahead)
-                allowed.append(Trial(intent, fee))
+                allowed.append(Trial(intent, fee, self._rivals(intent, aim)))
             else:
                 why = f"it asks for {intent.min_price} wei per gas, above fees.max-gas-price"
                 self._tell(intent.told, Refused(Verdict(OutcomeKind.NO_EFFECT, why)))
         return allowed
+
+    def _rivals(self, intent: Intent, aim: Aim) -> tuple[Rival, ...]:
+        """Who may be mined before it, as far as the pool was looked at: what is there now is mined
+        before the block after next."""
+        if not intent.contested or aim.blocks_ahead > 1:
+            return ()
+        return tuple(self._pool.rivals(intent.to, aim.head))
 
     def _allowed(self, trials: Sequence[Trial], proofs: Mapping[str, Proof]) -> list[Trial]:
         """Those that may be signed at their price; families are told of the others."""

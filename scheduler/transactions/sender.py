@@ -23,6 +23,7 @@ from scheduler.transactions.journal import (
     SlotClosed,
     Withheld,
 )
+from scheduler.transactions.pool import Pool
 from scheduler.transactions.preparing import Preparer, allowance, next_nonce, signed
 from scheduler.transactions.quarantine import SYNCING, Gate
 
@@ -34,7 +35,8 @@ class Sender:
         self._desk = desk
         self.gate = Gate(desk.node, desk.account, desk.journal)
         self._looked: tuple[Hash, Conditions] | None = None
-        self._preparer = Preparer(desk, self._tell)
+        self.pool = Pool(desk.node, desk.account.address, desk.slot_time)
+        self._preparer = Preparer(desk, self.pool, self._tell)
         self.admission = self._preparer.admission
         self.broadcaster = Broadcaster(
             desk.node, desk.account, desk.signer, desk.journal, self._tell
@@ -49,6 +51,8 @@ class Sender:
         fresh = self.admission.fresh(intents, head.number + 1)
         if not fresh:
             return []
+        if any(intent.contested for intent in fresh):
+            await self.pool.look(head)
         return await self._preparer.prepare(fresh, head, await self.outlook(head))
 
     async def commit(self, prepared: Sequence[Prepared], head: Head) -> list[Attempt]:

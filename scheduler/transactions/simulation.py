@@ -1,7 +1,7 @@
 """What transactions would do in the block aimed at, before any of them is signed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scheduler.chain.errors import CannotSimulate, RpcError
 from scheduler.chain.model import Address, Call, CallResult, Head
@@ -11,12 +11,15 @@ from scheduler.transactions.expectations import View, unmet
 from scheduler.transactions.fees import base_fee_after
 from scheduler.transactions.foresight import foreseen
 from scheduler.transactions.intents import Effects, Intent
+from scheduler.transactions.rivals import Rival, in_front
 
 # geth's default --rpc.gascap, which bounds all calls of one eth_simulateV1 together (1.16.7).
 SIMULATION_GAS = 50_000_000
 
 # Gas of a view behind a transaction: enough to read some words of storage.
 VIEW_GAS = 100_000
+
+SOMEBODY_ELSE = "somebody else's transaction comes before it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +44,15 @@ class Aim:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A transaction to be tried: for this intent, at this price."""
+    """A transaction to be tried: for this intent, at this price, beside what `rivals` sent."""
 
     intent: Intent
     fee: Fee
+    rivals: tuple[Rival, ...] = ()
+
+    def behind(self, aim: Aim) -> list[Rival]:
+        """Those whose transactions would be mined before it."""
+        return in_front(self.rivals, self.fee, aim.head) if self.rivals else []
 
     @property
     def worst_cost(self) -> int:
@@ -64,7 +72,12 @@ async def simulated(chain: Chain, trials: Sequence[Trial], aim: Aim) -> list[Eff
         if aim.blocks_ahead > 1:
             raise
         priced = [(trial.intent, trial.fee.cap) for trial in trials]
-        return await foreseen(chain, priced, aim.sender, aim.head)
+        effects = await foreseen(chain, priced, aim.sender, aim.head)
+        # What a rival's would do nobody knows there, so it counts as what it looks like.
+        return [
+            replace(effect, ok=False, error=SOMEBODY_ELSE) if trial.behind(aim) else effect
+            for trial, effect in zip(trials, effects, strict=True)
+        ]
 
 
 async def _in_batches(chain: Chain, trials: Sequence[Trial], aim: Aim) -> list[Effects]:
@@ -82,8 +95,10 @@ async def _together(chain: Chain, trials: Sequence[Trial], aim: Aim) -> list[Eff
     if trials and trials[0].intent.gas > aim.head.gas_limit:  # then it is alone; anvil 1.7 takes it
         return [Effects(False, (), 0, f"more gas than a block has: {aim.head.gas_limit}")]
     views = [_views(trial.intent, aim) for trial in trials]
+    rivals = [trial.behind(aim) for trial in trials]
     calls: list[Call] = []
-    for trial, behind in zip(trials, views, strict=True):
+    for trial, before, behind in zip(trials, rivals, views, strict=True):
+        calls += [rival.call(aim.base_fee) for rival in before]
         calls += [_call(trial, aim), *(view.call(VIEW_GAS) for view in behind)]
     results = await chain.simulate(
         calls,
@@ -94,7 +109,12 @@ async def _together(chain: Chain, trials: Sequence[Trial], aim: Aim) -> list[Eff
         base_fee=aim.base_fee,
     )
     answers = iter(results)
-    return [_effects(next(answers), behind, [next(answers) for _ in behind]) for behind in views]
+    effects = []
+    for before, behind in zip(rivals, views, strict=True):
+        preceded = tuple(_effects(next(answers), (), ()) for _ in before)
+        effect = _effects(next(answers), behind, [next(answers) for _ in behind])
+        effects.append(replace(effect, preceded=preceded))
+    return effects
 
 
 def _views(intent: Intent, aim: Aim) -> tuple[View, ...]:
@@ -108,11 +128,13 @@ async def _apart(chain: Chain, trials: Sequence[Trial], aim: Aim) -> list[Effect
 
     They do so where a call could not be included at all: too little gas to begin with, too little
     ether. The error is that one's effect, and must not keep the others back: halves are tried
-    until it is alone.
+    until it is alone, and at last without its rivals, who may be the ones that cannot be included.
     """
     try:
         return await _together(chain, trials, aim)
     except RpcError as error:
+        if len(trials) == 1 and trials[0].rivals:
+            return await _apart(chain, [replace(trials[0], rivals=())], aim)
         if len(trials) == 1:
             return [Effects(False, (), 0, error.message)]
     middle = len(trials) // 2
@@ -138,6 +160,7 @@ def _within_gas(trials: Sequence[Trial], limit: int) -> list[list[Trial]]:
     total = 0
     for trial in trials:
         gas = trial.intent.gas + VIEW_GAS * len(trial.intent.expects.after)
+        gas += sum(rival.sent.gas for rival in trial.rivals)
         if batches[-1] and total + gas > limit:
             batches.append([])
             total = 0

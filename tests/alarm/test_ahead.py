@@ -57,10 +57,10 @@ async def test_an_execution_is_simulated_once_and_two_blocks_before(
     assert scheduler.outcomes() == {"succeeded": 3}
 
 
-async def test_the_head_before_the_target_takes_two_messages_to_send(
+async def test_before_the_target_all_is_read_side_by_side_and_sent_in_one_message(
     world: World, scheduler: Program
 ) -> None:
-    """One that reads what the block changed beside what sending depends on, and the bytes."""
+    """What the block changed, what sending depends on, and the pool; then the bytes."""
     calls = world.schedule(*[world.head + 20] * 10)
     await scheduler.see()
     target = calls[0].target_block
@@ -78,8 +78,8 @@ async def test_the_head_before_the_target_takes_two_messages_to_send(
     world.mine()
     before = transport.messages
     await scheduler.see()
-    # The test's own read of the head, the conditions, the logs.
-    assert [messages - before for messages in sent] == [3]
+    # The test's own read of the head, and these three.
+    assert [messages - before for messages in sent] == [4]
     world.mine()
     assert [blocks(world, call, scheduler.us) for call in calls] == [[target]] * 10
 

@@ -126,6 +126,25 @@ async def test_a_call_that_a_rival_has_executed_is_not_sent(
     assert verdict.kind is OutcomeKind.NO_EFFECT
 
 
+@pytest.mark.parametrize(("gwei", "is_sent"), [(2, True), (20_000, False)])
+async def test_a_rival_in_the_pool_is_outbid_or_the_call_is_left_to_him(
+    world: World, scheduler: Program, gwei: int, is_sent: bool, said: Said
+) -> None:
+    """What his transaction would do nobody can tell here, so it counts as what it looks like."""
+    scheduler.slot_time = 60  # the pool is waited for a tenth of it
+    scheduler.restart()
+    call = await near(world, scheduler)
+    world.request("anvil_setBalance", world.rival.address, hex(1_000 * ETHER))
+    world.rival_executes(call, gas_price=gwei * 10**9)
+    await scheduler.see()
+    attempts = scheduler.journal.open_attempts(scheduler.account)
+    assert [int(attempt.fields["gasPrice"], 16) for attempt in attempts] == (
+        [gwei * 10**9 + 1] * is_sent
+    )
+    told = f"of {world.rival.address} comes before it"
+    assert any(line.endswith(told) for line in said.of(call.address)) is not is_sent
+
+
 async def test_a_call_is_claimed_once_and_its_deposit_comes_back(
     world: World, scheduler: Program
 ) -> None:
