@@ -1,7 +1,7 @@
 """The Ethereum Alarm Clock as a family: follows the calls of one contract, says which are due."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from eth_abi.abi import encode
@@ -132,10 +132,11 @@ class AlarmClock:
         A window of seconds counts as open where the earliest time that this block can have is in
         it: no block is too early then, however soon it comes.
         """
+        following = self._after(head)
         executions = [
             self._execution(tracked, head)
-            for tracked in self._tracked.values()
-            if self._is_our_turn(tracked, self._after(head))
+            for tracked in _dearest_first(self._tracked.values())
+            if self._is_our_turn(tracked, following)
         ]
         return executions + self._claims_due(head) + self._cleanups_due(head)
 
@@ -147,7 +148,7 @@ class AlarmClock:
         following, aim = self._after(head), self._after(head, 2)
         return [
             self._execution(tracked, head, blocks_ahead=2)
-            for tracked in self._tracked.values()
+            for tracked in _dearest_first(self._tracked.values())
             if self._is_our_turn(tracked, aim) and not self._is_our_turn(tracked, following)
         ]
 
@@ -484,3 +485,8 @@ class AlarmClock:
             self._dropped[call] = self._tracked.pop(call)
             if tracked.can_be_cleaned_up and isinstance(self._version, Escrow):
                 self._leftovers.keep(tracked, since, head)
+
+
+def _dearest_first(tracked: Iterable[Tracked]) -> list[Tracked]:
+    """By what they pay: where a block, or the node's pool, has no room for all, the rest waits."""
+    return sorted(tracked, key=lambda each: each.terms.payment, reverse=True)

@@ -360,10 +360,13 @@ class JsonRpcNode:
         answer = await self._connection.request("eth_accounts")
         return self._connection.understand(_each(lambda account: account.lower()), answer)
 
-    async def sign_transaction(self, fields: Mapping[str, object]) -> bytes:
-        answer = await self._connection.request("eth_signTransaction", codec.plain(fields))
-        raw = answer.get("raw") if isinstance(answer, dict) else answer
-        return self._connection.understand(codec.octets, raw)
+    async def sign_transactions(
+        self, fields: Sequence[Mapping[str, object]]
+    ) -> list[bytes | RpcError]:
+        answers = await self._connection.batch(
+            [Request("eth_signTransaction", (codec.plain(each),)) for each in fields]
+        )
+        return self._connection.understand(_each(_signed), answers)
 
     async def send_transaction(self, fields: Mapping[str, object]) -> Hash:
         answer = await self._connection.request("eth_sendTransaction", codec.plain(fields))
@@ -408,6 +411,13 @@ def _optional(reader: Callable[[Json], T]) -> Callable[[Json], T | None]:
 
 def _each(reader: Callable[[Json], T]) -> Callable[[Json], list[T]]:
     return lambda answers: [reader(answer) for answer in answers]
+
+
+def _signed(answer: Json) -> bytes | RpcError:
+    """geth answers {raw, tx}, anvil the bytes alone."""
+    if isinstance(answer, RpcError):
+        return answer
+    return codec.octets(answer.get("raw") if isinstance(answer, dict) else answer)
 
 
 def _estimated(answer: Json) -> int | None:

@@ -131,8 +131,10 @@ class NodeAccounts(Protocol):
 
     async def accounts(self) -> list[Address]: ...
 
-    async def sign_transaction(self, fields: Mapping[str, object]) -> bytes:
-        """Raw bytes signed by the node (`eth_signTransaction`), however it answers."""
+    async def sign_transactions(
+        self, fields: Sequence[Mapping[str, object]]
+    ) -> list[bytes | RpcError]:
+        """Raw bytes of each, signed by the node (`eth_signTransaction`), however it answers."""
         ...
 
     async def send_transaction(self, fields: Mapping[str, object]) -> Hash:

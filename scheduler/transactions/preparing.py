@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from scheduler.chain.model import Conditions, Head
 from scheduler.transactions.admission import Admission
@@ -67,20 +67,45 @@ class Preparer:
             # Better in time where there is room than not at all.
             rushed = market
         priced = self._priced(intents, market, rushed, aim)
-        priced, places = self._taking_over(priced, rushed, conditions, aim)
-        found, proofs = await self._tried(priced, market, purse, aim)
-        nonce = next_nonce(desk, conditions)
+        priced, giving_way = self._taking_over(priced, rushed, conditions, aim)
+        places = _Places(next_nonce(desk, conditions), giving_way)
         items: list[Prepared] = []
+        waiting, least = priced, 0
+        # No more is simulated than there is room for, in the order in which it was asked for; what
+        # turns out to be not worth sending makes room for twice as many.
+        while waiting and (room := places.room(purse)) != 0:
+            wave = len(waiting) if room is None else max(room, least)
+            now, waiting = waiting[:wave], waiting[wave:]
+            found, proofs = await self._tried(now, priced, market, purse, aim)
+            items += self._placed(found, proofs, places, purse, head)
+            least = 2 * wave
+        for trial in waiting[:1]:
+            # It says what lacks.
+            transaction = desk.transaction(trial.intent, places.nonce, trial.fee)
+            purse.takes(_want(trial.intent, transaction, None))
+        self.admission.withhold(purse.shortage)
+        return await signed(desk, items)
+
+    def _placed(
+        self,
+        found: Sequence[tuple[Trial, Appraisal]],
+        proofs: Mapping[str, Proof],
+        places: "_Places",
+        purse: Purse,
+        head: Head,
+    ) -> list[Prepared]:
+        """Those that should be sent, as far as there are places and money for them."""
+        items = []
         for trial, appraisal in found:
             intent, fee = trial.intent, appraisal.trial.fee
             if not appraisal.is_effective:
                 self._tell(intent.told, Refused(appraisal.verdict))
                 continue
-            place = None
             # What was cut down to what it pays back does not outbid anything.
-            if places and intent.urgency is Urgency.URGENT and fee == trial.fee:
-                place = places[0]
-            transaction = desk.transaction(intent, place.nonce if place else nonce, fee)
+            outbids = intent.urgency is Urgency.URGENT and fee == trial.fee
+            place = places.giving_way[0] if outbids and places.giving_way else None
+            nonce = place.nonce if place else places.nonce
+            transaction = self._desk.transaction(intent, nonce, fee)
             want = _want(intent, transaction, place)
             if too_much := purse.too_much_at_stake(want):
                 self._tell(intent.told, Unsigned(too_much))
@@ -88,32 +113,29 @@ class Preparer:
                 takes = place.bid if place else None
                 proof = proofs.get(intent.key)
                 items.append(Prepared(intent, transaction, None, head.number, proof, takes))
-                if place:
-                    places = places[1:]
-                else:
-                    nonce += 1
-        self.admission.withhold(purse.shortage)
-        return await signed(desk, items)
+                places.take(place)
+        return items
 
     async def _tried(
-        self, priced: Sequence[Trial], market: Fee, purse: Purse, aim: Aim
+        self, now: Sequence[Trial], due: Sequence[Trial], market: Fee, purse: Purse, aim: Aim
     ) -> tuple[list[tuple[Trial, Appraisal]], dict[str, Proof]]:
-        """Those that may be signed and could be paid, with what each would do, and the proofs.
+        """Those of `now` that may be signed and could be paid, with what each would do, and the
+        proofs of all that is `due`.
 
         No node simulates what the account could not pay for, even if nothing else were sent. The
         proofs are asked for meanwhile: most intents have one in the end.
         """
         likely = [
             trial
-            for trial in priced
+            for trial in now
             if trial.worst_cost <= purse.balance and not self._prover.is_doubted(trial.intent)
         ]
         appraisals, proofs = await asyncio.gather(
             self._appraised(likely, market, aim),
-            self._prover.proofs([trial.intent for trial in priced], aim.head),
+            self._prover.proofs([trial.intent for trial in due], aim.head),
         )
         trials = [
-            trial for trial in self._allowed(priced, proofs) if purse.could_hold(trial.worst_cost)
+            trial for trial in self._allowed(now, proofs) if purse.could_hold(trial.worst_cost)
         ]
         if trials != likely:
             # Behind others than these they may do something else.
@@ -191,6 +213,27 @@ class Preparer:
             else:
                 self._tell(trial.intent.told, Unsigned(objection))
         return allowed
+
+
+@dataclass
+class _Places:
+    """Where transactions go: urgent ones into the slots that are `giving_way`, the others from
+    `nonce` on."""
+
+    nonce: int
+    giving_way: list[OpenSlot]
+
+    def room(self, purse: Purse) -> int | None:
+        """For how many more there is room; None for as many as there are."""
+        free = purse.places(self.nonce)
+        return None if free is None else free + len(self.giving_way)
+
+    def take(self, place: OpenSlot | None) -> None:
+        """One is taken: this, or the next nonce."""
+        if place is None:
+            self.nonce += 1
+        else:
+            self.giving_way = [slot for slot in self.giving_way if slot is not place]
 
 
 def allowance(desk: Desk, conditions: Conditions, head: Head) -> Allowance:

@@ -195,6 +195,12 @@ class Purse:
         limit = self.allowance.budget.per_day(urgency)
         return self._free if limit is None else min(self._free, limit - self._today[urgency])
 
+    def places(self, nonce: int) -> int | None:
+        """How many transactions the node's pool still takes, the first with this nonce; None for
+        as many as there are."""
+        slots = self.allowance.budget.slots
+        return None if slots is None else max(0, slots - (nonce - self.allowance.funds.nonce))
+
     def could_hold(self, cost: int) -> bool:
         """Whether the whole balance would be enough for this alone."""
         return self._lacks_nothing(self._too_poor(cost, self.balance))
@@ -247,7 +253,7 @@ class Purse:
         slots, kept = self.allowance.budget.slots, self.allowance.budget.kept
         if slots is None or want.nonce is None:
             return None
-        if want.nonce - self.allowance.funds.nonce >= slots:
+        if not self.places(want.nonce):
             return "slots", (
                 f"{slots} transactions of {self.address} are in flight, all that the node takes; "
                 "what else is due waits for them to be mined"

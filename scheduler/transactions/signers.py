@@ -1,6 +1,5 @@
 """Who signs: the node with an unlocked account, or a key in memory. Only the guard asks them."""
 
-import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -51,21 +50,26 @@ class NodeSigner:
         self._signs = True
 
     async def sign(self, transactions: Sequence[Transaction]) -> list[Signed | None]:
-        return await asyncio.gather(*map(self._sign, transactions))
+        if not self._signs or not transactions:
+            return [None] * len(transactions)
+        answers = await self._node.sign_transactions(
+            [transaction.rpc_fields(self.address) for transaction in transactions]
+        )
+        return [
+            self._signed(transaction, answer)
+            for transaction, answer in zip(transactions, answers, strict=True)
+        ]
 
-    async def _sign(self, transaction: Transaction) -> Signed | None:
-        if not self._signs:
-            return None
-        try:
-            raw = await self._node.sign_transaction(transaction.rpc_fields(self.address))
-            return verify(transaction, self.address, raw)
-        except RpcError as error:
-            if error.code == METHOD_NOT_FOUND:
+    def _signed(self, transaction: Transaction, answer: bytes | RpcError) -> Signed | None:
+        if isinstance(answer, RpcError):
+            if answer.code == METHOD_NOT_FOUND:
                 self._signs = False
                 return None
             raise NotYet(
-                f"the node does not sign for {self.address}: {error.message}; "
+                f"the node does not sign for {self.address}: {answer.message}; "
                 'unlock the account there, or use signer = "keystore"'
-            ) from error
+            )
+        try:
+            return verify(transaction, self.address, answer)
         except WrongSignature as error:
             raise NotYet(f"the node does not sign what it is asked to: {error}") from error

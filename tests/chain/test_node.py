@@ -308,7 +308,10 @@ async def test_node_signs_and_sends_for_its_accounts(rig: Rig, chain: JsonRpcNod
         "value": 0,
         "chainId": 1337,
     }
-    raw = await chain.sign_transaction(fields)
+    stranger = {**fields, "from": NOBODY}
+    raw, refusal = await chain.sign_transactions([fields, stranger])
+    assert isinstance(raw, bytes)
+    assert isinstance(refusal, RpcError)
     assert Account.recover_transaction(raw).lower() == rig.account
     (hash,) = await chain.send_raw([raw])
     assert isinstance(hash, str)

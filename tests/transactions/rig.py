@@ -181,10 +181,13 @@ class Between:
         self._answered()
         return answers if self.wrong_hash is None else [self.wrong_hash for _ in raws]
 
-    async def sign_transaction(self, fields: Mapping[str, object]) -> bytes:
+    async def sign_transactions(
+        self, fields: Sequence[Mapping[str, object]]
+    ) -> list[bytes | RpcError]:
         if not self.signs:
-            raise RpcError(METHOD_NOT_FOUND, "the method eth_signTransaction does not exist")
-        return await self._node.sign_transaction({**fields, **self.edits})
+            refusal = RpcError(METHOD_NOT_FOUND, "the method eth_signTransaction does not exist")
+            return [refusal for _ in fields]
+        return await self._node.sign_transactions([{**each, **self.edits} for each in fields])
 
     async def send_transaction(self, fields: Mapping[str, object]) -> Hash:
         journaled = [json.loads(text) for (text,) in self._read("SELECT fields FROM attempts")]

@@ -409,7 +409,7 @@ def test_no_path_leads_to_a_key_but_through_the_guard() -> None:
                 name = getattr(node.func, "attr", getattr(node.func, "id", ""))
                 callers.setdefault(name, set()).add(path.name)
     assert callers["send_transaction"] == {"guard.py"}
-    assert callers["sign_transaction"] == {"signers.py"}
+    assert callers["sign_transactions"] == {"signers.py"}
     assert callers["Pen"] <= {"encoding.py", "signers.py"}
     for name in callers["sign"] - {"encoding.py", "guard.py", "signers.py"}:
         text = (SCHEDULER / "transactions" / name).read_text()

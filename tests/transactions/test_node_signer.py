@@ -2,7 +2,7 @@
 the journal has it first, and it takes effect once."""
 
 import sqlite3
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -86,7 +86,8 @@ async def test_a_signature_of_another_account_is_caught(signing: Office) -> None
     """The right transaction, signed by whom it was not asked of."""
     stranger = PrivateKey(b"\x5a" * 32)
 
-    async def signs_as_another(fields: Mapping[str, str]) -> bytes:
+    async def signs_as_another(wanted: Sequence[Mapping[str, str]]) -> list[bytes]:
+        [fields] = wanted
         asked = signing.desk_transaction(
             nonce=int(fields["nonce"], 16),
             to=fields["to"],
@@ -95,9 +96,9 @@ async def test_a_signature_of_another_account_is_caught(signing: Office) -> None
             data=bytes.fromhex(fields["data"][2:]),
             fee=fee_of(fields),
         )
-        return sign(asked, stranger).raw
+        return [sign(asked, stranger).raw]
 
-    signing.node.sign_transaction = signs_as_another
+    signing.node.sign_transactions = signs_as_another
     signing.want(signing.wish())
     with pytest.raises(NotYet, match="is not the one that was asked for"):
         await signing.turn()
@@ -106,10 +107,10 @@ async def test_a_signature_of_another_account_is_caught(signing: Office) -> None
 
 @pytest.mark.parametrize("answer", [b"", b"\x02", b"\x02\xc0", b"\xf8no transaction"], ids=repr)
 async def test_what_is_no_transaction_at_all_is_caught(signing: Office, answer: bytes) -> None:
-    async def answers(fields: object) -> bytes:
-        return answer
+    async def answers(wanted: object) -> list[bytes]:
+        return [answer]
 
-    signing.node.sign_transaction = answers
+    signing.node.sign_transactions = answers
     signing.want(signing.wish())
     with pytest.raises(NotYet, match="does not sign what it is asked to"):
         await signing.turn()
