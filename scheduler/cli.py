@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -22,6 +22,7 @@ from scheduler.launch import launch
 from scheduler.plan import ETH_ALARM, MOC_JOBS, MOC_PROGRAMS, SCHEDULER
 from scheduler.plans import key_in, moc_plan, plan_of, share
 from scheduler.processes import supervised
+from scheduler.spelling import spelled_output
 from scheduler.stored_keys import with_stored_keys
 from scheduler.transactions.secrets import private_file
 
@@ -257,6 +258,11 @@ def moc_jobs(arguments: Sequence[str] | None = None) -> None:
 
 def _command(command: click.Command, name: str, arguments: Sequence[str] | None) -> None:
     """Runs a command and ends the process with its exit status."""
+    with spelled_output():
+        _run(command, name, arguments)
+
+
+def _run(command: click.Command, name: str, arguments: Sequence[str] | None) -> NoReturn:
     try:
         status = command.main(
             args=None if arguments is None else list(arguments),
@@ -279,7 +285,7 @@ def _command(command: click.Command, name: str, arguments: Sequence[str] | None)
     sys.exit(status if isinstance(status, int) else 0)
 
 
-def _end(status: int, message: str) -> None:
+def _end(status: int, message: str) -> NoReturn:
     click.echo(message, err=True)
     sys.exit(status)
 

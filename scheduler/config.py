@@ -28,8 +28,9 @@ from scheduler.errors import Misconfigured
 from scheduler.jobs import loading
 from scheduler.logs import secrets_in
 from scheduler.moc.jobs import TASKS
-from scheduler.networks import networks
+from scheduler.networks import chain_id_of, networks
 from scheduler.plan import MOC_PROGRAMS, SCHEDULER
+from scheduler.spelling import speak_of
 from scheduler.transactions.journal.location import Location, Remote, is_remote
 
 DEFAULT_FILE = Path("/etc/scheduler/config.toml")
@@ -402,7 +403,8 @@ def load(file: Path | None, environment: Mapping[str, str] = os.environ) -> Sett
 
     From `file`, else the one that SCHEDULER_CONFIG names, else /etc/scheduler/config.toml where
     that exists, else defaults; then from the environment, where empty variables say nothing.
-    Raises Misconfigured, naming the key and what to write.
+    From now on the process speaks of their network. Raises Misconfigured, naming the key and what
+    to write.
     """
     named = file or (Path(text) if (text := environment.get("SCHEDULER_CONFIG")) else None)
     path = named or DEFAULT_FILE
@@ -414,6 +416,7 @@ def load(file: Path | None, environment: Mapping[str, str] = os.environ) -> Sett
     settings = _validated(values, str(path), given)
     if "rpc-url" in values and "rpc-url" not in given:
         _keep_private(path, settings.rpc_url)
+    speak_of(chain_id_of(settings.network))
     return settings
 
 

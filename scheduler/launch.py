@@ -60,7 +60,9 @@ def main() -> None:
     with open(int(reading), encoding="utf-8") as pipe:
         plan = Plan(**json.load(pipe))
     from scheduler import logs
+    from scheduler.networks import chain_id_of
     from scheduler.processes import by_supervisord, die_with_parent
+    from scheduler.spelling import speak_of, spelled
 
     if by_supervisord():
         die_with_parent()
@@ -68,6 +70,7 @@ def main() -> None:
     secrets = [secret for each in endpoints for secret in logs.secrets_in(each)]
     secrets += [plan.key] if plan.key else []
     secrets += plan.heartbeat["credentials"].values() if plan.heartbeat else []
+    speak_of(plan.chain_id or chain_id_of(plan.network))
     layout = logs.MOC_JOBS_FORMAT if plan.program == MOC_JOBS else logs.FORMAT
     logs.configure(secrets, layout=layout)
     for remark in plan.remarks:
@@ -76,7 +79,7 @@ def main() -> None:
         asyncio.run(_run(plan))
     except (Misconfigured, NotYet) as error:
         # A node's own words may be of many lines.
-        line = " ".join(logs.without(secrets, str(error)).split())
+        line = spelled(" ".join(logs.without(secrets, str(error)).split()))
         print(f"{program}: {line}", file=sys.stderr)
         sys.exit(exit_status(error))
 

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from urllib.parse import unquote, urlsplit
 
+from scheduler.spelling import spelled
+
 FORMAT = "%(name)s: %(levelname)s: %(asctime)s %(message)s"
 
 MOC_JOBS_FORMAT = "%(asctime)s %(name)-12s %(levelname)-8s %(message)s"
@@ -19,15 +21,16 @@ _SHORTEST_KEY = 16
 _LEVELS = ("CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG")
 
 
-class _WithoutSecrets(logging.Formatter):
-    """A node's answer may repeat the key with which it was asked: no line shows it."""
+class _Lines(logging.Formatter):
+    """A node's answer may repeat the key with which it was asked: no line shows it. Addresses are
+    as the network's wallets write them."""
 
     def __init__(self, layout: str, secrets: Sequence[str]) -> None:
         super().__init__(layout)
         self._secrets = secrets
 
     def format(self, record: logging.LogRecord) -> str:
-        return without(self._secrets, super().format(record))
+        return spelled(without(self._secrets, super().format(record)))
 
 
 def without(secrets: Sequence[str], text: str) -> str:
@@ -65,5 +68,5 @@ def configure(
         # A log in another encoding than UTF-8 shows \\u2026 rather than nothing.
         sys.stdout.reconfigure(errors="backslashreplace")
     handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(_WithoutSecrets(layout, secrets))
+    handler.setFormatter(_Lines(layout, secrets))
     logging.basicConfig(handlers=[handler], level=level if level in _LEVELS else "INFO")

@@ -60,6 +60,11 @@ def networks() -> dict[str, Network]:
     }
 
 
+def chain_id_of(name: str | None) -> int | None:
+    """The chain id of the network with this name, of several the first; None for no name."""
+    return None if name is None else networks()[name].chain_ids[0]
+
+
 def network_of(chain_id: int) -> Network:
     """The network with this chain id; for one that is not known, mainnet's cautious values."""
     for network in networks().values():

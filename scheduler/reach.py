@@ -12,6 +12,7 @@ from scheduler.chain.node import JsonRpcNode
 from scheduler.errors import Misconfigured, NotYet
 from scheduler.networks import Network, network_of, networks
 from scheduler.plan import Plan
+from scheduler.spelling import speak_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,7 @@ class Reach:
     async def _ready(self, node: JsonRpcNode) -> Reached:
         identity = await node.identity()
         network = self.network(identity.chain_id)
+        speak_of(identity.chain_id)
         node.sage = BlockSage(base=network.block_time)
         node.speak(dialect_of(network.node))
         if await node.syncing():

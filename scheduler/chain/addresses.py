@@ -8,9 +8,12 @@ from scheduler.chain.model import Address
 
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 
-CHAINS = (None, 30, 31, 33)
-"""Whose checksums are known: that of EIP-55, which is the same on all chains, and of EIP-1191 those
-of Rootstock's mainnet, testnet and regtest, whose wallets show them."""
+EIP_1191 = (30, 31, 33)
+"""Ids of the chains with a checksum of their own: Rootstock's mainnet, testnet and regtest, whose
+wallets show it (EIP-1191 has the first two, rskj the third)."""
+
+CHAINS = (None, *EIP_1191)
+"""Whose checksums are known: that of EIP-55, which is the same on all other chains, and those."""
 
 
 def address_from(text: str) -> Address:
@@ -29,6 +32,11 @@ def address_from(text: str) -> Address:
             "letters; copy it anew, or write all of them small if it is right"
         )
     return address
+
+
+def in_small_letters(text: str) -> str:
+    """`text` with each address in it as programs have it."""
+    return _ADDRESS.sub(lambda found: found[0].lower(), text)
 
 
 def checksummed(address: Address, chain_id: int | None = None) -> str:

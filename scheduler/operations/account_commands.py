@@ -14,6 +14,7 @@ from scheduler.chain.node import JsonRpcNode
 from scheduler.errors import Misconfigured
 from scheduler.logs import secrets_in, without
 from scheduler.operations.keyfiles import address_in, make_key_file
+from scheduler.spelling import speak_of
 from scheduler.stored_keys import with_stored_keys
 from scheduler.transactions.environment import keys_in
 
@@ -93,7 +94,9 @@ def show(config_file: Path | None) -> int:
     ]
     trouble = None
     try:
-        found += [(address, "node", "node") for address in asyncio.run(_of_node(settings.rpc_url))]
+        chain_id, accounts = asyncio.run(_of_node(settings.rpc_url))
+        found += [(address, "node", "node") for address in accounts]
+        speak_of(chain_id)
     except (NodeUnavailable, RpcError) as error:
         # A node's own words may repeat the key in its URL, and be of many lines.
         trouble = " ".join(without(secrets_in(settings.rpc_url), str(error)).split())
@@ -115,13 +118,14 @@ def show(config_file: Path | None) -> int:
     return 0
 
 
-async def _of_node(rpc_url: str) -> list[Address]:
+async def _of_node(rpc_url: str) -> tuple[int, list[Address]]:
+    """Its chain id, and its accounts."""
     try:
         node = JsonRpcNode(connect(rpc_url))
     except ValueError as error:
         raise Misconfigured(f"rpc-url: {error}") from error
     try:
-        return await node.accounts()
+        return (await node.identity()).chain_id, await node.accounts()
     finally:
         await node.close()
 

@@ -1,6 +1,5 @@
 """`scheduler journal …`: what was sent, why, and what became of it."""
 
-import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +8,12 @@ from tempfile import TemporaryFile
 import click
 
 from scheduler.operations import journal_export, journal_listing, journal_story
-from scheduler.operations.journal_file import config_option, journal_there, plainly
+from scheduler.operations.journal_file import (
+    config_option,
+    journal_there,
+    plainly,
+    speak_of_its_chain,
+)
 from scheduler.operations.journal_keys import only, short_names
 from scheduler.operations.journal_orders import bump, cancel, retry
 from scheduler.operations.journal_upkeep import copy, migrate
@@ -65,6 +69,8 @@ def list_(
         total = opened.how_many(chosen, family)
         holds = opened.holds()
         orders = opened.open_orders()
+        if summaries:
+            speak_of_its_chain(opened.history(summaries[0].name.key))
     if as_json:
         _print(journal_listing.json_lines(summaries, short))
     elif sys.stdout.isatty():
@@ -96,6 +102,7 @@ def show(key: str, config_file: Path | None) -> None:
     with plainly(), reading(path) as opened:
         name = only(key, opened.names(), path)
         history = opened.history(name.key)
+    speak_of_its_chain(history)
     _print(journal_story.told(history))
 
 
@@ -114,7 +121,8 @@ def export(form: str, config_file: Path | None) -> None:
         with plainly(), reading(journal_there(config_file)) as opened:
             write(opened, copy)
         copy.seek(0)
-        shutil.copyfileobj(copy, sys.stdout)
+        # Line by line: one that is cut would be spelled wrongly.
+        sys.stdout.writelines(copy)
         sys.stdout.flush()
 
 

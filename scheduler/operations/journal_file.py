@@ -12,7 +12,9 @@ import click
 
 from scheduler import config
 from scheduler.errors import Misconfigured
+from scheduler.spelling import speak_of
 from scheduler.transactions.journal import JournalUnavailable, Location, Remote
+from scheduler.transactions.journal.records import History
 
 config_option = click.option(
     "--config",
@@ -51,6 +53,12 @@ def plainly() -> Iterator[None]:
     except JournalUnavailable as error:
         click.echo(f"scheduler: {error}", err=True)
         sys.exit(1)
+
+
+def speak_of_its_chain(history: History) -> None:
+    """From now on addresses are those of this intent's chain, if anything was ever sent for it."""
+    for attempt in history.attempts[:1]:
+        speak_of(int(attempt.fields["chainId"], 16))
 
 
 def operator(environment: Mapping[str, str] = os.environ) -> str:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 
+from scheduler.chain.addresses import in_small_letters
 from scheduler.errors import Misconfigured
 from scheduler.operations.wording import count, printable
 from scheduler.transactions.journal import Location
@@ -30,8 +31,9 @@ def matching(given: str, names: Sequence[Name]) -> list[Name]:
     """The intents that `given` may mean: one, several, or none.
 
     It is a key; else a short name; else parts of a key in their order, separated by colons, each
-    whole; else any text in a key.
+    whole; else any text in a key. An address in it is taken in any spelling.
     """
+    given = in_small_letters(given)
     parts = _parts(given)
     ways: Sequence[Callable[[Name], bool]] = (
         lambda name: name.key == given,

@@ -12,6 +12,7 @@ from scheduler.operations import report_listing
 from scheduler.operations.journal_file import config_option, journal_there, plainly
 from scheduler.operations.report import By, Statement, statements
 from scheduler.operations.wording import lenient_output
+from scheduler.spelling import speak_of
 from scheduler.transactions.journal.reading import reading
 
 _DAY = "%Y-%m-%d"
@@ -71,6 +72,7 @@ def report(
 
 def _show(ways: list[By], of_account: tuple[Statement, ...]) -> None:
     """One account's statements, each by one of `ways`."""
+    speak_of(of_account[0].chain_id)
     click.echo(report_listing.heading(of_account[0]))
     for by, statement in zip(ways, of_account, strict=True):
         click.echo()

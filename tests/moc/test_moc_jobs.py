@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from eth_keys.datatypes import PrivateKey
 
+from scheduler.chain.addresses import checksummed
 from tests.chain.faults import Cable
 from tests.commands import Running, finished, free_port, until
 from tests.moc.configured import rootstock, written
@@ -43,7 +44,7 @@ def test_all_that_is_due_is_done_with_the_lines_that_users_know(
         program.saw("NO: evalLiquidation!")
         program.saw("NO: runSettlement!")
         assert program.stop() == 0
-        assert f"From: [{KEY.public_key.to_address()}]" in line
+        assert f"From: [{checksummed(KEY.public_key.to_address(), 31)}]" in line
     assert program.errors == []
     assert [each for each in program.lines if not SEED_LINE.match(each)] == []
     assert SECRET not in str(program.lines)
