@@ -8,6 +8,7 @@ from typing import TypeVar
 from scheduler.chain.dialect import GETH
 from scheduler.chain.endpoint import Endpoint
 from scheduler.chain.errors import NodeUnavailable, RpcError
+from scheduler.chain.gathering import Gathering
 from scheduler.chain.jsonrpc import Answer, Json, Request, encode
 from scheduler.chain.transport import Subscription, Transport
 from scheduler.chain.transport_duplex import DuplexTransport
@@ -19,9 +20,13 @@ T = TypeVar("T")
 SENDING = frozenset({"eth_sendRawTransaction", "eth_sendTransaction"})
 """Methods with an effect: never repeated once a byte of the request may have left."""
 
+ALONE = SENDING | {"eth_signTransaction", "eth_getLogs"}
+"""Methods that share no message with what others ask, since their answers may take long: somebody
+may have to approve a signature, and logs of many blocks are searched for."""
+
 
 class Connection:
-    """JSON-RPC with one node.
+    """JSON-RPC with one node. What is asked at the same time goes in one message.
 
     `batch_limit` is the most requests in one message; it may be changed at any time. Connects when
     first used, and again at the next request after a failure.
@@ -31,6 +36,7 @@ class Connection:
         self._transport = transport
         self.batch_limit = batch_limit
         self._ids = count(1)
+        self._gathering = Gathering(lambda requests: self._exchange(requests))
 
     @property
     def endpoint(self) -> str:
@@ -44,7 +50,7 @@ class Connection:
 
     async def request(self, method: str, *params: Json) -> Json:
         """The result of one method. Raises RpcError, NodeUnavailable."""
-        (answer,) = await self._exchange([Request(method, params)])
+        (answer,) = await self._ask([Request(method, params)])
         if isinstance(answer, RpcError):
             raise answer
         return answer
@@ -61,9 +67,9 @@ class Connection:
             for start in range(0, len(requests), self.batch_limit)
         ]
         if len(chunks) < 2 or any(request.method in SENDING for request in requests):
-            parts = [await self._exchange(chunk) for chunk in chunks]
+            parts = [await self._ask(chunk) for chunk in chunks]
         else:
-            parts = await asyncio.gather(*map(self._exchange, chunks))
+            parts = await asyncio.gather(*map(self._ask, chunks))
         return [answer for part in parts for answer in part]
 
     async def read(self, requests: Sequence[Request]) -> list[Json]:
@@ -88,6 +94,12 @@ class Connection:
     async def close(self) -> None:
         """Ends what is open; whoever waits gets NodeUnavailable. The next request opens anew."""
         await self._transport.close()
+
+    async def _ask(self, requests: Sequence[Request]) -> list[Answer]:
+        """The answers to what one message has room for, with what others ask just now."""
+        if any(request.method in ALONE for request in requests):
+            return await self._exchange(requests)
+        return await self._gathering.ask(requests, self.batch_limit)
 
     async def _exchange(self, requests: Sequence[Request]) -> list[Answer]:
         numbered = {next(self._ids): request for request in requests}

@@ -197,15 +197,18 @@ async def program(
     jobs: Sequence[Job],
     rskj: StandIn | None = None,
     accounted: int = 0,
+    way: str = "ws",
 ) -> AsyncIterator[Program]:
-    """The jobs with a new journal in `directory`; their node is rskj where one is given.
+    """The jobs with a new journal in `directory`; their node is rskj where one is given, reached by
+    `way`: ws or http.
 
     `accounted` is how many transactions the account had before.
     """
     transport = None
     if rskj is None:
         transport = CountingTransport(Target.parse(str(world.node.ipc)), timeout=10.0)
-    node = JsonRpcNode(Connection(transport) if transport else connect(rskj.ws))  # type: ignore[union-attr]
+    connection = Connection(transport) if transport else connect(getattr(rskj, way))
+    node = JsonRpcNode(connection)
     node.speak(RSKJ if rskj else GETH)
     journal = Journal.open(directory / "journal.db")
     chain = await fingerprint(node, development=True)

@@ -1,10 +1,14 @@
 """The jobs on the other nodes: rskj, which prices the old way and cannot simulate, and geth."""
 
-from collections.abc import AsyncIterator
+import json
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 
+from scheduler.chain.connection import Connection
+from scheduler.chain.jsonrpc import Answer
 from scheduler.devchain.chain import fund
 from scheduler.devchain.endpoint import Endpoint
 from scheduler.devchain.moc import DAY, SETTLEMENT_SPAN, X2
@@ -13,17 +17,72 @@ from scheduler.devchain.moc_market import LIQUIDATION_PRICE
 from tests import nodes
 from tests.moc.rig import Program, World, calls, deployment_of, program
 from tests.moc.test_together import AVERAGE, DAILY, HOLDERS, LIQUIDATE, SETTLE
-from tests.rskj.server import in_front_of
+from tests.rskj.server import StandIn, in_front_of
+
+
+@pytest.fixture
+def stand_in() -> Iterator[tuple[World, StandIn]]:
+    with nodes.anvil(**nodes.RSK_RULES, history=100) as node, in_front_of(node) as found:
+        world = World(node)
+        node.rpc("anvil_setMinGasPrice", "0x0")
+        yield world, found
+        world.close()
 
 
 @pytest_asyncio.fixture
-async def on_rskj(tmp_path: Path) -> AsyncIterator[Program]:
-    with nodes.anvil(**nodes.RSK_RULES, history=100) as node, in_front_of(node) as stand_in:
-        world = World(node)
-        node.rpc("anvil_setMinGasPrice", "0x0")
-        async with program(world, tmp_path, deployment_of(world.at).jobs(), stand_in) as jobs:
-            yield jobs
-        world.close()
+async def on_rskj(stand_in: tuple[World, StandIn], tmp_path: Path) -> AsyncIterator[Program]:
+    world, rskj = stand_in
+    async with program(world, tmp_path, deployment_of(world.at).jobs(), rskj) as jobs:
+        yield jobs
+
+
+class Counted:
+    """A connection's messages, in those that poll for a new block and the others."""
+
+    def __init__(self, connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.polls = self.messages = 0
+        exchange = connection._transport.exchange
+
+        async def counted(body: bytes, ids: Sequence[int], repeatable: bool) -> list[Answer]:
+            asked = json.loads(body)
+            if isinstance(asked, dict) and asked["params"] == ["latest", False]:
+                self.polls += 1
+            else:
+                self.messages += 1
+            return await exchange(body, ids, repeatable)
+
+        monkeypatch.setattr(connection._transport, "exchange", counted)
+
+
+@pytest.mark.parametrize(("way", "messages"), [("ws", 2), ("http", 1)])
+async def test_on_rskj_an_idle_block_costs_all_seven_jobs_at_most_two_messages(
+    stand_in: tuple[World, StandIn],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    way: str,
+    messages: int,
+) -> None:
+    """Over WebSocket the block itself, since its report lacks the price, and all else; over HTTP
+    the block is what the polls for it answer."""
+    world, rskj = stand_in
+    async with program(world, tmp_path, deployment_of(world.at).jobs(), rskj, way=way) as jobs:
+        world.mine(25)
+        await jobs.live(5)
+        counted = Counted(jobs.node._connection, monkeypatch)
+        costs = []
+        before = 0
+        async for event in jobs.node.follow():
+            await jobs.flow.on(event)
+            costs.append(counted.messages - before)
+            before = counted.messages
+            if len(costs) == 6:
+                break
+            world.mine()
+        # The first is not linked to one before it: what tells the chain is read then, too.
+        assert costs[1:] == [messages] * 5
+        assert jobs.flow.due == 0
+        assert len(jobs.jobs) == 7
+        assert (counted.polls >= 5) == (way == "http")
 
 
 async def test_on_rskj_what_is_due_is_done_once_with_legacy_transactions(on_rskj: Program) -> None:
