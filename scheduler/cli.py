@@ -223,7 +223,7 @@ def moc_jobs_command(network: str | None, config_file: Path | None) -> None:
 
     box = config.load(None)
     environment = with_stored_keys(os.environ)
-    moc = moc_config.load(config_file, network, environment, key_file=box.signer == "keystore")
+    moc = moc_config.load(config_file, network, environment, key_file=box.has_account)
     plan = moc_plan(moc, box, supervised())
     remarks = list(plan.remarks)
     launch(replace(plan, heartbeat=_heartbeat(box, remarks), remarks=remarks))

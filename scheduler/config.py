@@ -3,7 +3,7 @@
 import os
 import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import parse_qs, urlsplit
@@ -22,11 +22,10 @@ from pydantic_core import ErrorDetails
 
 from scheduler import toml
 from scheduler.chain.addresses import address_from
-from scheduler.chain.endpoint import Endpoint
+from scheduler.chain.endpoint import Endpoint, secrets_in
 from scheduler.chain.model import Address
 from scheduler.errors import Misconfigured
 from scheduler.jobs import loading
-from scheduler.logs import secrets_in
 from scheduler.moc.jobs import TASKS
 from scheduler.networks import chain_id_of, networks
 from scheduler.plan import MOC_PROGRAMS, SCHEDULER
@@ -156,11 +155,37 @@ def _rpc_url(value: str) -> str:
     return value
 
 
+def _listed(value: object) -> object:
+    """One node's address as a list; of a text, several are told apart by blanks."""
+    if not isinstance(value, str):
+        return value
+    return re.split(r"\s+(?=[a-z]+://|[/~])", value.strip())
+
+
+def _rpc_urls(values: tuple[str, ...]) -> tuple[str, ...]:
+    if not values:
+        raise ValueError(
+            "write the URL of a node; of several, each is asked when none before answers"
+        )
+    found, faults = [], []
+    for number, value in enumerate(values, 1):
+        try:
+            found.append(_rpc_url(value))
+        except ValueError as error:
+            faults.append(str(error) if len(values) == 1 else f"number {number}: {error}")
+    if faults:
+        raise ValueError("\n".join(faults))
+    if len(set(found)) < len(found):
+        raise ValueError("the same node is there twice; name each once")
+    return tuple(found)
+
+
 Wei = Annotated[int, BeforeValidator(_wei), Field(ge=0, strict=True)]
 AddressField = Annotated[Address, AfterValidator(address_from)]
 PathField = Annotated[Path, AfterValidator(_path)]
 JournalField = Annotated[Path | str, PlainValidator(_journal)]
 RpcUrl = Annotated[str, AfterValidator(_rpc_url)]
+RpcUrls = Annotated[tuple[str, ...], BeforeValidator(_listed), AfterValidator(_rpc_urls)]
 
 
 class _Section(BaseModel):
@@ -176,6 +201,12 @@ class Keystore(_Section):
 
     file: PathField
     password_file: PathField
+
+
+class Clef(_Section):
+    """[clef]: the socket of clef itself; None where geth asks it (--signer)."""
+
+    ipc: PathField | None = None
 
 
 class Fees(_Section):
@@ -293,16 +324,20 @@ class Box(_Section):
 
 
 class Settings(_Section):
-    """Everything that can be set; each key has a default with which a box works."""
+    """Everything that can be set; each key has a default with which a box works.
+
+    `rpc_url` are the nodes in the order of preference.
+    """
 
     network: Annotated[str, AfterValidator(_network)] | None = None
-    rpc_url: RpcUrl = DEFAULT_ENDPOINT
+    rpc_url: RpcUrls = (DEFAULT_ENDPOINT,)
     account: AddressField | None = None
-    signer: Literal["node", "keystore", "environment"] = "node"
+    signer: Literal["node", "keystore", "environment", "clef"] = "node"
     journal: JournalField | None = None
     journal_password_file: PathField | None = None
     journal_keep_days: Annotated[int, Field(ge=7, strict=True)] = 90
     keystore: Keystore | None = None
+    clef: Clef = Clef()
     fees: Fees = Fees()
     budget: Budget = Budget()
     signing: Signing = Signing()
@@ -339,6 +374,11 @@ class Settings(_Section):
             name.replace("_", "-"): value for name, value in values.items() if value is not None
         }
         return _validated({**self.model_dump(by_alias=True), **given}, "the command line", _OPTIONS)
+
+    @property
+    def has_account(self) -> bool:
+        """Whether the box has an account of its own, apart from its node's."""
+        return self.signer in ("keystore", "clef")
 
     def journal_location(self) -> Location:
         """Where the journal is, or will be."""
@@ -431,9 +471,9 @@ def _exists(path: Path) -> bool:
     return True
 
 
-def _keep_private(path: Path, rpc_url: str) -> None:
+def _keep_private(path: Path, rpc_urls: Sequence[str]) -> None:
     """Raises Misconfigured where others can read a file with a node's password or key in it."""
-    if secrets_in(rpc_url) and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+    if any(map(secrets_in, rpc_urls)) and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise Misconfigured(
             f"{path} can be read by others, and its rpc-url may hold a password or key; "
             f"run: chmod 600 {path}"

@@ -60,6 +60,7 @@ def main() -> None:
     with open(int(reading), encoding="utf-8") as pipe:
         plan = Plan(**json.load(pipe))
     from scheduler import logs
+    from scheduler.chain.endpoint import secrets_in, without
     from scheduler.networks import chain_id_of
     from scheduler.processes import by_supervisord, die_with_parent
     from scheduler.spelling import speak_of, spelled
@@ -67,7 +68,7 @@ def main() -> None:
     if by_supervisord():
         die_with_parent()
     endpoints = [plan.endpoint, *plan.fallbacks]
-    secrets = [secret for each in endpoints for secret in logs.secrets_in(each)]
+    secrets = [secret for each in endpoints for secret in secrets_in(each)]
     secrets += [plan.key] if plan.key else []
     secrets += plan.heartbeat["credentials"].values() if plan.heartbeat else []
     speak_of(plan.chain_id or chain_id_of(plan.network))
@@ -79,7 +80,7 @@ def main() -> None:
         asyncio.run(_run(plan))
     except (Misconfigured, NotYet) as error:
         # A node's own words may be of many lines.
-        line = spelled(" ".join(logs.without(secrets, str(error)).split()))
+        line = spelled(" ".join(without(secrets, str(error)).split()))
         print(f"{program}: {line}", file=sys.stderr)
         sys.exit(exit_status(error))
 

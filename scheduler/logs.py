@@ -3,20 +3,16 @@
 import io
 import logging
 import os
-import re
 import sys
 from collections.abc import Mapping, Sequence
-from urllib.parse import unquote, urlsplit
 
+from scheduler.chain.endpoint import without
 from scheduler.spelling import spelled
 
 FORMAT = "%(name)s: %(levelname)s: %(asctime)s %(message)s"
 
 MOC_JOBS_FORMAT = "%(asctime)s %(name)-12s %(levelname)-8s %(message)s"
 """As the users of Money on Chain's jobs know their lines."""
-
-# Shorter pieces of a URL's path are words such as "v3"; keys are longer than any of those.
-_SHORTEST_KEY = 16
 
 _LEVELS = ("CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG")
 
@@ -31,25 +27,6 @@ class _Lines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         return spelled(without(self._secrets, super().format(record)))
-
-
-def without(secrets: Sequence[str], text: str) -> str:
-    """`text` with an ellipsis in place of each secret."""
-    for secret in secrets:
-        text = text.replace(secret, "…")
-    return text
-
-
-def secrets_in(endpoint: str) -> list[str]:
-    """User, password and what looks like a key in a node's URL, as written and as meant."""
-    if "://" not in endpoint:
-        return []
-    url = urlsplit(endpoint)
-    pieces = re.split(r"[/?&=]", f"{url.path}?{url.query}")
-    found = [piece for piece in pieces if len(piece) >= _SHORTEST_KEY]
-    # Without a password the user's name is a provider's key (https://KEY@host).
-    found += filter(None, [url.password or url.username])
-    return sorted({*found, *map(unquote, found)}, key=len, reverse=True)
 
 
 def configure(

@@ -15,10 +15,10 @@ from typing import Annotated, Any, Literal, TypeVar
 from eth_keys.datatypes import PrivateKey
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from scheduler.chain.endpoint import secrets_in
 from scheduler.chain.model import Address
 from scheduler.config import AddressField, RpcUrl, in_words
 from scheduler.errors import Misconfigured
-from scheduler.logs import secrets_in
 from scheduler.moc.jobs import TASKS
 from scheduler.networks import networks
 from scheduler.transactions.environment import EXAMPLE, VARIABLES, keys_in, private_key

@@ -43,6 +43,7 @@ class Plan:
     `left_to_others` are other programs' jobs: this one only looks after what these leave behind.
     `claiming` is how calls of the alarm clock are claimed, by the keys of its section; nothing is
     where it is empty. `cleanup` is whether calls of it that nobody executed are cleaned up.
+    `clef` is the socket of the clef that signs, None where a node or a key does.
     `play`: what the account has is worth nothing, whatever its chain. `heartbeat` is what
     scheduler.heartbeat.settings.Settings takes; None where none is sent.
     """
@@ -73,6 +74,7 @@ class Plan:
     remarks: Sequence[str] = ()
     claiming: Mapping[str, Any] = field(default_factory=dict)
     cleanup: bool = False
+    clef: str | None = None
     play: bool = False
     heartbeat: Mapping[str, Any] | None = field(default=None, repr=False)
     journal_password_file: str | None = None

@@ -67,6 +67,7 @@ def moc_plan(moc: MocConfig, box: config.Settings, patient: bool) -> Plan:
         account=moc.account if named else plan.account,
         key_file=None if named else plan.key_file,
         password_file=None if named else plan.password_file,
+        clef=None if moc.key else plan.clef,
         min_tip=max(plan.min_tip, moc.gas_price),
         moc=moc.moc,
         moc_tasks=moc.tasks,
@@ -91,7 +92,8 @@ def plan_with(program: str, settings: config.Settings, key: str | None, patient:
     keystore = settings.keystore if settings.signer == "keystore" else None
     return Plan(
         program=program,
-        endpoint=settings.rpc_url,
+        endpoint=settings.rpc_url[0],
+        fallbacks=settings.rpc_url[1:],
         network=settings.network,
         contracts=settings.alarm.addresses,
         account=settings.account,
@@ -108,6 +110,7 @@ def plan_with(program: str, settings: config.Settings, key: str | None, patient:
         max_gas_cost=settings.signing.max_gas_cost,
         recipients=settings.signing.recipients,
         key=key,
+        clef=str(settings.clef.ipc) if settings.signer == "clef" and settings.clef.ipc else None,
         keep_days=settings.journal_keep_days,
         moc=settings.moc.address,
         moc_tasks=settings.moc.chosen(),

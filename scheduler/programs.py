@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import math
 import os
 import time
 from collections import Counter
@@ -21,7 +20,13 @@ from scheduler.alarm.leftovers import Leftovers
 from scheduler.alarm.version import Version
 from scheduler.bounds import budget, claim_policy, deposits, rule_book
 from scheduler.chain.blocksage import Heartbeat
-from scheduler.chain.errors import ChainChanged, FirstBlockMissing
+from scheduler.chain.errors import (
+    ChainChanged,
+    FirstBlockMissing,
+    NodeGone,
+    NodeUnavailable,
+    RpcError,
+)
 from scheduler.chain.fingerprint import fingerprint
 from scheduler.chain.model import Address, Head, HeadEvent
 from scheduler.chain.node import JsonRpcNode
@@ -36,6 +41,7 @@ from scheduler.pulse import Pulse
 from scheduler.reach import Reach, Reached, account_of
 from scheduler.roster import LOOK_AGAIN_BLOCKS, Roster, roster_of
 from scheduler.service import Work
+from scheduler.transactions.clef import Clef
 from scheduler.transactions.custody import actor
 from scheduler.transactions.desk import Desk
 from scheduler.transactions.environment import EXAMPLE
@@ -56,8 +62,9 @@ ALARM_VERSION = "0.7"
 DAY_SECONDS = 86_400
 WEEK_SECONDS = 7 * DAY_SECONDS
 
-PATIENCE_SECONDS = 10.0
-"""For how long a node that is away is waited for where there are others, or other boxes."""
+FAILING_SECONDS = 60.0
+"""For how long a node is worked with, where there are others, whose heads come, but that does not
+answer, or refuses, what the work needs."""
 
 log = logging.getLogger("SCHEDULER")
 moc_log = logging.getLogger("MOC")
@@ -77,14 +84,29 @@ class Running:
     heartbeat: Heartbeat
     journal: Journal
     locks: ExitStack
+    reach: Reach
     leases: Leases | None = None
-    patience: float = math.inf
     same_chain: bool = False
+    failing_since: float | None = None
 
     def follow(self) -> AsyncIterator[HeadEvent]:
-        return self.node.follow(self.patience)
+        return self.reach.follow(self.node)
 
     async def on(self, event: HeadEvent) -> None:
+        """See Work. Where there are other nodes, one that answers no more than its heads is left,
+        too: it may have lost what it needs, or refuse what it is asked."""
+        try:
+            await self._on(event)
+        except (NodeUnavailable, RpcError) as error:
+            now = time.monotonic()
+            since = self.failing_since = self.failing_since or now
+            if now - since > FAILING_SECONDS and self.reach.has_better():
+                self.reach.failed()
+                raise NodeGone(f"Node {self.node.endpoint} is of no use: {error}") from error
+            raise
+        self.failing_since = None
+
+    async def _on(self, event: HeadEvent) -> None:
         self._check_leases()
         if event.rebased or not self.same_chain:
             await self._check_chain()
@@ -255,7 +277,7 @@ class Program:
             journal=journal,
             locks=locks,
             leases=self._leases,
-            patience=PATIENCE_SECONDS if self._reach.has_others or self._leases else math.inf,
+            reach=self._reach,
         )
 
     def _shared(self) -> Leases | None:
@@ -346,7 +368,8 @@ class Program:
     async def _signer(self, node: JsonRpcNode) -> Signer:
         if self._key is not None:
             return KeySigner(self._key)
-        return NodeSigner(node, await account_of(self._plan, node))
+        account = await account_of(self._plan, node)
+        return NodeSigner(node if self._plan.clef is None else Clef(Path(self._plan.clef)), account)
 
 
 def _key(plan: Plan) -> PrivateKey | None:

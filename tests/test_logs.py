@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from scheduler.logs import secrets_in, without
+from scheduler.chain.endpoint import secrets_in, without
 
 KEY = "0123456789abcdef0123"
 
@@ -19,9 +19,10 @@ KEY = "0123456789abcdef0123"
         ("wss://public-node.example/websocket/v3/mainnet", set()),
         (f"https://mainnet.example/v3/{KEY}", {KEY}),
         (f"wss://mainnet.example/?apikey={KEY}&x=1", {KEY}),
-        ("http://user:pa%21ss@127.0.0.1:8545/", {"pa%21ss", "pa!ss"}),
-        ("https://projectkey@mainnet.example/", {"projectkey"}),
-        ("https://projectkey:@mainnet.example/", {"projectkey"}),
+        (f"https://mainnet.example/{KEY[:8]}/rpc", {KEY[:8]}),
+        ("http://user:pa%21ss@127.0.0.1:8545/", {"pa%21ss", "pa!ss", "dXNlcjpwYSFzcw=="}),
+        ("https://projectkey@mainnet.example/", {"projectkey", "cHJvamVjdGtleTo="}),
+        ("https://projectkey:@mainnet.example/", {"projectkey", "cHJvamVjdGtleTo="}),
     ],
 )
 def test_the_secrets_of_an_endpoint_are_its_password_and_long_pieces(

@@ -2,14 +2,14 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from itertools import count
 from typing import TypeVar
 
 from scheduler.chain.dialect import GETH
 from scheduler.chain.endpoint import Endpoint
 from scheduler.chain.errors import NodeUnavailable, RpcError
 from scheduler.chain.gathering import Gathering
-from scheduler.chain.jsonrpc import Answer, Json, Request, encode
+from scheduler.chain.jsonrpc import Answer, Json, Request
+from scheduler.chain.messages import SENDING, Messages
 from scheduler.chain.transport import Subscription, Transport
 from scheduler.chain.transport_duplex import DuplexTransport
 from scheduler.chain.transport_http import HttpTransport
@@ -17,10 +17,7 @@ from scheduler.chain.transport_ipc import IpcTransport
 
 T = TypeVar("T")
 
-SENDING = frozenset({"eth_sendRawTransaction", "eth_sendTransaction"})
-"""Methods with an effect: never repeated once a byte of the request may have left."""
-
-ALONE = SENDING | {"eth_signTransaction", "eth_getLogs"}
+ALONE = SENDING | {"eth_signTransaction", "account_signTransaction", "eth_getLogs"}
 """Methods that share no message with what others ask, since their answers may take long: somebody
 may have to approve a signature, and logs of many blocks are searched for."""
 
@@ -28,15 +25,23 @@ may have to approve a signature, and logs of many blocks are searched for."""
 class Connection:
     """JSON-RPC with one node. What is asked at the same time goes in one message.
 
-    `batch_limit` is the most requests in one message; it may be changed at any time. Connects when
-    first used, and again at the next request after a failure.
+    Connects when first used, and again at the next request after a failure.
     """
 
     def __init__(self, transport: Transport, batch_limit: int = GETH.batch_limit) -> None:
         self._transport = transport
-        self.batch_limit = batch_limit
-        self._ids = count(1)
+        self._messages = Messages(transport, batch_limit)
         self._gathering = Gathering(lambda requests: self._exchange(requests))
+
+    @property
+    def batch_limit(self) -> int:
+        """The most requests in one message; it may be changed at any time, and a node that takes
+        fewer does so, too."""
+        return self._messages.batch_limit
+
+    @batch_limit.setter
+    def batch_limit(self, limit: int) -> None:
+        self._messages.batch_limit = limit
 
     @property
     def endpoint(self) -> str:
@@ -81,15 +86,19 @@ class Connection:
         try:
             return reader(answer)
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            # What was no number, say, is in it, and may repeat the key in the URL.
+            found = self._transport.endpoint.without_secrets(repr(error))
             raise NodeUnavailable(
-                f"{self.endpoint}: its answer cannot be understood ({error!r})"
+                f"{self.endpoint}: its answer cannot be understood ({found})"
             ) from error
 
     async def subscribe(self, *params: Json) -> Subscription:
         """`eth_subscribe` with these parameters. Raises RpcError, NodeUnavailable."""
         if not isinstance(self._transport, DuplexTransport):
             raise NodeUnavailable(f"{self.endpoint}: HTTP carries no subscriptions")
-        return await self._transport.subscribe(next(self._ids), Request("eth_subscribe", params))
+        return await self._transport.subscribe(
+            next(self._messages.ids), Request("eth_subscribe", params)
+        )
 
     async def close(self) -> None:
         """Ends what is open; whoever waits gets NodeUnavailable. The next request opens anew."""
@@ -102,15 +111,7 @@ class Connection:
         return await self._gathering.ask(requests, self.batch_limit)
 
     async def _exchange(self, requests: Sequence[Request]) -> list[Answer]:
-        numbered = {next(self._ids): request for request in requests}
-        repeatable = not any(request.method in SENDING for request in requests)
-        answers = await self._transport.exchange(encode(numbered), list(numbered), repeatable)
-        left_out = [at for at, answer in enumerate(answers) if _is_too_large(answer)]
-        if repeatable and 0 < len(left_out) < len(requests):
-            rest = await self._exchange([requests[at] for at in left_out])
-            for at, answer in zip(left_out, rest, strict=True):
-                answers[at] = answer
-        return answers
+        return await self._messages.exchange(requests)
 
 
 def all_well(answers: Sequence[Answer]) -> list[Json]:
@@ -119,18 +120,6 @@ def all_well(answers: Sequence[Answer]) -> list[Json]:
         if isinstance(answer, RpcError):
             raise answer
     return list(answers)
-
-
-def _is_too_large(answer: Answer) -> bool:
-    """Whether geth left this part of a batch out because the others fill its answer.
-
-    25 MB over HTTP and WebSocket (geth 1.16, --rpc.batch-response-max-size).
-    """
-    return (
-        isinstance(answer, RpcError)
-        and answer.code == -32003
-        and answer.message == "response too large"
-    )
 
 
 def connect(

@@ -2,9 +2,10 @@
 
 import asyncio
 import base64
+import re
 import socket
 import ssl
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 from errno import ECONNREFUSED
 from typing import TypeVar
@@ -16,6 +17,10 @@ T = TypeVar("T")
 # rpc.providers.web.ws.enabled says otherwise.
 RSKJ_HTTP_PORT, RSKJ_WEBSOCKET_PORT, RSKJ_WEBSOCKET_PATH = 4444, 4445, "/websocket"
 
+# Longer pieces of a URL may be keys whatever they look like, shorter ones unless they are words.
+_SHORTEST_KEY = 16
+_WORDS = re.compile(r"[a-z]+([-_.][a-z]+)*|v[0-9]+")
+
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 _DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
@@ -26,7 +31,8 @@ class Endpoint:
     """An IPC socket (`scheme` is "ipc", `path` its file), or a URL.
 
     `path` and `authorization` (the value of that HTTP header) may hold keys: `str()` and `repr()`
-    leave them out.
+    leave them out. `str()` is what a node is called wherever people read it. `secrets` are the
+    parts of it that may be keys.
     """
 
     scheme: str
@@ -34,6 +40,7 @@ class Endpoint:
     host: str = ""
     port: int = 0
     authorization: str | None = field(default=None, repr=False)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
     @classmethod
     def parse(cls, text: str) -> "Endpoint":
@@ -66,7 +73,7 @@ class Endpoint:
             authorization = "Basic " + base64.b64encode(pair.encode()).decode()
         path = (url.path or "/") + (f"?{url.query}" if url.query else "")
         port = _DEFAULT_PORTS[url.scheme] if port is None else port
-        return cls(url.scheme, path, host, port, authorization)
+        return cls(url.scheme, path, host, port, authorization, tuple(secrets_in(text)))
 
     @property
     def reporting(self) -> str | None:
@@ -89,8 +96,47 @@ class Endpoint:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
 
+    def without_secrets(self, text: str) -> str:
+        """`text` with an ellipsis in place of each of the secrets, which the node may repeat."""
+        return without(self.secrets, text)
+
     def __str__(self) -> str:
         return self.path if self.scheme == "ipc" else f"{self.scheme}://{self.authority}"
+
+
+def shown(text: str) -> str:
+    """A node's address as a configuration is shown: as it is written, if nothing in it can be a
+    key; else what the node is called, with an ellipsis for the rest."""
+    return f"{Endpoint.parse(text)}/…" if secrets_in(text) else text
+
+
+def secrets_in(text: str) -> list[str]:
+    """What may be a key in a node's address: of a URL the password, and of its user, path and query
+    every piece that is no plain word; as written, as meant, and as it is sent. The longest first.
+    """
+    if "://" not in text:
+        return []
+    url = urlsplit(text)
+    pieces = re.split(r"[/?&=;,+]", f"{url.path}?{url.query}?{url.fragment}")
+    found = [piece for piece in (*pieces, url.username or "") if _may_be_key(piece)]
+    # Without a password the user's name is a provider's key (https://KEY@host).
+    found += filter(None, [url.password or url.username])
+    if url.username is not None:
+        pair = f"{unquote(url.username)}:{unquote(url.password or '')}"
+        found.append(base64.b64encode(pair.encode()).decode())
+    return sorted({*found, *map(unquote, found)}, key=len, reverse=True)
+
+
+def without(secrets: Sequence[str], text: str) -> str:
+    """`text` with an ellipsis in place of each secret."""
+    for secret in secrets:
+        text = text.replace(secret, "…")
+    return text
+
+
+def _may_be_key(piece: str) -> bool:
+    """Whether it is neither short, nor words, nor a version: `rpc`, `eth-mainnet`, `v3`."""
+    return len(piece) >= _SHORTEST_KEY or not (len(piece) <= 3 or _WORDS.fullmatch(piece))
 
 
 def reason(error: BaseException) -> str:

@@ -9,6 +9,17 @@ class NodeUnavailable(Exception):
     """
 
 
+class TooManyRequests(NodeUnavailable):
+    """The provider takes no more requests for now (HTTP 429): it handled none of these.
+
+    `retry_after` is for how many seconds, None where it does not say.
+    """
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
 class RpcError(Exception):
     """The node answered with an error object (JSON-RPC 2.0, section 5.1)."""
 
@@ -17,6 +28,10 @@ class RpcError(Exception):
         self.code = code
         self.message = message
         self.data = data
+
+
+class BatchRefused(RpcError):
+    """The node answered one error to a message with several requests: it handled none of them."""
 
 
 METHOD_NOT_FOUND = -32601

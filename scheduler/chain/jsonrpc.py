@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple, TypeAlias
 
-from scheduler.chain.errors import RpcError
+from scheduler.chain.errors import BatchRefused, RpcError
 
 Json: TypeAlias = Any
 Answer: TypeAlias = Json | RpcError
@@ -70,13 +70,16 @@ def results(value: Json, ids: Sequence[int]) -> list[Answer]:
     """The answers to the requests `ids`, in that order, from what the node sent back.
 
     A node that refuses a batch as a whole answers one error without an id (JSON-RPC 2.0, section
-    6) or, as geth 1.16 does, under the first request's: then this error is everybody's answer.
+    6) or, as geth 1.16 does, under the first request's: then this error is everybody's answer, and
+    of a batch it is a BatchRefused.
     Raises Unintelligible where an answer is missing.
     """
     found = messages(value)
     if len(found) == 1 and (len(ids) > 1 or found[0].get("id") is None):
         refusal = result(found[0])
         if isinstance(refusal, RpcError):
+            if len(ids) > 1:
+                refusal = BatchRefused(refusal.code, refusal.message, refusal.data)
             return [refusal] * len(ids)
     by_id = {message["id"]: message for message in found if isinstance(message.get("id"), int)}
     missing = [id for id in ids if id not in by_id]

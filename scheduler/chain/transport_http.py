@@ -2,16 +2,18 @@
 
 import asyncio
 import ssl
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from http import HTTPStatus
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import h11
 
 from scheduler.chain.endpoint import Endpoint, reason, within
-from scheduler.chain.errors import NodeUnavailable, RpcError
+from scheduler.chain.errors import BatchRefused, NodeUnavailable, RpcError, TooManyRequests
 from scheduler.chain.jsonrpc import Answer, Unintelligible, decode, results
+from scheduler.chain.limits import seconds_in
 
 CONNECTIONS = 4
 """How many requests to one endpoint are under way at once; more wait their turn."""
@@ -19,6 +21,14 @@ CONNECTIONS = 4
 _READ_SIZE = 2**18
 
 Headers: TypeAlias = list[tuple[str, str]]
+
+
+class _Response(NamedTuple):
+    """What a server answered; `retry_after` is the header of that name."""
+
+    status: int
+    content: bytes
+    retry_after: str | None = None
 
 
 class _Stale(ConnectionResetError):
@@ -43,27 +53,29 @@ class _Channel:
             and not self._writer.is_closing()
         )
 
-    async def post(self, target: str, headers: Headers, body: bytes) -> tuple[int, bytes]:
-        """Status and body of the response. Raises _Stale, OSError, h11.ProtocolError."""
+    async def post(self, target: str, headers: Headers, body: bytes) -> _Response:
+        """The response. Raises _Stale, OSError, h11.ProtocolError."""
         request = h11.Request(method="POST", target=target, headers=headers)
         events = (request, h11.Data(data=body), h11.EndOfMessage())
         self._writer.write(b"".join(self._state.send(event) or b"" for event in events))
         first = await self._first_bytes()
         self._used = True
         self._state.receive_data(first)
-        status, content = 0, bytearray()
+        status, content, retry_after = 0, bytearray(), None
         while not isinstance(event := self._state.next_event(), h11.EndOfMessage):
             if event is h11.NEED_DATA:
                 self._state.receive_data(await self._reader.read(_READ_SIZE))
             elif isinstance(event, h11.Response):
                 status = event.status_code
+                given = dict(event.headers).get(b"retry-after")
+                retry_after = None if given is None else given.decode("latin-1")
             elif isinstance(event, h11.Data):
                 content += event.data
             elif isinstance(event, h11.ConnectionClosed):
                 raise ConnectionResetError
         if self._state.our_state is h11.DONE:
             self._state.start_next_cycle()
-        return status, bytes(content)
+        return _Response(status, bytes(content), retry_after)
 
     async def _first_bytes(self) -> bytes:
         try:
@@ -99,12 +111,17 @@ class HttpTransport:
 
     async def exchange(self, body: bytes, ids: Sequence[int], repeatable: bool) -> list[Answer]:
         try:
-            status, content = await within(self.timeout, self._post(body, repeatable))
-            return _answers(status, content, ids)
+            response = await within(self.timeout, self._post(body, repeatable))
+            if response.status == HTTPStatus.TOO_MANY_REQUESTS:
+                wanted = seconds_in(response.retry_after, time.time())
+                raise TooManyRequests(
+                    f"{self.endpoint}: it answered HTTP 429 Too Many Requests", wanted
+                )
+            return _answers(response.status, response.content, ids)
         except (OSError, h11.ProtocolError, Unintelligible) as error:
             raise NodeUnavailable(f"{self.endpoint}: {reason(error)}") from error
 
-    async def _post(self, body: bytes, repeatable: bool) -> tuple[int, bytes]:
+    async def _post(self, body: bytes, repeatable: bool) -> _Response:
         async with self._turns:
             try:
                 return await self._post_on(self._kept() or await self._opened(), body)
@@ -113,7 +130,7 @@ class HttpTransport:
                     raise
                 return await self._post_on(await self._opened(), body)
 
-    async def _post_on(self, channel: _Channel, body: bytes) -> tuple[int, bytes]:
+    async def _post_on(self, channel: _Channel, body: bytes) -> _Response:
         headers = [*self._headers, ("Content-Length", str(len(body)))]
         try:
             response = await channel.post(self.endpoint.path, headers, body)
@@ -148,10 +165,13 @@ class HttpTransport:
 
 def _answers(status: int, content: bytes, ids: Sequence[int]) -> list[Answer]:
     """What a response says. A node may explain a refusal (4xx) in an error object: then that is
-    the answer. From 429 and 5xx it is not: they pass, and are not about what was asked."""
+    the answer. From 5xx it is not: they pass, and are not about what was asked. A gateway that
+    takes no message of that size (413) refuses a batch."""
     if status == HTTPStatus.OK:
         return results(decode(content), ids)
-    if 400 <= status < 500 and status != HTTPStatus.TOO_MANY_REQUESTS:
+    if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE and len(ids) > 1:
+        return [BatchRefused(status, "the message is too large")] * len(ids)
+    if 400 <= status < 500:
         try:
             answers = results(decode(content), ids)
         except Unintelligible:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -11,11 +12,11 @@ from scheduler.chain.connection import connect
 from scheduler.chain.errors import NodeUnavailable, RpcError
 from scheduler.chain.model import Address
 from scheduler.chain.node import JsonRpcNode
-from scheduler.errors import Misconfigured
-from scheduler.logs import secrets_in, without
+from scheduler.errors import NotYet
 from scheduler.operations.keyfiles import address_in, make_key_file
 from scheduler.spelling import speak_of
 from scheduler.stored_keys import with_stored_keys
+from scheduler.transactions.clef import Clef
 from scheduler.transactions.environment import keys_in
 
 # Beside the configuration of a box, else of a user.
@@ -92,14 +93,22 @@ def show(config_file: Path | None) -> int:
         (key.public_key.to_address(), "environment", "environment")
         for key in keys_in(with_stored_keys(os.environ))
     ]
+    try:
+        if settings.signer == "clef" and settings.clef.ipc is not None:
+            clef = Clef(settings.clef.ipc)
+            found += [(each, "clef", "clef") for each in asyncio.run(clef.accounts())]
+    except (NotYet, RpcError) as error:
+        click.echo(f"clef's accounts are not known: {error}", err=True)
+    # geth asks clef, too.
+    of_node = "clef" if settings.signer == "clef" and settings.clef.ipc is None else "node"
     trouble = None
     try:
         chain_id, accounts = asyncio.run(_of_node(settings.rpc_url))
-        found += [(address, "node", "node") for address in accounts]
+        found += [(address, of_node, "node") for address in accounts]
         speak_of(chain_id)
     except (NodeUnavailable, RpcError) as error:
-        # A node's own words may repeat the key in its URL, and be of many lines.
-        trouble = " ".join(without(secrets_in(settings.rpc_url), str(error)).split())
+        # A node's own words may be of many lines.
+        trouble = " ".join(str(error).split())
     sends = [
         address
         for address, signer, _ in found
@@ -118,16 +127,18 @@ def show(config_file: Path | None) -> int:
     return 0
 
 
-async def _of_node(rpc_url: str) -> tuple[int, list[Address]]:
-    """Its chain id, and its accounts."""
-    try:
+async def _of_node(rpc_urls: Sequence[str]) -> tuple[int, list[Address]]:
+    """The chain id and the accounts of the first that answers. Raises as the first does."""
+    failures: list[NodeUnavailable | RpcError] = []
+    for rpc_url in rpc_urls:
         node = JsonRpcNode(connect(rpc_url))
-    except ValueError as error:
-        raise Misconfigured(f"rpc-url: {error}") from error
-    try:
-        return (await node.identity()).chain_id, await node.accounts()
-    finally:
-        await node.close()
+        try:
+            return (await node.identity()).chain_id, await node.accounts()
+        except (NodeUnavailable, RpcError) as error:
+            failures.append(error)
+        finally:
+            await node.close()
+    raise failures[0]
 
 
 def _default_directory() -> Path:

@@ -17,7 +17,6 @@ from scheduler.chain.model import Head
 from scheduler.errors import Misconfigured, NotYet, exit_status
 from scheduler.jobs import loading
 from scheduler.jobs.declaration import Job
-from scheduler.logs import secrets_in, without
 from scheduler.moc.jobs import TASKS
 from scheduler.operations import jobs_report
 from scheduler.operations.jobs_journal import Past, past_of
@@ -104,7 +103,7 @@ def list_(config_file: Path | None, network: str | None, as_json: bool) -> None:
     Ends with 1 where no node answers, with 2 where one has another chain or contract.
     """
     chosen = _chosen(config_file, network, with_key=False)
-    trouble, found = _tried(look(chosen.plan), chosen.plan)
+    trouble, found = _tried(look(chosen.plan))
     roster = found[2] if found else None
     rows = list(_rows(chosen, roster))
     generation = roster.generation if roster else None
@@ -135,7 +134,7 @@ def check(
     """
     chosen = _chosen(config_file, network)
     chosen.must_have(names)
-    trouble, found = _tried(survey(chosen.plan, names), chosen.plan)
+    trouble, found = _tried(survey(chosen.plan, names))
     if found is None:
         _end(trouble)
         return
@@ -161,7 +160,7 @@ def explain(name: str, config_file: Path | None, network: str | None, as_json: b
     """
     chosen = _chosen(config_file, network)
     chosen.must_have([name])
-    trouble, found = _tried(survey(chosen.plan, [name]), chosen.plan)
+    trouble, found = _tried(survey(chosen.plan, [name]))
     program = chosen.program(name)
     with plainly():
         past = past_of(chosen.plan.location(), name, program)
@@ -247,24 +246,21 @@ def _chosen(config_file: Path | None, network: str | None, with_key: bool = True
         )
         return _Chosen(plan, settings.moc.split)
     box = config.load(None)
-    key_file = box.signer == "keystore" or not with_key
+    key_file = box.has_account or not with_key
     environment = with_stored_keys(os.environ) if with_key else os.environ
     moc = moc_config.load(config_file, network, environment, key_file=key_file)
     return _Chosen(moc_plan(moc, box, patient=False), split=False)
 
 
-def _tried(asking: Coroutine[Any, Any, T], plan: Plan) -> tuple[_Trouble | None, T | None]:
+def _tried(asking: Coroutine[Any, Any, T]) -> tuple[_Trouble | None, T | None]:
     """What the node answers; or why it does not."""
     try:
         return None, asyncio.run(asking)
     except (NotYet, NodeUnavailable, RpcError) as error:
-        # A node's own words may repeat the key in its URL, and be of many lines.
-        secrets = [
-            secret for each in (plan.endpoint, *plan.fallbacks) for secret in secrets_in(each)
-        ]
+        # A node's own words may be of many lines.
         # As of a program that is run by hand: who answers tells what is wrong with what was asked.
         status = exit_status(error) if isinstance(error, NotYet) else 1
-        return _Trouble(" ".join(without(secrets, str(error)).split()), status), None
+        return _Trouble(" ".join(str(error).split()), status), None
 
 
 def _end(trouble: _Trouble | None) -> None:

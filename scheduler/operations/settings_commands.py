@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from scheduler import config
+from scheduler.chain.endpoint import shown
 from scheduler.errors import Misconfigured
-from scheduler.logs import secrets_in, without
 
 
 @click.command()
@@ -27,7 +27,8 @@ def show(key: str | None, config_file: Path | None) -> None:
     """
     settings = config.load(config_file)
     values = dict(_flat(settings.model_dump(mode="json", by_alias=True)))
-    values["rpc-url"] = without(secrets_in(settings.rpc_url), settings.rpc_url)
+    nodes = [shown(each) for each in settings.rpc_url]
+    values["rpc-url"] = nodes[0] if len(nodes) == 1 else nodes
     if key is None:
         for name, value in values.items():
             if value is not None:
