@@ -10,6 +10,7 @@ from eth_account import Account
 
 from scheduler.alarm.claiming import Policy, Strategy
 from scheduler.alarm.v10 import V10
+from scheduler.chain.addresses import checksummed
 from scheduler.devchain.evidence import Witness
 from scheduler.devchain.scheduling import DEFAULT_PAYMENT, ScheduledCall
 from scheduler.operations.report import By, statements
@@ -280,7 +281,7 @@ def test_the_program_does_the_whole_job(tmp_path: Path, way: str, signer: str) -
         call = schedule_on(chain)
         chain.endpoint.request("evm_setAutomine", False)
         with Running(tmp_path, "eth_alarm", "scheduler", "--config", str(config)) as running:
-            running.saw(f"Tracking call: {call.address}")
+            running.saw(f"Tracking call: {checksummed(call.address, 33)}")
             until(lambda: head_of(tmp_path) > 0)
             walk_to(chain, call.target_block + 2, tmp_path)
             running.saw("Outcome: succeeded")

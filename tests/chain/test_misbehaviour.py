@@ -112,11 +112,6 @@ RESULT = b'{"jsonrpc":"2.0","id":1,"result":"0x1"}'
             response(503, b"<html>"), "it answered HTTP 503 Service Unavailable", id="503"
         ),
         pytest.param(
-            response(429, error(-32005, "limit exceeded")),
-            "it answered HTTP 429 Too Many Requests",
-            id="429, explained in JSON",
-        ),
-        pytest.param(
             response(502, error(-32603, "no backend")),
             "it answered HTTP 502 Bad Gateway",
             id="a gateway's own error",
@@ -159,7 +154,8 @@ async def test_http_endpoint_that_gives_no_answer(sent: bytes, said: str) -> Non
 async def test_http_endpoint_that_explains_its_refusal(status: int) -> None:
     """rskj answers a batch that is too long with 400 and an error object."""
     refusal = response(status, error(-32600, "batch too long", id=None))
-    async with server(answering(refusal)) as connection:
+    # It is asked once more, with one request alone: that is refused in the same words.
+    async with server(answering(refusal, refusal)) as connection:
         answers = await connection.batch([Request("eth_chainId"), Request("eth_blockNumber")])
     assert [str(answer) for answer in answers] == ["batch too long (code -32600)"] * 2
     assert all(isinstance(answer, RpcError) for answer in answers)
@@ -327,6 +323,8 @@ async def test_websocket_answers_in_another_order() -> None:
             await client.send(json.dumps(answer))
 
     async with websocket(handle) as connection:
+        # A message for each.
+        connection.batch_limit = 1
         methods = ["first", "second", "third"]
         assert await asyncio.gather(*map(connection.request, methods)) == methods
 
@@ -367,6 +365,7 @@ async def test_error_for_nobody_ends_what_is_under_way_rather_than_leaving_it_wa
         await client.wait_closed()
 
     async with websocket(handle) as connection:
+        connection.batch_limit = 1
         failures = await asyncio.gather(
             connection.request("first"), connection.request("second"), return_exceptions=True
         )
@@ -404,7 +403,7 @@ async def test_ipc_answers_with_and_without_newlines(tmp_path: Path, separator: 
                 await writer.drain()
 
     async with listening(handle, tmp_path / "node.ipc"):
-        connection = connect(str(tmp_path / "node.ipc"), timeout=1)
+        connection = connect(str(tmp_path / "node.ipc"), timeout=1, batch_limit=1)
         answers = await asyncio.gather(*(connection.request(f"m{n}") for n in range(20)))
         await connection.close()
     assert answers == ["}{"] * 20
