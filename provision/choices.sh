@@ -71,8 +71,17 @@ complete_choices() {
         [[ -z $RPC_URL ]] || NODE=none
     fi
     [[ -n $RPC_URL || $NODE == none ]] || RPC_URL=$(network_value "$NETWORK" url)
-    [[ -n $PROGRAMS ]] || PROGRAMS=scheduler
+    [[ -n $PROGRAMS ]] || PROGRAMS=$(default_programs)
     [[ -n $SIGNER ]] || SIGNER=$(default_signer)
+}
+
+# The name that the old guide gave it stays where it was followed.
+default_programs() {
+    if is_old_box; then echo scheduler,scheduler-v6; else echo scheduler; fi
+}
+
+default_network() {
+    if is_old_box; then echo mainnet; else echo sepolia; fi
 }
 
 default_signer() {
@@ -112,11 +121,11 @@ EOF
 setting() { sed -n "s/^$1 = //p" | tr -d '[]" '; }
 
 ask_for_choices() {
-    NETWORK=$(ask "Network ($(network_names | paste -sd ' '))" sepolia)
+    NETWORK=$(ask "Network ($(network_names | paste -sd ' '))" "$(default_network)")
     NODE=${NODE:-$(ask "Node on this box (geth, rskj, none)" "$(network_value "$NETWORK" node)")}
     [[ $NODE != none || -n $RPC_URL ]] || RPC_URL=$(ask "The node's URL" "")
     SIGNER=${SIGNER:-$(ask "Who signs (clef, node, keystore)" "$(default_signer)")}
-    PROGRAMS=${PROGRAMS:-$(ask "Programs" scheduler)}
+    PROGRAMS=${PROGRAMS:-$(ask "Programs" "$(default_programs)")}
     DEVICE=${DEVICE:-$(ask "The volume's disk (empty: the one that is unused)" "")}
 }
 
@@ -148,6 +157,8 @@ check_choices() {
     while read -r file; do
         [[ -f $ROOT/conf.d/$file.conf && $file == scheduler* ]] ||
             refuse "--programs: there is no program '$file'"
+        [[ $file != scheduler-v6 || -f $CONFIG_FILE ]] || is_old_box ||
+            refuse "--programs: scheduler-v6 is for boxes that an older guide set up with it; here it is scheduler"
     done < <(tr , '\n' <<<"$PROGRAMS")
 }
 

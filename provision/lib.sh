@@ -10,6 +10,7 @@ PROGRAM_FILES=/etc/supervisor/conf.d
 PROGRAM_LOGS=/var/log/supervisor
 SETUP_LOGS=/var/log/scheduler-setup
 CONFIG_FILE=$ETC/config.toml
+FORMER=$ETC/before-setup     # what an older guide had set up (steps/45-takeover.sh)
 
 DRY_RUN=${DRY_RUN:-}
 YES=${YES:-}
@@ -207,6 +208,9 @@ operators_group() {
     fi
 }
 
+# The address that a key file says it is of.
+address_in() { sed 's/.*"address": *"\([0-9a-f]*\)".*/0x\1/' "$1"; }
+
 # Runs the project's command on this box.
 scheduler_command() { "$OPT/current/bin/scheduler" "$@"; }
 
@@ -220,19 +224,21 @@ code_is_there() { [[ -x $OPT/current/bin/scheduler ]]; }
 
 # Makes a program's file for supervisord, filled in by `scheduler config supervisor`:
 #   put_program NAME USER --autostart|--no-autostart [OPTION …]
-# What was chosen with `scheduler enable` or `disable` stays. Programs whose file changed are
+# What was chosen with `scheduler enable` or `disable`, or on a box of the old guide, stays. Programs whose file changed are
 # remembered in CHANGED_PROGRAMS.
 CHANGED_PROGRAMS=()
 put_program() {
-    local name=$1 user=$2 boot=$3 file=$PROGRAM_FILES/$1.conf before=$CHANGES text release
+    local name=$1 user=$2 boot=$3 file=$PROGRAM_FILES/$1.conf before=$CHANGES former text release
     shift 3
     if ! code_is_there || ! getent passwd "$user" >/dev/null; then
         change "write $file" false
         return
     fi
-    if [[ -f $file && -z ${AUTOSTART:-} ]]; then
+    former=$file
+    [[ -f $former ]] || former=$FORMER/$name.conf
+    if [[ -f $former && -z ${AUTOSTART:-} ]]; then
         boot=--autostart
-        ! grep -q '^autostart=false' "$file" || boot=--no-autostart
+        ! grep -q '^autostart=false' "$former" || boot=--no-autostart
     fi
     # By the release's own name: another release is another file, and the program is started again.
     release=$(readlink --canonicalize "$OPT/current")

@@ -20,14 +20,17 @@ set_traps
 
 parse_options "$@"
 [[ $(id --user) == 0 ]] || refuse "this must be run by root: $AGAIN"
+find_old_box
 complete_choices
 check_choices
 check_machine
 check_volume
 check_ports
+check_old_box
 
 say "== setting up: $(describe_choices)${DRY_RUN:+ (dry run: nothing is changed)}"
-for step in packages volume users scheduler node account supervisor firewall check; do
+for step in packages volume users scheduler takeover node account supervisor firewall check; do
+    [[ $step != takeover ]] || is_old_box || continue
     run_step "$step"
 done
 if [[ -n $DRY_RUN ]]; then

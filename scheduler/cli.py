@@ -65,6 +65,7 @@ class _Commands(click.Group):
         "enable": "scheduler.operations.boot_commands:enable",
         "jobs": "scheduler.operations.jobs_commands:jobs",
         "journal": "scheduler.operations.journal_commands:journal",
+        "node": "scheduler.operations.node_commands:node",
         "pause": "scheduler.operations.hold_commands:pause",
         "report": "scheduler.operations.report_command:report",
         "resume": "scheduler.operations.hold_commands:resume",

@@ -28,7 +28,7 @@ from scheduler.errors import Misconfigured
 from scheduler.jobs import loading
 from scheduler.moc.jobs import TASKS
 from scheduler.networks import chain_id_of, networks
-from scheduler.plan import MOC_PROGRAMS, SCHEDULER
+from scheduler.plan import MOC_PROGRAMS, SCHEDULER, SCHEDULER_V6
 from scheduler.spelling import speak_of
 from scheduler.transactions.journal.location import Location, Remote, is_remote
 
@@ -91,7 +91,7 @@ def _network(value: str) -> str:
 
 
 def _programs(values: tuple[str, ...]) -> tuple[str, ...]:
-    known = (SCHEDULER, *MOC_PROGRAMS)
+    known = (SCHEDULER, SCHEDULER_V6, *MOC_PROGRAMS)
     if not values or not set(values) <= set(known):
         raise ValueError(f"name programs of these: {', '.join(known)}")
     return values

@@ -13,6 +13,9 @@ SCHEDULER = "scheduler"
 ETH_ALARM = "eth_alarm"
 MOC_JOBS = "moc_jobs"
 
+# What supervisord calls the first on boxes that were set up by the first client's guide.
+SCHEDULER_V6 = "scheduler-v6"
+
 MOC_PROGRAMS: Mapping[str, tuple[str, ...]] = {
     "scheduler-liquidation": ("liquidation", "bucket_liquidation"),
     "scheduler-settlement": ("run_settlement",),

@@ -12,6 +12,7 @@ check_volume() {
         FILE_SYSTEM=$(findmnt --noheadings --output FSTYPE "$DATA")
         [[ -z $DEVICE || $(device_number "$DEVICE") == "$(device_number "$DISK")" ]] ||
             refuse "$DISK is mounted at $DATA already, not $DEVICE: leave --device out"
+        [[ ! -b $DISK || -f $CONFIG_FILE ]] || refuse_small "$DISK"
         return
     fi
     DISK=$(chosen_disk)

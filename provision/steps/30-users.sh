@@ -15,7 +15,6 @@ step_users() {
     if [[ $SIGNER == keystore ]]; then
         put_directory "$ETC/keys" 700 scheduler:scheduler
     fi
-    [[ $NODE == none ]] || put_node_user
 }
 
 # A directory on the volume, only where that is mounted: put_on_volume NAME MODE USER
@@ -25,21 +24,4 @@ put_on_volume() {
     else
         put_directory "$DATA/$1" "$2" "$3:$3"
     fi
-}
-
-node_user() {
-    case $NODE in
-        rskj) echo rsk ;;
-        *) echo geth ;;
-    esac
-}
-
-put_node_user() {
-    local user
-    user=$(node_user)
-    put_user "$user"
-    case $NODE in
-        rskj) put_on_volume rsk 700 "$user" ;;
-        *) put_on_volume ethereum 700 "$user" ;;
-    esac
 }

@@ -110,7 +110,10 @@ EOF
     if [[ $NETWORK == dev && $NODE == geth ]]; then
         printf '\n[alarm]\naddresses = ["%s"]\n' "$DEV_ALARM"
     fi
-    if [[ $PROGRAMS == *scheduler-* ]]; then
+    if [[ -n $OLD_CONTRACT ]]; then
+        printf '\n[alarm]\naddresses = ["%s"]\n' "$OLD_CONTRACT"
+    fi
+    if [[ $PROGRAMS =~ scheduler-(liquidation|settlement|payments|prices) ]]; then
         printf '\n[moc]\nsplit = true\n'
     fi
     printf '\n[box]\nnode = "%s"\nprograms = ["%s"]\n' "$NODE" "${PROGRAMS//,/\", \"}"

@@ -4,6 +4,7 @@
 
 step_node() {
     about "the node ($NODE)"
+    [[ $NODE == none ]] || put_node_user
     case $NODE,$NETWORK in
         none,*) note "it is at $(without_key "$RPC_URL")" ;;
         geth,dev)
@@ -17,6 +18,13 @@ step_node() {
             ;;
         rskj,*) put_rskj ;;
     esac
+}
+
+put_node_user() {
+    local user=geth directory=ethereum
+    [[ $NODE != rskj ]] || user=rsk directory=rsk
+    put_user "$user"
+    put_on_volume "$directory" 700 "$user"
 }
 
 # A URL's user, password and path may be a key.

@@ -19,8 +19,12 @@ put_key_file() {
     key=$(scheduler_command config show keystore.file --config "$CONFIG_FILE")
     password=$(scheduler_command config show keystore.password-file --config "$CONFIG_FILE")
     if [[ ! -e $key && ! -e $password ]]; then
-        change "make an account, with its key in $key" runuser --user scheduler -- \
-            "$OPT/current/bin/scheduler" account new --config "$CONFIG_FILE"
+        if has_old_account; then
+            change "put the account that was taken over in $key" install_old_account scheduler "$key" "$password"
+        else
+            change "make an account, with its key in $key" runuser --user scheduler -- \
+                "$OPT/current/bin/scheduler" account new --config "$CONFIG_FILE"
+        fi
     fi
     [[ -n $DRY_RUN && ! -e $key ]] || check_private scheduler "$key" "$password"
 }
@@ -45,7 +49,8 @@ put_clef_account() {
     fi
     put_secret "$ETC/clef/master.password" clef new_password
     [[ -f $ETC/clef/masterseed.json ]] || change "make clef's own store" init_clef
-    [[ -f $key ]] || change "make an account in clef, with its key in $key" new_clef_account "$key"
+    [[ -f $key ]] || change "$(has_old_account && echo "put the account that was taken over" || echo "make an account") in clef, with its key in $key" \
+        new_clef_account "$key"
     [[ -n $DRY_RUN && ! -e $key ]] || check_private clef "$key" "$ETC/clef/key.password"
     rules=$(scheduler_command config clef --config "$CONFIG_FILE")
     if [[ $(cat "$ETC/clef/rules.js" 2>/dev/null) != "$rules" ]]; then
@@ -73,9 +78,13 @@ init_clef() {
 
 new_clef_account() {
     local key=$1 password=$ETC/clef/key.password address
-    runuser --user clef -- "$OPT/current/bin/scheduler" account new "$key" \
-        --password-file "$password" --config /dev/null
-    address=0x$(sed 's/.*"address": *"\([0-9a-f]*\)".*/\1/' "$key")
+    if has_old_account; then
+        install_old_account clef "$key" "$password"
+    else
+        runuser --user clef -- "$OPT/current/bin/scheduler" account new "$key" \
+            --password-file "$password" --config /dev/null
+    fi
+    address=$(address_in "$key")
     lines_of "$password" "$password" "$ETC/clef/master.password" | clef setpw "$address"
 }
 

@@ -12,7 +12,22 @@ step_check() {
         fail "the configuration is refused: see the line above"
     supervisorctl status | sed 's/^/   /' || true
     check_clock
+    say_node
     say_account
+}
+
+# Seconds for which the node is given a chance; one that is new has caught up after hours or days.
+NODE_SECONDS=5
+
+say_node() {
+    local said status=0
+    said=$(scheduler_command node wait --timeout "$NODE_SECONDS" --config "$CONFIG_FILE" 2>&1 >/dev/null) ||
+        status=$?
+    case $status in
+        0) note "the node is ready" ;;
+        1) note "the node: ${said#scheduler: not after "$NODE_SECONDS" s: }; to wait for it: scheduler node wait" ;;
+        *) warn "${said#scheduler: }" ;;
+    esac
 }
 
 # Whom to send ether to, and how much: twice what the dearest transaction may cost.
@@ -33,7 +48,7 @@ sending_address() {
         clef) key=$ETC/clef/keystore/key.json ;;
         node) scheduler_command account show --config "$CONFIG_FILE" 2>/dev/null | awk '/sends$/ { print $1 }'; return ;;
     esac
-    sed 's/.*"address": *"\([0-9a-f]*\)".*/0x\1/' "$key"
+    address_in "$key"
 }
 
 check_clock() {

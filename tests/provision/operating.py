@@ -59,12 +59,12 @@ def states(machine: Machine) -> dict[str, str]:
     return {words[0]: words[1] for words in lines if len(words) > 1}
 
 
-def outcomes(machine: Machine, call: Call) -> list[str]:
+def outcomes(machine: Machine, call: Call, path: str = SCHEDULER_LOG) -> list[str]:
     """What the scheduler's log says became of a call."""
     name = f"CALL-{call.address.upper()}"
     return [
         line.partition("Outcome: ")[2]
-        for line in log(machine).splitlines()
+        for line in log(machine, path).splitlines()
         if name in line and "Outcome: " in line
     ]
 

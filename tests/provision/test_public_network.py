@@ -1,74 +1,25 @@
-"""A box on a public network: geth, clef and a consensus client as setup configures them.
-
-The chain is that of hoodi from its genesis on, made by a stand-in for the consensus client
-(consensus.py); it has no peers. geth is told to execute every block, since snap sync, the default,
-would wait for peers.
-"""
-
-import re
-import stat
-from pathlib import Path
+"""A box on a public network: geth, clef and a consensus client as setup configures them."""
 
 import pytest
 
 from scheduler.devchain.accounts import Role, address_of
-from scheduler.devchain.toolchain import clef_path
+from tests.provision.hoodi import MEGABYTES as MEGABYTES
+from tests.provision.hoodi import OPTIONS, account, asked, deploy, fund, furnish
 from tests.provision.machine import OPERATOR, Machine
 from tests.provision.operating import eventually, log, outcomes, schedule, set_up, states
-
-MEGABYTES = 210_000
-OPTIONS = ("--network", "hoodi", "--device", "/dev/xvdb", "--yes")
-OPTIONS += ("--node-binary", "/home/ubuntu/geth-full", "--clef-binary", "/home/ubuntu/clef")
-OPTIONS += ("--beacon-binary", "/home/ubuntu/consensus")
-DEPLOY = """\
-import sys
-from pathlib import Path
-from scheduler.devchain.deployment import deploy
-from scheduler.devchain.endpoint import Endpoint
-deployment = deploy(Endpoint("http://127.0.0.1:8545"))
-deployment.write(Path("/srv/chain"))
-print(deployment.scheduler)
-"""
 
 
 @pytest.fixture(scope="module")
 def said(bare_box: Machine) -> str:
     """What setup said."""
-    bare_box.put(clef_path(), "/home/ubuntu/clef")
-    full = bare_box.root / "home/ubuntu/geth-full"
-    full.write_text('#!/bin/sh\nexec /usr/local/lib/geth "$@" --syncmode full\n')
-    bare_box.run("install", "-m", "755", "/home/ubuntu/geth", "/usr/local/lib/geth")
-    consensus = bare_box.root / "home/ubuntu/consensus"
-    consensus.write_bytes((Path(__file__).parent / "consensus.py").read_bytes())
-    for each in (full, consensus):
-        each.chmod(each.stat().st_mode | stat.S_IXUSR)
-    return set_up(bare_box, *OPTIONS)
+    furnish(bare_box)
+    return set_up(bare_box, *OPTIONS, "--device", "/dev/xvdb", "--yes")
 
 
 @pytest.fixture
 def box(bare_box: Machine, said: str) -> Machine:
     """The box, set up."""
     return bare_box
-
-
-def account(said: str) -> str:
-    match = re.search(r"the account is (0x[0-9a-f]{40}): send it at least ([\d.]+) ether\n", said)
-    assert match, said
-    assert float(match[2]) > 0
-    return match[1]
-
-
-def asked(box: Machine, script: str) -> str:
-    """What geth's console says to a line of JavaScript."""
-    command = ("/usr/local/lib/geth", "attach", "--exec", script, "http://127.0.0.1:8545")
-    done = box.run(*command, check=False)
-    return done.stdout + done.stderr
-
-
-def fund(box: Machine, *addresses: str) -> None:
-    """Has the stand-in pay ether to these accounts."""
-    lines = "".join(f"{each}\n" for each in addresses)
-    box.run("sh", "-c", f"printf %s '{lines}' >>/data/beacon/withdrawals")
 
 
 def test_clef_signs_for_a_geth_that_a_consensus_client_drives(box: Machine, said: str) -> None:
@@ -78,9 +29,7 @@ def test_clef_signs_for_a_geth_that_a_consensus_client_drives(box: Machine, said
     fund(box, account(said), *map(address_of, Role))
     paid = f"eth.getBalance('{address_of(Role.CUSTOMER)}') > 0"
     eventually(lambda: "true" in asked(box, paid), 60, "the chain makes blocks, and pays")
-    environment = {"XDG_CACHE_HOME": "/var/cache"}
-    python = "/opt/scheduler/current/bin/python"
-    alarm = box.run(python, "-c", DEPLOY, environment=environment, timeout=120).stdout.strip()
+    alarm = deploy(box)
     box.run("sh", "-c", f"echo '[alarm]\naddresses = [\"{alarm}\"]' >>/etc/scheduler/config.toml")
     box.run("supervisorctl", "start", "scheduler", user=OPERATOR)
     call = schedule(box, state="/srv/chain", blocks=25)
