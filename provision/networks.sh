@@ -40,6 +40,16 @@ least() {
     fi
 }
 
+# The ports on which nodes take peers, one a line; TCP and UDP alike.
+peer_ports() {
+    [[ $NODE != none ]] || return 0
+    local kind port
+    for kind in p2p beacon; do
+        port=$(network_value "$NETWORK" "$kind")
+        [[ $port == - ]] || echo "$port"
+    done
+}
+
 row_value() {
     awk -v name="$2" -v key="$3" '
         BEGIN { split("name node p2p beacon disk memory cores chain url", keys, " ") }

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# What build.sh, tag_and_push.sh and deploy.sh share: the environment that -e names, the engine that
-# makes images, and AWS. Sourced after lib.sh.
+# What build.sh, tag_and_push.sh and deploy.sh share: the environment that -e names, and the engine that
+# makes images.
 #
 #   ENGINE   docker, podman or buildah (default: the first of them that answers)
 #
@@ -8,13 +8,9 @@
 
 # shellcheck source=scripts/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=scripts/aws.sh
+source "$(dirname "${BASH_SOURCE[0]}")/aws.sh"
 NAMES=$ROOT/environments/names.txt
-
-# Ends the script for wrong usage or configuration.
-refuse() {
-    printf '%s: %s\n' "$(basename "$0")" "$*" >&2
-    exit 2
-}
 
 # The environments' lines, without the comment.
 environments() { grep -v '^#' "$NAMES"; }
@@ -94,37 +90,4 @@ push_image() {
     else
         "$ENGINE" push --quiet "${options[@]}" "$1" "docker://$2"
     fi
-}
-
-# What AWS's client says to these arguments. Where it fails, that is the last line of its reason, and
-# the status 1.
-ask_aws() {
-    local errors
-    errors=$(mktemp)
-    if aws --cli-connect-timeout 10 --output text "$@" 2>"$errors"; then
-        rm "$errors"
-        return
-    fi
-    grep -v '^[[:space:]]*$' "$errors" | tail -n 1
-    rm "$errors"
-    return 1
-}
-
-# The same; where it fails, the script ends with the reason.
-call_aws() {
-    local said
-    said=$(ask_aws "$@") || fail "aws $1 $2 failed: $said"
-    printf '%s\n' "$said"
-}
-
-# Sets AWS_REGION and ACCOUNT to those of the credentials that are there.
-find_account() {
-    command -v aws >/dev/null ||
-        fail "AWS's command line client is missing: install awscli, then run this again"
-    AWS_REGION=${AWS_REGION:-${AWS_DEFAULT_REGION:-$(aws configure get region || true)}}
-    # Version 1 of the client knows the one variable, version 2 both.
-    export AWS_REGION=${AWS_REGION:-us-west-1} AWS_PAGER=
-    export AWS_DEFAULT_REGION=$AWS_REGION
-    ACCOUNT=$(ask_aws sts get-caller-identity --query Account) ||
-        refuse "AWS does not say whose credentials these are, $ACCOUNT; see: aws sts get-caller-identity"
 }

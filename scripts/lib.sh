@@ -16,6 +16,12 @@ fail() {
     exit 1
 }
 
+# Ends the script for wrong usage or configuration.
+refuse() {
+    printf '%s: %s\n' "$(basename "$0")" "$*" >&2
+    exit 2
+}
+
 # Whether $1 runs and is a Python that the project supports (setup.py, python_requires).
 suits() {
     "$1" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' 2>/dev/null

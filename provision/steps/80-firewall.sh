@@ -38,16 +38,6 @@ start_firewall() {
     systemctl restart scheduler-firewall
 }
 
-# The ports on which nodes take peers, one a line; TCP and UDP alike.
-peer_ports() {
-    [[ $NODE != none ]] || return 0
-    local kind port
-    for kind in p2p beacon; do
-        port=$(network_value "$NETWORK" "$kind")
-        [[ $port == - ]] || echo "$port"
-    done
-}
-
 describe_peer_ports() {
     local ports
     ports=$(peer_ports | paste -sd ' ')

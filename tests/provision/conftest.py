@@ -16,7 +16,9 @@ TOOLS = ("debootstrap", "ip", "losetup", "nft", "nsenter", "unshare")
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Everything here is for root alone, and takes its time."""
+    """What needs a box is for root alone, and takes its time."""
+    if "bare_box" not in getattr(item, "fixturenames", ()):
+        return
     item.add_marker(pytest.mark.timeout(900))
     if os.geteuid() != 0:
         why = "makes a machine of its own, which needs root: sudo scripts/test tests/provision"
