@@ -84,7 +84,8 @@ run_step() {
     STEP=
 }
 
-# The one way in which a step changes the box: says what, and does it unless this is a dry run.
+# The one way in which a step changes the box: says what, and does it unless this is a dry run. What it
+# runs has no terminal to ask on: the questions are this project's own.
 #   change "install supervisor" apt-get install supervisor
 change() {
     local what=$1
@@ -97,7 +98,7 @@ change() {
     note "$what"
     mkdir -p "$SETUP_LOGS"
     printf '%s %s\n' "$(date --iso-8601=seconds)" "$what" >>"$(step_log)"
-    "$@" >>"$(step_log)" 2>&1 || fail "could not $what"
+    "$@" </dev/null >>"$(step_log)" 2>&1 || fail "could not $what"
 }
 
 # Makes a file hold what standard input says: put_file FILE MODE OWNER:GROUP

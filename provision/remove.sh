@@ -50,7 +50,7 @@ remove_units() {
 
 remove_code() {
     local path
-    for path in scheduler eth_alarm moc_jobs; do
+    for path in scheduler eth_alarm moc_jobs lighthouse; do
         [[ $(readlink "/usr/local/bin/$path" || true) != "$OPT/"* ]] ||
             change "remove /usr/local/bin/$path" rm "/usr/local/bin/$path"
     done

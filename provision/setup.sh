@@ -9,6 +9,8 @@ AGAIN="sudo $0${*:+ $*}"
 source "$HERE/lib.sh"
 # shellcheck source=provision/networks.sh
 source "$HERE/networks.sh"
+# shellcheck source=provision/sources.sh
+source "$HERE/sources.sh"
 # shellcheck source=provision/choices.sh
 source "$HERE/choices.sh"
 for file in "$HERE"/steps/*.sh; do

@@ -58,6 +58,22 @@ go_back() {
     switch_to "$FORMER"
 }
 
+# What is older than this version and the one before it: code, the libraries that no other version
+# needs, and copies of the journal.
+prune() {
+    local path id libraries
+    libraries=" $(libraries_of "$RELEASE/src") $(libraries_of "$FORMER/src") "
+    for path in "$OPT"/releases/*; do
+        [[ -d $path && $path != "$RELEASE" && $path != "$FORMER" ]] || continue
+        id=$(basename "$path")
+        change "remove the old version $id" rm -rf "$path" "$JOURNAL.before-$id"
+    done
+    for path in "$OPT"/libraries/*; do
+        [[ ! -d $path || $libraries == *" $path "* ]] ||
+            change "remove libraries that nothing uses any more, $path" rm -rf "$path"
+    done
+}
+
 (($# == 0)) || refuse "usage: sudo $0"
 [[ $(id --user) == 0 ]] || refuse "this must be run by root: $AGAIN"
 code_is_there || refuse "there is no code in $OPT: first sudo provision/setup.sh"
@@ -84,5 +100,6 @@ if ! upgrade >>"$(step_log)" 2>&1; then
     go_back >>"$(step_log)" 2>&1
     fail "the box runs $(basename "$FORMER") as before, since $reason"
 fi
+prune
 say "== upgrade: done; the journal as it was before is in $COPY"
 say "Next: sudo provision/setup.sh, for what else the new version sets up; supervisorctl status"

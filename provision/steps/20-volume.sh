@@ -72,8 +72,7 @@ disks() {
 # keeps the name of the attachment in the vendor's part of its data, from byte 3072 on.
 nvme_name() {
     local wanted=${1#/dev/} controller
-    for controller in /dev/nvme*n1; do
-        [[ -b $controller ]] || continue
+    for controller in $(nvme_disks); do
         if command -v nvme >/dev/null &&
             nvme id-ctrl --raw-binary "${controller%n1}" 2>/dev/null | cut --bytes=3073-3104 | tr -d '\0 ' |
             grep --quiet --extended-regexp "^(/dev/)?(${wanted}|${wanted/#xvd/sd})$"; then
@@ -84,11 +83,13 @@ nvme_name() {
     command -v nvme >/dev/null || other_nvme_disks
 }
 
+nvme_disks() { disks | grep '^/dev/nvme' || true; }
+
 other_nvme_disks() {
     local disk found=()
     while read -r disk; do
-        [[ $disk != /dev/nvme* ]] || holds_root "$disk" || found+=("$disk")
-    done < <(disks)
+        holds_root "$disk" || found+=("$disk")
+    done < <(nvme_disks)
     ((${#found[@]} != 1)) || echo "${found[0]}"
 }
 

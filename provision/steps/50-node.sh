@@ -71,16 +71,24 @@ put_geth() {
     if [[ -n $NODE_BINARY ]]; then
         put_binary geth "$NODE_BINARY"
     elif ! node_is_installed; then
-        change "add the package archive of geth" add_archive ppa:ethereum/ethereum
+        put_archive geth "$GETH_ARCHIVE"
         change "install geth" apt_install geth
     fi
     put_secret "$DATA/ethereum/jwt.hex" geth new_jwt
     put_program geth geth --autostart --bin-dir "$(place_of geth)" --arguments "$(geth_arguments)"
 }
 
+# A package archive, which is remembered, since nothing on the box says which one gave a source its
+# name: put_archive PROGRAM ARCHIVE
+put_archive() {
+    local program=$1 archive=$2 mark=$OPT/archive-$1
+    [[ $(cat "$mark" 2>/dev/null) == "$archive" ]] ||
+        change "add the package archive of $program, $archive" add_archive "$archive" "$mark"
+}
+
 add_archive() {
-    apt_install software-properties-common
-    add-apt-repository --yes "$1"
+    apt_install software-properties-common && add-apt-repository --yes "$1" && read_package_lists &&
+        write_file "$2" 644 root:root "$1"
 }
 
 # Everything on loopback, and nothing for browsers of other origins.
@@ -118,14 +126,49 @@ new_password() { head --bytes=32 /dev/urandom | base64 --wrap=0; }
 
 # The consensus client, a user and a copy of the JWT of its own.
 put_beacon() {
-    [[ -n $BEACON_BINARY || -x /usr/local/bin/lighthouse ]] || refuse \
-        "geth makes no progress on $NETWORK without a consensus client: download Lighthouse's release, check its signature, and give the file with --beacon-binary"
-    put_binary lighthouse "$BEACON_BINARY"
+    put_lighthouse
     put_user beacon
     put_on_volume beacon 700 beacon
     put_secret "$DATA/beacon/jwt.hex" beacon cat "$DATA/ethereum/jwt.hex"
-    put_program beacon beacon --autostart --bin-dir /usr/local/bin --arguments \
+    put_program beacon beacon --autostart --bin-dir "$(lighthouse_directory)" --arguments \
         "bn --network $NETWORK --datadir $DATA/beacon --port $(network_value "$NETWORK" beacon) --execution-endpoint http://127.0.0.1:8551 --execution-jwt $DATA/beacon/jwt.hex --checkpoint-sync-url $(checkpoint_url)"
+}
+
+# The file that was given, now or earlier; else its release, by the pinned version and checksum.
+put_lighthouse() {
+    local program=/usr/local/bin/lighthouse release=$OPT/lighthouse/$LIGHTHOUSE_VERSION
+    if [[ -n $BEACON_BINARY ]]; then
+        put_binary lighthouse "$BEACON_BINARY"
+    elif [[ ! -f $program || -L $program ]]; then
+        [[ -x $release/lighthouse ]] ||
+            change "download Lighthouse $LIGHTHOUSE_VERSION" download_lighthouse "$release"
+        put_link "$release/lighthouse" "$program"
+    fi
+}
+
+# By its own place: another version is another program file, and the program is started again.
+lighthouse_directory() { dirname "$(readlink --canonicalize /usr/local/bin/lighthouse)"; }
+
+download_lighthouse() {
+    local release=$1 machine archive sum
+    machine=$(uname --machine)
+    archive=$release.tar.gz
+    rm -rf "$release.new"
+    mkdir -p "$release.new"
+    command -v curl >/dev/null || apt_install curl
+    curl --fail --location --silent --show-error --retry 3 --output "$archive" \
+        "$LIGHTHOUSE_RELEASES/v$LIGHTHOUSE_VERSION/lighthouse-v$LIGHTHOUSE_VERSION-$machine-unknown-linux-gnu.tar.gz" || {
+        echo "Lighthouse's release cannot be fetched; give the program with --beacon-binary"
+        return 1
+    }
+    sum=$(sha256sum "$archive" | cut --delimiter=' ' --fields=1)
+    [[ $sum == "${LIGHTHOUSE_SHA256[$machine]}" ]] || {
+        rm "$archive"
+        echo "what was fetched is not Lighthouse $LIGHTHOUSE_VERSION for $machine: its SHA-256 is $sum"
+        return 1
+    }
+    tar --extract --gzip --file="$archive" --directory="$release.new" --no-same-owner lighthouse &&
+        chmod 755 "$release.new/lighthouse" && mv -T "$release.new" "$release" && rm "$archive"
 }
 
 # Where a consensus client that starts gets a recent state: public servers of the clients' makers.
@@ -144,6 +187,7 @@ put_clef() {
     elif [[ ! -x $(place_of clef)/clef ]]; then
         [[ $(. /etc/os-release && echo "$ID") == ubuntu ]] ||
             refuse "Debian has no package of clef: give it with --clef-binary PATH, or choose --signer keystore"
+        put_archive geth "$GETH_ARCHIVE"
         change "install clef" apt_install clef
     fi
     put_user clef
@@ -166,12 +210,13 @@ put_rskj() {
     elif [[ -f $OPT/rskj.jar ]]; then
         jar=$OPT/rskj.jar
     elif ! node_is_installed; then
-        change "add the package archive of rskj" add_archive ppa:rsksmart/rskj
+        put_archive rskj "$RSKJ_ARCHIVE"
         change "install rskj" install_rskj
     fi
     put_rskj_configuration
+    put_file "$ETC/rskj-logback.xml" 644 root:root < <(rskj_log_configuration)
     put_program rskj rsk --autostart --bin-dir /usr/bin --arguments \
-        "-Xmx4G -Drsk.conf.file=$ETC/rskj.conf -cp $jar co.rsk.Start --$(rskj_network)"
+        "-Xmx4G -Dlogback.configurationFile=$ETC/rskj-logback.xml -Drsk.conf.file=$ETC/rskj.conf -cp $jar co.rsk.Start --$(rskj_network)"
 }
 
 # rskj's own word for the network.
@@ -182,17 +227,31 @@ rskj_network() {
     esac
 }
 
+# supervisord has its log, and rotates it; by itself rskj writes into the directory where it starts.
+rskj_log_configuration() {
+    cat <<'EOF'
+<configuration>
+    <appender name="stdout" class="ch.qos.logback.core.ConsoleAppender">
+        <encoder><pattern>%date %-5level [%logger{0}] %message%n</pattern></encoder>
+    </appender>
+    <root level="info"><appender-ref ref="stdout"/></root>
+</configuration>
+EOF
+}
+
+# Who asks for it accepts its licence (docs/install.md). The package's preparation then leaves out its
+# user, who is there already.
 install_rskj() {
     debconf-set-selections <<EOF
-rskj shared/accepted-rsk-license-v1-1 select true
+rskj shared/accepted-rsk-license-v1-1 boolean true
 rskj shared/config select ${NETWORK#rsk-}
 EOF
     apt_install rskj
     systemctl disable --now rsk || systemctl disable --now rskj
 }
 
-# HOCON, on top of what rskj has for each network. With --signer node its wallet holds the key, so the
-# file is its user's alone.
+# HOCON, on top of what rskj has for each network (its reference.conf, which lets any host in, and has
+# all modules but three). With --signer node its wallet holds the key, so the file is its user's alone.
 put_rskj_configuration() {
     local text key=
     # regtest has unlocked accounts of its own.
@@ -230,5 +289,12 @@ rpc.providers.web.ws {
     port = 4445
 }
 EOF
+    local module
+    for module in eth net web3 rpc txpool rsk; do
+        printf 'rpc.modules.%s { version = "1.0", enabled = "true" }\n' "$module"
+    done
+    for module in personal evm sco debug trace; do
+        printf 'rpc.modules.%s { version = "1.0", enabled = "false" }\n' "$module"
+    done
     [[ -z $key ]] || printf 'wallet {\n    enabled = true\n    accounts = [{ privateKey = "%s" }]\n}\n' "$key"
 }

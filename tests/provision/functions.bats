@@ -8,6 +8,7 @@ setup() {
     mkdir "$BATS_TEST_TMPDIR/bin"
     source "$HERE/lib.sh"
     source "$HERE/networks.sh"
+    source "$HERE/sources.sh"
     source "$HERE/choices.sh"
     for file in "$HERE"/steps/*.sh; do
         source "$file"
@@ -103,6 +104,71 @@ stand_in() {
     stand_in lsblk $'\n/boot\n/'
     run why_not_format /dev/xvda
     [ "$output" = "it holds the root file system" ]
+}
+
+@test "an NVMe disk is found by the name of its attachment, with AWS's tool and without it" {
+    # The controller keeps the name from byte 3072 on, padded with blanks.
+    stand_in nvme_data "$(printf '%3072s%-32s' '' sdb)"
+    printf '#!/bin/sh\n[ "$1" = id-ctrl ] && [ "$3" = /dev/nvme1 ] && exec nvme_data\n' >bin/nvme
+    chmod +x bin/nvme
+    ATTACHED=(/dev/nvme0n1 /dev/nvme1n1)
+    disks() { printf '%s\n' /dev/xvda "${ATTACHED[@]}"; }
+    for name in /dev/xvdb /dev/sdb; do
+        [ "$(nvme_name "$name")" = /dev/nvme1n1 ]
+    done
+    [ -z "$(nvme_name /dev/xvdc)" ]
+    rm bin/nvme
+    holds_root() { [ "$1" = /dev/nvme0n1 ]; }
+    [ "$(nvme_name /dev/xvdb)" = /dev/nvme1n1 ]
+    # Of two others none can be told to be the one.
+    ATTACHED+=(/dev/nvme2n1)
+    [ -z "$(nvme_name /dev/xvdb)" ]
+}
+
+@test "both kinds of machine are taken, others are not, and for each there is a release of Lighthouse" {
+    NODE=none NETWORK=sepolia
+    for machine in x86_64 aarch64; do
+        stand_in uname "$machine"
+        run check_machine
+        [[ $output != *"it works on amd64 and arm64"* ]]
+        [[ ${LIGHTHOUSE_SHA256[$machine]} =~ ^[0-9a-f]{64}$ ]]
+    done
+    stand_in uname riscv64
+    run check_machine
+    [ "$status" = "$REFUSED" ]
+    [[ $output == *"this is riscv64; it works on amd64 and arm64"* ]]
+}
+
+@test "an option of an old program file is read in each way of writing it" {
+    echo "command=geth --datadir /data/ethereum --unlock 0,1  --password=/home/me/word --rpc -a 0x12" >f
+    [ "$(old_option f datadir)" = /data/ethereum ]
+    [ "$(old_option f unlock)" = 0,1 ]
+    [ "$(old_option f password)" = /home/me/word ]
+    [ "$(old_option f a)" = 0x12 ]
+    [ -z "$(old_option f keystore)" ]
+}
+
+@test "the unlocked account is told by its number or its address" {
+    mkdir keystore
+    echo '{"address":"aa00000000000000000000000000000000000000"}' >keystore/UTC--2016--aa
+    echo '{"address":"bb00000000000000000000000000000000000000"}' >keystore/UTC--2015--bb
+    [ "$(unlocked_key keystore 0)" = keystore/UTC--2015--bb ]
+    [ "$(unlocked_key keystore 1,0)" = keystore/UTC--2016--aa ]
+    [ "$(unlocked_key keystore 0xAA00000000000000000000000000000000000000)" = keystore/UTC--2016--aa ]
+    [ "$(unlocked_key keystore '')" = keystore/UTC--2015--bb ]
+    [ -z "$(unlocked_key keystore 2)" ]
+    [ -z "$(unlocked_key nowhere 0)" ]
+}
+
+@test "scheduler-v6 is installed only where the old guide was followed" {
+    NETWORK=sepolia NODE=geth SIGNER=clef PROGRAMS=scheduler,scheduler-v6
+    run check_choices
+    [ "$status" = "$REFUSED" ]
+    [[ $output == *"scheduler-v6 is for boxes that an older guide set up"* ]]
+    OLD_FILES=(geth.conf)
+    [ "$(default_programs)" = scheduler,scheduler-v6 ]
+    [ "$(default_network)" = mainnet ]
+    check_choices
 }
 
 @test "a private file that is missing is refused with the command that mends it" {

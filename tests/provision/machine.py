@@ -134,7 +134,7 @@ class Machine:
         self._ends.close()
         self.disk.remove()
 
-    def boot(self) -> None:
+    def boot(self, seconds: float = BOOT_SECONDS) -> None:
         """Switches the box on, and waits until systemd has started what starts at boot."""
         script = self.directory / "init"
         script.write_text(_INIT)
@@ -149,7 +149,7 @@ class Machine:
             self._init = subprocess.Popen(
                 bound_command(command), stdin=subprocess.DEVNULL, stdout=console, stderr=console
             )
-        deadline = time.monotonic() + BOOT_SECONDS
+        deadline = time.monotonic() + seconds
         while True:
             state = self.run("systemctl", "is-system-running", check=False).stdout.strip()
             if state in ("running", "degraded"):
@@ -165,10 +165,10 @@ class Machine:
         self._init.wait(seconds)
         self._init = None
 
-    def reboot(self) -> None:
-        """Powers the box off in good order, and on."""
+    def reboot(self, seconds: float = BOOT_SECONDS) -> None:
+        """Powers the box off in good order, and on; `seconds` are those that starting may take."""
         self.shut_down()
-        self.boot()
+        self.boot(seconds)
 
     def cut_power(self) -> None:
         """Kills every process of the box at once, with nothing told to any."""

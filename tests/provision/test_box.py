@@ -254,6 +254,8 @@ def test_an_upgrade_goes_back_where_the_new_version_does_not_run(box: Machine) -
     assert second != first
     assert all(second in box.read(f"/etc/supervisor/conf.d/{name}.conf") for name in states(box))
     executed(box)
+    releases = box.run("ls", "/opt/scheduler/releases").stdout.split()
+    assert sorted(releases) == sorted([first, second])
     broken = f"echo 'raise SystemExit(\"broken\")' >>{CHECKOUT}/scheduler/service.py"
     box.run("sh", "-c", broken)
     said = script(box, "upgrade.sh", status=1)

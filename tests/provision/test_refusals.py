@@ -5,6 +5,7 @@ Then the smallest box there is: no node, a key file, and a URL with a key of a p
 
 import hashlib
 import re
+import shlex
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -171,10 +172,42 @@ URL = "http://127.0.0.1:8545/v3/0123456789abcdef0123456789abcdef"
 ELSEWHERE = ("--network", "sepolia", "--node", "none", "--rpc-url", URL)
 
 
+def typed(box: Machine, answers: str, *options: str) -> str:
+    """What setup says on a terminal where `answers` are typed, and its exit status at the end."""
+    command = shlex.join([SETUP, *options])
+    script = (
+        f"printf '{answers}' | script --quiet --return --command {shlex.quote(command)} /dev/null"
+    )
+    environment = {"SUDO_USER": OPERATOR}
+    done = box.run("sh", "-c", script, check=False, timeout=300, environment=environment)
+    return done.stdout.replace("\r", "") + f"status {done.returncode}"
+
+
+def test_on_a_terminal_it_asks_with_the_defaults_shown(bare_box: Machine) -> None:
+    dry = ("--node-binary", "/home/ubuntu/geth", "--device", "/dev/xvdb", "--dry-run")
+    said = typed(bare_box, r"dev\n\n\n\n", *dry)
+    assert (
+        "Network (mainnet sepolia hoodi rsk-mainnet rsk-testnet rsk-regtest dev) [sepolia]: "
+        in said
+    )
+    assert "Node on this box (geth, rskj, none) [geth]: " in said
+    assert "Who signs (clef, node, keystore) [node]: " in said
+    assert "Programs [scheduler]: " in said
+    assert "== setting up: dev, node geth, signer node, programs scheduler (dry run" in said
+    assert said.endswith("status 0")
+
+
 @pytest.fixture(scope="module")
 def small(bare_box: Machine) -> Machine:
-    """The box, set up without a node."""
-    said = set_up(bare_box, *ELSEWHERE, "--device", "/dev/xvdb", "--autostart", "--yes")
+    """The box, set up without a node; at first its disk was not to be formatted."""
+    options = (*ELSEWHERE, "--device", "/dev/xvdb", "--autostart")
+    said = typed(bare_box, r"n\n", *options)
+    assert re.search(r"make an ext4 file system on /dev/\w+ \(2 GB, empty\)\? \[y/N\] ", said)
+    assert "was not formatted: name another with --device" in said
+    assert said.endswith("status 2")
+    assert not bare_box.run("sh", "-c", "blkid /dev/xvdb", check=False).stdout
+    said = typed(bare_box, r"y\n", *options)
+    assert said.endswith("status 0"), said
     assert re.search(r"the account is 0x[0-9a-f]{40}: send it at least 4 ether\n", said)
     assert "0123456789abcdef" not in said
     return bare_box
