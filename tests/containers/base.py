@@ -13,6 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from scheduler.devchain.toolchain import installed
+from tests.debian import bootstrap
 
 ROOT = Path(__file__).parents[2]
 
@@ -49,15 +50,8 @@ def wheels() -> Path:
 
 def _make_base(target: Path) -> None:
     suite = _release()["VERSION_CODENAME"]
-    mirror, components = _source(suite)
     root = target / "root"
-    command = [
-        "debootstrap",
-        "--variant=minbase",
-        f"--include={PACKAGES}",
-        f"--components={components}",
-    ]
-    subprocess.run([*command, suite, str(root), mirror], check=True, stdout=subprocess.DEVNULL)
+    bootstrap(suite, root, PACKAGES.split(","))
     version = "import sys; print('%d.%d' % sys.version_info[:2])"
     python = subprocess.check_output(["chroot", str(root), "python3", "-c", version])
     (target / "python").write_bytes(python)
@@ -107,13 +101,3 @@ def _release() -> dict[str, str]:
     lines = Path("/etc/os-release").read_text().splitlines()
     pairs = (line.split("=", 1) for line in lines if "=" in line)
     return {name: json.loads(value) if value[:1] == '"' else value for name, value in pairs}
-
-
-def _source(suite: str) -> tuple[str, str]:
-    """The mirror from which this machine has the suite, and its components."""
-    layout = "$(REPO_URI) $(CODENAME) $(COMPONENT)"
-    command = ["apt-get", "indextargets", "--format", layout, "Created-By: Packages"]
-    rows = [line.split() for line in subprocess.check_output(command, text=True).splitlines()]
-    fitting = [(uri, component) for uri, codename, component in rows if codename == suite]
-    mirror = fitting[0][0]
-    return mirror, ",".join(component for uri, component in fitting if uri == mirror)

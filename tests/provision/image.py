@@ -8,12 +8,12 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
 from scheduler.devchain.toolchain import cache_directory, installed
+from tests.debian import archives_of_host, bootstrap
 
 # What a cloud's image has beside debootstrap's smallest variant, as far as it matters here.
 PACKAGES = (
@@ -54,11 +54,7 @@ def share(source: Path, target: Path) -> None:
 
 
 def _build(target: Path) -> None:
-    command = ["debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}"]
-    command += [SUITE, str(target), _mirror()]
-    # debootstrap reads its proxy from the environment, as the host's clients do.
-    with open(cache_directory() / "debootstrap.log", "wb") as log:
-        subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, check=True)
+    bootstrap(SUITE, target, PACKAGES)
     (target / "etc/apt/sources.list").write_text(_sources())
     (target / "etc/apt/apt.conf.d/00host").write_text(_apt_settings())
     # What the box's clients trust is what the host's trust.
@@ -67,35 +63,9 @@ def _build(target: Path) -> None:
         archive.unlink()
 
 
-def _mirror() -> str:
-    """The mirror of the host's first source of Debian's main archive."""
-    return next(uri for uri, suite in _archives_of_host() if suite == SUITE)
-
-
 def _sources() -> str:
     """The host's sources of this suite, in apt's one-line style."""
-    return "".join(f"deb {uri} {suite} main\n" for uri, suite in _archives_of_host())
-
-
-def _archives_of_host() -> Iterator[tuple[str, str]]:
-    """URI and suite of each of the host's sources that is of this suite (sources.list(5))."""
-    for file in sorted(Path("/etc/apt").glob("sources.list.d/*.sources")):
-        for stanza in re.split(r"\n\s*\n", file.read_text()):
-            fields = dict(re.findall(r"(?m)^(URIs|Suites):\s*(.+)$", stanza))
-            yield from _of_suite(fields.get("URIs", "").split(), fields.get("Suites", "").split())
-    lists = [Path("/etc/apt/sources.list"), *Path("/etc/apt").glob("sources.list.d/*.list")]
-    for file in filter(Path.exists, lists):
-        for uri, suite in re.findall(
-            r"(?m)^deb\s+(?:\[[^]]*\]\s+)?(\S+)\s+(\S+)", file.read_text()
-        ):
-            yield from _of_suite([uri], [suite])
-
-
-def _of_suite(uris: list[str], suites: list[str]) -> Iterator[tuple[str, str]]:
-    for uri in uris:
-        for suite in suites:
-            if suite.startswith(SUITE):
-                yield uri.rstrip("/"), suite
+    return "".join(f"deb {uri} {suite} main\n" for uri, suite in archives_of_host(SUITE))
 
 
 def _apt_settings() -> str:

@@ -5,6 +5,7 @@ import socket
 import subprocess
 
 import pytest
+from eth_utils.crypto import keccak
 
 from tests.provision.machine import CHECKOUT, OPERATOR, Machine
 from tests.provision.operating import (
@@ -143,16 +144,37 @@ def test_a_reboot_brings_back_what_was_enabled(box: Machine) -> None:
     assert accounts(box) == before
 
 
-def test_a_power_cut_sends_nothing_twice(box: Machine) -> None:
+def test_a_power_cut_sends_nothing_twice_and_is_said(box: Machine) -> None:
     """Killed at once, geth comes back some blocks behind, where the journal knows of more."""
     calls = [schedule(box), schedule(box, 40)]
     eventually(lambda: outcomes(box, calls[0]), 60, "the first call has an outcome in the log")
+    before = log(box)
     box.cut_power()
     box.boot()
     eventually(lambda: states(box).get("scheduler") == "RUNNING", 30, "the scheduler runs")
     eventually(lambda: outcomes(box, calls[1]), 90, "the second call has an outcome in the log")
     for call in calls:
         assert executions(box, call) == 1
+        assert effects(box, call) == 1
+    said = log(box).removeprefix(before)
+    assert re.search(r"the node is at block \d+, behind block \d+, which the journal was wr", said)
+
+
+# Event of FutureBlockCall v0.7.
+EXECUTED = "0x" + keccak(text="CallExecuted(address,uint256,uint256,uint256,bool)").hex()
+COUNT = """\
+import sys
+from scheduler.devchain.endpoint import Endpoint
+address, topic = sys.argv[1:]
+wanted = {"address": address, "topics": [topic], "fromBlock": "0x0", "toBlock": "latest"}
+print(len(Endpoint("http://127.0.0.1:8545").request("eth_getLogs", wanted)))
+"""
+
+
+def effects(box: Machine, call: Call) -> int:
+    """How often the call was executed, as the chain's log has it."""
+    python = "/opt/scheduler/current/bin/python"
+    return int(box.run(python, "-c", COUNT, call.address, EXECUTED).stdout)
 
 
 def executions(box: Machine, call: Call) -> int:

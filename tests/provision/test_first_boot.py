@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.provision.image import CERTIFICATES
 from tests.provision.machine import CHECKOUT, OPERATOR, Machine
 from tests.provision.operating import states
 
@@ -34,8 +35,10 @@ def filled_in() -> str:
 def box(bare_box: Machine) -> Machine:
     """The box after its first boot with user data."""
     bare_box.run("apt-get", "update", timeout=120)
-    install = ("apt-get", "install", "--yes", "--no-install-recommends", "cloud-init", "git")
-    bare_box.run(*install, timeout=300)
+    install = ("apt-get", "install", "--yes", "--no-install-recommends")
+    bare_box.run(*install, "ca-certificates", "cloud-init", "git", timeout=300)
+    # The packages make the list of authorities anew; the box's is the host's.
+    bare_box.put(Path("/") / CERTIFICATES, f"/{CERTIFICATES}")
     commit = "git init -q -b main && git add -A && git commit -q -m 'as it is here'"
     who = ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL")
     script = f"cd {CHECKOUT} && {commit} && git clone -q --bare . {REPOSITORY}"
