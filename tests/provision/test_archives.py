@@ -19,8 +19,17 @@ from tests.provision.operating import eventually, set_up, states
 
 ARCHIVE = "/srv/archive"
 RELEASES = "/srv/releases"
-KEYRING = "/usr/share/keyrings/archive.gpg"
-UBUNTU = 'NAME="Ubuntu"\nID=ubuntu\nID_LIKE=debian\nVERSION_ID="24.04"\nVERSION_CODENAME=noble\n'
+KEYRING = "/etc/apt/trusted.gpg.d/archive.gpg"
+# add-apt-repository takes no file: for an archive.
+SERVED = "http://127.0.0.1:8000"
+UBUNTU = """\
+NAME="Ubuntu"
+PRETTY_NAME="Ubuntu 24.04"
+ID=ubuntu
+ID_LIKE=debian
+VERSION_ID="24.04"
+VERSION_CODENAME=noble
+"""
 
 CONTROL = """\
 Package: {name}
@@ -93,8 +102,10 @@ class Packages:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text)
             file.chmod(0o755 if text.startswith("#!") else 0o644)
-        self._box.run("mkdir", "-p", ARCHIVE)
-        self._box.run("dpkg-deb", "--build", "--root-owner-group", f"/srv/packages/{name}", ARCHIVE)
+        self._box.run("mkdir", "-p", f"{ARCHIVE}/pool")
+        self._box.run(
+            "dpkg-deb", "--build", "--root-owner-group", f"/srv/packages/{name}", f"{ARCHIVE}/pool"
+        )
 
     def publish(self) -> str:
         """Signs the archive; the line by which apt knows it."""
@@ -102,15 +113,25 @@ class Packages:
         (self._box.root / "srv/batch").write_text(batch)
         self._box.run("sh", "-ec", f"""
             cd {ARCHIVE}
-            apt-ftparchive packages . >Packages
-            apt-ftparchive release . >Release
+            architecture=$(dpkg --print-architecture)
+            suite=dists/noble
+            mkdir -p $suite/main/binary-$architecture
+            apt-ftparchive packages pool >$suite/main/binary-$architecture/Packages
+            apt-ftparchive -o APT::FTPArchive::Release::Suite=noble \\
+                -o APT::FTPArchive::Release::Architectures=$architecture \\
+                -o APT::FTPArchive::Release::Components=main release $suite >Release
+            mv Release $suite/Release
             export GNUPGHOME=/srv/gnupg
             install -d -m 700 $GNUPGHOME
             gpg --batch --quiet --generate-key /srv/batch
-            gpg --batch --yes --clearsign --output InRelease Release
+            gpg --batch --yes --clearsign --output $suite/InRelease $suite/Release
             gpg --export >{KEYRING}
         """)  # fmt: skip
-        return f"deb [signed-by={KEYRING}] file:{ARCHIVE} ./"
+        serve = ("python3", "-m", "http.server", "--bind", "127.0.0.1", "--directory", ARCHIVE)
+        self._box.run("systemd-run", "--quiet", "--unit=archive", *serve, "8000")
+        direct = 'Acquire::http::Proxy::127.0.0.1 "DIRECT";\n'
+        (self._box.root / "etc/apt/apt.conf.d/99archive").write_text(direct)
+        return f"deb {SERVED} noble main"
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +139,7 @@ def ubuntu(bare_box: Machine) -> Machine:
     """The box that says that it is Ubuntu, with an archive of what Ubuntu's have."""
     hoodi.furnish(bare_box)
     bare_box.run("apt-get", "update", timeout=120)
-    tools = ("apt-utils", "gnupg", "curl")
+    tools = ("apt-utils", "gnupg", "curl", "python3")
     install = ("apt-get", "install", "--yes", "--no-install-recommends")
     bare_box.run(*install, *tools, timeout=300)
     packages = Packages(bare_box)
@@ -178,7 +199,7 @@ GIVEN = ("--network", "hoodi", "--device", "/dev/xvdb", "--yes")
 
 def test_a_release_with_another_checksum_is_not_installed(ubuntu: Machine) -> None:
     said = set_up(ubuntu, *GIVEN, check=False)
-    assert "node: could not download Lighthouse" in said
+    assert "node: could not download Lighthouse" in said, said
     assert "its log is /var/log/scheduler-setup/node.log" in said
     assert "what was fetched is not Lighthouse" in ubuntu.read("/var/log/scheduler-setup/node.log")
     assert ubuntu.run("ls", "/usr/local/bin/lighthouse", check=False).returncode == 2
