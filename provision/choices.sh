@@ -220,6 +220,8 @@ describe_choices() {
 # What the operator does next.
 say_next() {
     [[ -z $DRY_RUN ]] || return 0
-    say "Next: supervisorctl start ${PROGRAMS//,/ }"
+    # Of the two names of one program, the one that this box's operator knows.
+    local programs=${PROGRAMS/scheduler,scheduler-v6/scheduler-v6}
+    say "Next: supervisorctl start ${programs//,/ }"
     say "      tail -f $PROGRAM_LOGS/scheduler*.log"
 }

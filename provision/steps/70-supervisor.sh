@@ -9,7 +9,12 @@ step_supervisor() {
     put_stop_time
     ((CHANGES == before)) || change "start supervisord again, with that" restart_supervisor
     while read -r program; do
-        put_program "$program" scheduler "$boot"
+        # Of two names of one program, one starts at boot.
+        if [[ $program == scheduler && $PROGRAMS == *scheduler-v6* ]]; then
+            AUTOSTART='' put_program scheduler scheduler --no-autostart
+        else
+            put_program "$program" scheduler "$boot"
+        fi
     done < <(tr , '\n' <<<"$PROGRAMS")
     if ((${#CHANGED_PROGRAMS[@]})); then
         change "let supervisord know of ${CHANGED_PROGRAMS[*]}" update_programs "${CHANGED_PROGRAMS[@]}"

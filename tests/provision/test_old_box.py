@@ -146,6 +146,7 @@ def box(old_box: Machine, said: str) -> Machine:
 
 def test_the_account_is_taken_over_and_signs(box: Machine, said: str, unlocked: str) -> None:
     assert account(said) == unlocked
+    assert "Next: supervisorctl start scheduler-v6\n" in said
     assert states(box) == {
         "beacon": "RUNNING", "clef": "RUNNING", "geth": "RUNNING",
         "scheduler": "STOPPED", "scheduler-v6": "STOPPED",
