@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.devchain.nodes import Node
 from scheduler.devchain.toolchain import geth_path
+from tests import nodes
 from tests.commands import BIN, environment, finished, free_port, refusal
 
 WAIT = ("scheduler", "node", "wait")
@@ -82,8 +82,10 @@ def serving(node: Syncing) -> Iterator[str]:
             thread.join()
 
 
-def test_a_node_that_has_caught_up_is_ready_at_once(tmp_path: Path, geth: Node) -> None:
-    done = finished(tmp_path, *WAIT, "--timeout", "20", SCHEDULER_RPC_URL=geth.http)
+@pytest.mark.parametrize("kind", ["geth", "rskj"])
+def test_a_node_that_has_caught_up_is_ready_at_once(tmp_path: Path, kind: str) -> None:
+    with nodes.started(kind) as node:
+        done = finished(tmp_path, *WAIT, "--timeout", "20", SCHEDULER_RPC_URL=node.http)
     assert (done.returncode, done.stderr) == (0, "")
     assert re.fullmatch(r"the node is ready at block \d+\n", done.stdout)
 
