@@ -217,6 +217,7 @@ class Program:
                 deposits=deposits(self._plan.claiming, versions),
             ),
             slot_time=network.slot_time,
+            counters=self.pulse.counters,
         )
         heartbeat = Heartbeat(node.sage)
         self._tell(roster, versions)

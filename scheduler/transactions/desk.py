@@ -1,10 +1,11 @@
 """What sending from one account on one chain needs, and what follows from that alone."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from scheduler.chain.model import Conditions, Head
 from scheduler.chain.protocol import Node
+from scheduler.counters import Counters
 from scheduler.errors import NotYet
 from scheduler.transactions.encoding import Fee, Transaction
 from scheduler.transactions.fees import FeePolicy, FeeTooHigh, first_price
@@ -21,7 +22,7 @@ class Desk:
 
     `program` is the name by which the operator holds it back. `budget` bounds it
     together with all that share its journal and account. `slot_time` is the least time between two
-    blocks' timestamps, in seconds.
+    blocks' timestamps, in seconds. `counters` are for whoever measures it.
     """
 
     node: Node
@@ -34,6 +35,7 @@ class Desk:
     program: str = "scheduler"
     budget: Budget = NO_BUDGET
     slot_time: int = 1
+    counters: Counters = field(default_factory=Counters)
 
     def family(self, told: Told) -> Family | None:
         """Whose intent this is; None for one that another program on this account takes care of."""

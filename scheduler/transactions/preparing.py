@@ -71,6 +71,7 @@ class Preparer:
         for trial, appraisal in found:
             intent, fee = trial.intent, appraisal.trial.fee
             if not appraisal.is_effective:
+                desk.counters.refused += 1
                 self._tell(intent.told, Refused(appraisal.verdict))
                 continue
             place = None
