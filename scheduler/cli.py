@@ -67,6 +67,7 @@ class _Commands(click.Group):
         "pause": "scheduler.operations.hold_commands:pause",
         "report": "scheduler.operations.report_command:report",
         "resume": "scheduler.operations.hold_commands:resume",
+        "status": "scheduler.operations.status_command:status",
     },
 )
 @click.version_option(__version__, prog_name=SCHEDULER)

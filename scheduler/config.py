@@ -6,6 +6,7 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -127,10 +128,24 @@ def _rpc_url(value: str) -> str:
     return value
 
 
+def _host_and_port(value: str) -> str:
+    if not re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[\w.-]+)(:[0-9]{1,5})?", value):
+        raise ValueError("write a host name or an address, and :PORT behind it where it needs one")
+    return value
+
+
+def _web_url(value: str) -> str:
+    """Never repeated: whoever knows it can write there."""
+    if not re.fullmatch(r"https?://[!-~]+", value) or not urlsplit(value).hostname:
+        raise ValueError("write a URL that begins with https:// or http://")
+    return value
+
+
 Wei = Annotated[int, BeforeValidator(_wei), Field(ge=0, strict=True)]
 AddressField = Annotated[Address, AfterValidator(address_from)]
 PathField = Annotated[Path, AfterValidator(_path)]
 RpcUrl = Annotated[str, AfterValidator(_rpc_url)]
+WebUrl = Annotated[str, AfterValidator(_web_url)]
 
 
 class _Section(BaseModel):
@@ -255,6 +270,52 @@ class Heartbeat(_Section):
     interval: Annotated[int, Field(ge=1, strict=True)] = 60
 
 
+class Email(_Section):
+    """[monitor.email]: alerts by SMTP, from one address to others.
+
+    `server` is HOST or HOST:PORT. With a `user` the connection is encrypted first, and the password
+    is the first line of `password-file`.
+    """
+
+    server: Annotated[str, AfterValidator(_host_and_port)]
+    sender: Annotated[str, Field(min_length=3)]
+    to: Annotated[tuple[str, ...], Field(min_length=1)]
+    user: str | None = None
+    password_file: PathField | None = None
+
+    @model_validator(mode="after")
+    def _password_is_given(self) -> "Email":
+        if (self.user is None) != (self.password_file is None):
+            raise ValueError("user and password-file go together: set both, or neither")
+        return self
+
+
+class AlertMetric(_Section):
+    """[monitor.cloudwatch]: alerts as a metric of CloudWatch, 1 at their begin, 0 at their end."""
+
+    region: Annotated[str, Field(min_length=1)]
+    namespace: Annotated[str, Field(min_length=1)] = "scheduler-kit"
+
+
+class Monitor(_Section):
+    """[monitor]: what scheduler-monitor and `scheduler status` look at, and whom it tells.
+
+    Amounts in wei; `slot_age` in seconds, None for what follows from the network.
+    """
+
+    metrics_port: Annotated[int, Field(ge=0, le=65_535, strict=True)] = 9469
+    supervisor: PathField = Path("/var/run/supervisor.sock")
+    second_rpc_url: RpcUrl | None = None
+    time_server: Annotated[str, AfterValidator(_host_and_port)] | None = None
+    gas_days: Annotated[float, Field(ge=0)] = 7
+    balance: Wei = 0
+    slot_age: Annotated[int, Field(ge=1, strict=True)] | None = None
+    ping_url: WebUrl | None = None
+    webhook: WebUrl | None = None
+    email: Email | None = None
+    cloudwatch: AlertMetric | None = None
+
+
 class Box(_Section):
     """[box]: what provision/setup.sh sets up on a machine; the programs do not read it."""
 
@@ -278,6 +339,7 @@ class Settings(_Section):
     alarm: Alarm = Alarm()
     moc: Moc = Moc()
     heartbeat: Heartbeat = Heartbeat()
+    monitor: Monitor = Monitor()
     jobs: Annotated[tuple[dict[str, Any], ...], AfterValidator(_jobs)] = ()
     box: Box = Box()
 
@@ -289,6 +351,18 @@ class Settings(_Section):
                 'password-file = "…"'
             )
         return self
+
+    @property
+    def urls(self) -> dict[str, str]:
+        """Those that are set, by their keys; they may hold secrets."""
+        monitor = self.monitor
+        found = {
+            "rpc-url": self.rpc_url,
+            "monitor.second-rpc-url": monitor.second_rpc_url,
+            "monitor.ping-url": monitor.ping_url,
+            "monitor.webhook": monitor.webhook,
+        }
+        return {key: url for key, url in found.items() if url is not None}
 
     def with_overrides(self, **values: object) -> "Settings":
         """These settings with what a command line says instead; None says nothing.
@@ -347,17 +421,25 @@ def load(file: Path | None, environment: Mapping[str, str] = os.environ) -> Sett
     that exists, else defaults; then from the environment, where empty variables say nothing.
     Raises Misconfigured, naming the key and what to write.
     """
-    named = file or (Path(text) if (text := environment.get("SCHEDULER_CONFIG")) else None)
-    path = named or DEFAULT_FILE
-    values: dict[str, object] = {}
-    if named is not None or _exists(path):
-        values = _read(path)
+    found = source(file, environment)
+    path = found or DEFAULT_FILE
+    values: dict[str, object] = {} if found is None else _read(found)
     given = {key: variable for key, variable in _ENVIRONMENT.items() if environment.get(variable)}
     values |= {key: environment[variable] for key, variable in given.items()}
     settings = _validated(values, str(path), given)
-    if "rpc-url" in values and "rpc-url" not in given:
-        _keep_private(path, settings.rpc_url)
+    urls = settings.urls
+    if "rpc-url" in given:
+        del urls["rpc-url"]
+    _keep_private(path, urls)
     return settings
+
+
+def source(file: Path | None, environment: Mapping[str, str] = os.environ) -> Path | None:
+    """The file that `load` reads, None where there is none."""
+    named = file or (Path(text) if (text := environment.get("SCHEDULER_CONFIG")) else None)
+    if named is not None:
+        return named
+    return DEFAULT_FILE if _exists(DEFAULT_FILE) else None
 
 
 def _exists(path: Path) -> bool:
@@ -371,11 +453,12 @@ def _exists(path: Path) -> bool:
     return True
 
 
-def _keep_private(path: Path, rpc_url: str) -> None:
-    """Raises Misconfigured where others can read a file with a node's password or key in it."""
-    if secrets_in(rpc_url) and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+def _keep_private(path: Path, urls: Mapping[str, str]) -> None:
+    """Raises Misconfigured where others can read a file with a password or key in a URL."""
+    secret = [key for key, url in urls.items() if secrets_in(url)]
+    if secret and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise Misconfigured(
-            f"{path} can be read by others, and its rpc-url may hold a password or key; "
+            f"{path} can be read by others, and its {secret[0]} may hold a password or key; "
             f"run: chmod 600 {path}"
         )
 

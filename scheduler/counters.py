@@ -1,4 +1,4 @@
-"""What a program counts for whoever measures it; scheduler-monitor reads it from its sign of life."""
+"""What a program counts for whoever measures it, told with its sign of life."""
 
 from dataclasses import dataclass, field
 

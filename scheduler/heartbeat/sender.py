@@ -6,6 +6,7 @@ from pathlib import Path
 
 from scheduler.heartbeat.beats import UNWELL, Beats
 from scheduler.heartbeat.cloudwatch import CloudWatch, NotSent
+from scheduler.heartbeat.delivery import Receipts
 from scheduler.heartbeat.settings import Settings
 from scheduler.locks import Held, Lock
 from scheduler.notices import Notice
@@ -32,6 +33,8 @@ class Sender:
         self._sign = sign
         self._pid = pid
         self._beats = Beats(settings.interval)
+        # Signs of life are in a directory of their own beside the journal.
+        self._receipts = Receipts(sign.parent.parent, settings.name)
         self._lock: Lock | None = None
         self._locked = ""
         self._refused_since: float | None = None
@@ -57,9 +60,11 @@ class Sender:
             self._cloudwatch.put(value)
         except NotSent as reason:
             self._beats.failed(now)
+            self._receipts.refused(str(reason))
             self._unsent.raised(f"CloudWatch does not get the heartbeat, the jobs go on: {reason}")
         else:
             self._beats.sent(value, sign, now)
+            self._receipts.taken()
             self._unsent.cleared("CloudWatch gets the heartbeat again")
 
     def last_words(self) -> None:

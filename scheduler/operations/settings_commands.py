@@ -23,11 +23,11 @@ def show(key: str | None, config_file: Path | None) -> None:
     """Print the settings in effect, each as KEY = VALUE; what is not set, and has no default, not.
 
     With KEY, such as budget.floor, the value alone, of a list each in a line, for scripts. Amounts
-    are in wei. A node's password or key in rpc-url is left out.
+    are in wei. Passwords and keys in URLs are left out.
     """
     settings = config.load(config_file)
     values = dict(_flat(settings.model_dump(mode="json", by_alias=True)))
-    values["rpc-url"] = without(secrets_in(settings.rpc_url), settings.rpc_url)
+    values |= {name: without(secrets_in(url), url) for name, url in settings.urls.items()}
     if key is None:
         for name, value in values.items():
             if value is not None:

@@ -62,7 +62,7 @@ class Check:
     @property
     def page(self) -> str:
         """Where it is explained."""
-        return f"docs/alerts.md#{self.name.replace('.', '').replace('_', '_')}"
+        return f"docs/alerts.md#{self.name.replace('.', '')}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,8 +36,8 @@ class Configured:
 class Limits:
     """From where on something is wrong.
 
-    `head_age`, `slot_age` and `clock_offset` in seconds; `gas_days` is for how many days the balance
-    should do, `balance` what the account should have at the least.
+    `head_age`, `slot_age` and `clock_offset` in seconds; `gas_days` is for how many days the
+    balance should do, `balance` what the account should have at the least.
     """
 
     head_age: Seconds
@@ -61,9 +61,9 @@ class Sync:
 class Node:
     """The node. `chain_ids` are those that the configured network has, empty for any.
 
-    `head_age` is how much older its newest block is than this box's clock says; `still_for` how long
-    ago whoever looks saw that block first, None where nobody looked before. `peers` is None where
-    the node does not say.
+    `head_age` is how much older its newest block is than this box's clock says; `still_for` how
+    long ago whoever looks saw that block first, None where nobody looked before. `peers` is None
+    where the node does not say.
     """
 
     endpoint: str
@@ -101,8 +101,9 @@ class Account:
     """Whose transactions are sent; amounts in wei.
 
     `latest` and `pending` are its next nonces by the chain and by the node's pool, `next_nonce` by
-    the journal, None where that has none. `per_day` is what left it for gas in a day, in the mean of
-    the last week; `days_left` for how many such days its balance does, None where nothing left.
+    the journal, None where that has none. `transfer_cost` is what the simplest transaction costs
+    now. `per_day` is what left it for gas in a day, in the mean of the last week; `days_left` for
+    how many such days its balance does, None where nothing left.
     `custodian` is the process that looks after slots whose program is gone.
     """
 
@@ -111,6 +112,7 @@ class Account:
     latest: int
     pending: int
     next_nonce: int | None
+    transfer_cost: Wei
     per_day: Wei
     days_left: float | None
     custodian: str | None
@@ -178,7 +180,7 @@ class Program:
     """A program of the box. `expected`: it should be at work, so one that is not is a fault.
 
     `done` and `failed` are its mined transactions by what the journal has of them, `last` its
-    newest outcome. `holders` are the processes that hold the locks of what it works on.
+    newest outcome.
     """
 
     name: str
@@ -238,8 +240,8 @@ class Journal:
 
     `turns` is None where a writer gets its turn, else what keeps it. `intents` counts by state,
     `violations` what must be zero by what it is. `losses` are the mined transactions of the last 24
-    hours that did nothing or lost something. `highest_head` is the highest block that it was written
-    at; `strangers` is how many of the account's nonces were used by what it does not know.
+    hours that did nothing or lost something. `highest_head` is the highest block that it was
+    written at; `strangers` is how many of the account's nonces were used by what it does not know.
     """
 
     path: str

@@ -150,8 +150,12 @@ class Reading:
         finally:
             copy.close()
 
+    def run(self, sql: str, **values: object) -> list[sqlite3.Row]:
+        """The rows of a query of whoever has queries of its own."""
+        return self._connection.execute(sql, values).fetchall()
+
     def _run(self, query: str, **values: object) -> list[sqlite3.Row]:
-        return self._connection.execute(self._queries[query], values).fetchall()
+        return self.run(self._queries[query], **values)
 
     def _each(self, query: str) -> Iterator[dict[str, Any]]:
         for row in self._connection.execute(self._queries[query]):
