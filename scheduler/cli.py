@@ -12,14 +12,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
 from scheduler import __version__, config
 from scheduler.errors import Misconfigured, exit_status
 from scheduler.launch import launch
-from scheduler.plan import ETH_ALARM, MOC_JOBS, MOC_PROGRAMS, SCHEDULER
+from scheduler.plan import ETH_ALARM, MOC_JOBS, MOC_PROGRAMS, MONITOR, SCHEDULER
 from scheduler.plans import key_in, moc_plan, plan_of, share
 from scheduler.processes import supervised
 from scheduler.stored_keys import with_stored_keys
@@ -114,7 +114,9 @@ def flatten(file: Path) -> None:
 
 
 @scheduler_commands.command()
-@click.argument("program", type=click.Choice([SCHEDULER, *MOC_PROGRAMS]), metavar="PROGRAM")
+@click.argument(
+    "program", type=click.Choice([SCHEDULER, *MOC_PROGRAMS, MONITOR]), metavar="PROGRAM"
+)
 @_config_option
 def run(program: str, config_file: Path | None) -> None:
     """Run PROGRAM in the foreground, as supervisord does.
@@ -122,7 +124,17 @@ def run(program: str, config_file: Path | None) -> None:
     Waits for whatever can change outside: the node, its syncing, a contract not there yet.
     """
     settings = config.load(config_file)
+    if program == MONITOR:
+        _watch(settings, config.source(config_file))
     launch(share(plan_of(program, settings, patient=True), settings.moc.split))
+
+
+def _watch(settings: config.Settings, source: Path | None) -> NoReturn:
+    """Becomes scheduler-monitor."""
+    from scheduler.operations.monitor.program import run as watch
+
+    remarks: list[str] = []
+    watch(settings, source, _heartbeat(settings, remarks), remarks)
 
 
 @click.group()

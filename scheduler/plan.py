@@ -12,6 +12,9 @@ SCHEDULER = "scheduler"
 ETH_ALARM = "eth_alarm"
 MOC_JOBS = "moc_jobs"
 
+# What watches a box, and does nothing on a chain.
+MONITOR = "scheduler-monitor"
+
 MOC_PROGRAMS: Mapping[str, tuple[str, ...]] = {
     "scheduler-liquidation": ("liquidation", "bucket_liquidation"),
     "scheduler-settlement": ("run_settlement",),

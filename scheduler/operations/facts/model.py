@@ -159,6 +159,7 @@ class Life:
     since: Seconds
     wrong: tuple[str, ...]
     exceptions: int
+    pokes: int
     counts: Mapping[str, int]
     refused: int = 0
     latency: Latency | None = None

@@ -110,6 +110,7 @@ def _life(content: Mapping[str, Any], now: float) -> Life:
         since=float(health["since"]),
         wrong=tuple(health["wrong"]),
         exceptions=int(health["exceptions"]),
+        pokes=int(health["pokes"]),
         counts={name: int(value) for name, value in content["counts"].items()},
         refused=int(counters.get("refused", 0)),
         latency=_latency(counters.get("latency")),
