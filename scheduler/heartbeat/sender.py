@@ -105,8 +105,8 @@ class Sender:
         return True
 
     def _give_way_or_claim(self, name: str) -> None:
-        """Takes the lock `name` if this is the foremost sender. Raises Held where another is it, and
-        lets go of the sending then."""
+        """Takes the lock `name` if this is the foremost sender. Raises Held where another is it,
+        and lets go of the sending then."""
         if self._foremost:
             self._claim = self._claim or Lock(name)
         elif (holder := holder_of(name)) is not None:
