@@ -13,7 +13,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -77,6 +77,39 @@ class TimeServer:
 
     def close(self) -> None:
         self._socket.close()
+
+
+class Relay:
+    """Passes connections on to a port of this machine, unless it is `away`: then they break off."""
+
+    def __init__(self, port: int) -> None:
+        self.away = False
+        self._port = port
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._server.getsockname()[1]}"
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                near, _ = self._server.accept()
+            except OSError:
+                return
+            if self.away:
+                near.close()
+                continue
+            far = socket.create_connection(("127.0.0.1", self._port))
+            for source, sink in ((near, far), (far, near)):
+                threading.Thread(target=self._pass_on, args=(source, sink), daemon=True).start()
+
+    def _pass_on(self, source: socket.socket, sink: socket.socket) -> None:
+        # A connection that is kept open breaks off, too, when what it leads to goes away.
+        with suppress(OSError), source, sink:
+            while (data := source.recv(65_536)) and not self.away:
+                sink.sendall(data)
+
+    def close(self) -> None:
+        self._server.close()
 
 
 class Told:

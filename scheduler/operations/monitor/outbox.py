@@ -47,6 +47,8 @@ class Outbox:
 
     def start(self) -> None:
         """Begins to tell, each channel in a thread of its own: one that hangs delays no other."""
+        with suppress(OSError):
+            records.write_channels(self._journal, list(self._deliveries.values()))
         for channel in self._channels:
             threading.Thread(target=self._serve, args=(channel,), daemon=True).start()
 
