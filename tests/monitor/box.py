@@ -125,7 +125,7 @@ class Told:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 if not told.refuses:
-                    told.messages.append(json.loads(body))
+                    told.messages.append({**json.loads(body), "came_at": time.monotonic()})
                 self._answer(503 if told.refuses else 200)
 
             def do_GET(self) -> None:
@@ -144,9 +144,9 @@ class Told:
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
-    def about(self, check: str) -> list[str]:
-        """What was told of this check, in order: began, ended."""
-        return [each["kind"] for each in list(self.messages) if each["check"] == check]
+    def about(self, check: str) -> list[dict[str, Any]]:
+        """The messages about this check, in order, with when they came."""
+        return [each for each in list(self.messages) if each["check"] == check]
 
     def close(self) -> None:
         self._server.shutdown()
@@ -268,13 +268,10 @@ class Box:
         """A sample's value; None where there is none."""
         return sample(self.metrics(), name, **labels)
 
-    def measured_level(self, check: str) -> str | None:
-        """The level of a check by the metrics."""
-        text = self.metrics()
-        for level in ("ok", "unknown", "warn", "fail"):
-            if sample(text, "scheduler_check_status", check=check, level=level) == 1.0:
-                return level
-        return None
+    def measured_levels(self) -> dict[str, str]:
+        """The level of each check by the metrics."""
+        pattern = r'scheduler_check_status\{check="(.+)",level="(.+)"\} 1\.0'
+        return dict(re.findall(pattern, self.metrics()))
 
     def is_well(self) -> bool:
         """Whether the monitor has looked, and found a scheduler that follows the head."""

@@ -3,16 +3,19 @@ back within 30 seconds of its end: a matrix, which is in the output."""
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 
 import pytest
 
+from tests.commands import until
 from tests.heartbeat import cloudwatch
-from tests.monitor.box import Box, Relay, running
+from tests.monitor.box import Box, Relay, levels, running
 from tests.monitor.faults import Fault, others, together
 
 SECONDS = 30.0
+
+HEARTBEAT = f"heartbeat {cloudwatch.NAME}"
 
 TELLERS = ("status", "doctor", "metrics", "alert")
 
@@ -40,22 +43,18 @@ def box(relay: Relay) -> Iterator[Box]:
             environment.setenv(name, value)
         box = stack.enter_context(running())
         # The heartbeat arrived once, and the box is as it should be.
-        _wait(lambda: _says(box)["status"]("telling.heartbeat") == "ok", 60)
+        until(lambda: box.measured("scheduler_delivery_up", channel=HEARTBEAT) == 1.0, 60)
         yield box
 
 
-def _wait(condition: Callable[[], bool], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.5)
-
-
-def _says(box: Box) -> Mapping[str, Callable[[str], str | None]]:
-    """By teller, at what level it has a check now; all of one teller are asked for at once."""
-    status = {each["check"]: each["level"] for each in box.status()["checks"]}
-    doctor = box.doctor()
-    return {"status": status.get, "doctor": doctor.get, "metrics": box.measured_level}
+def _says(box: Box) -> Iterator[tuple[str, float, Mapping[str, str]]]:
+    """What each teller but the alerts says now: when it was asked, and the levels by check."""
+    asked = time.monotonic()
+    yield "status", asked, levels(box.status()["checks"])
+    asked = time.monotonic()
+    yield "doctor", asked, box.doctor()
+    asked = time.monotonic()
+    yield "metrics", asked, box.measured_levels()
 
 
 def _watch(box: Box, faults: Sequence[Fault], since: Mapping[str, float], wrong: bool) -> Times:
@@ -75,19 +74,14 @@ def _watch(box: Box, faults: Sequence[Fault], since: Mapping[str, float], wrong:
     deadline = time.monotonic() + limit + 3 * SECONDS
     while len([1 for each in found.values() for _ in each]) < len(expected):
         assert time.monotonic() < deadline, f"{found}, of {sorted(expected)}"
-        asked = time.monotonic()
-        says = _says(box)
+        for teller, asked, says in _says(box):
+            for fault in faults:
+                if (says[fault.check] == fault.level) == wrong:
+                    found[fault.name].setdefault(teller, max(0.0, asked - since[fault.name]))
         for fault in faults:
-            for teller in TELLERS:
-                if teller in found[fault.name] or (fault.name, teller) not in expected:
-                    continue
-                if teller == "alert":
-                    kinds = box.told.about(fault.check)
-                    is_so = kinds == (["began"] if wrong else ["began", "ended"])
-                else:
-                    is_so = (says[teller](fault.check) == fault.level) == wrong
-                if is_so:
-                    found[fault.name][teller] = max(0.0, asked - since[fault.name])
+            told = box.told.about(fault.check)
+            if [each["kind"] for each in told] == ["began", "ended"][: 1 if wrong else 2]:
+                found[fault.name]["alert"] = told[-1]["came_at"] - since[fault.name]
     return found
 
 
