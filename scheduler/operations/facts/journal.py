@@ -24,8 +24,9 @@ class Found:
 
 
 def turns(path: Path) -> str | None:
-    """What keeps a writer from its turn, None where nothing does, and where there is no journal."""
-    if not os.path.exists(path):
+    """What keeps a writer from its turn, None where nothing does; where there is no journal, and
+    where this user may not write it, either."""
+    if not os.access(path, os.W_OK):
         return None
     try:
         check_turns(path)

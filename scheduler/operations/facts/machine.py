@@ -135,6 +135,9 @@ def _file(path: Path, what: str, wanted: int, is_directory: bool) -> PrivateFile
         status = path.stat()
     except FileNotFoundError:
         missing = True
+    except PermissionError:
+        # Whoever may not even look for it cannot tell more; the programs' user can.
+        pass
     else:
         mode, owner = stat.S_IMODE(status.st_mode), _name(status.st_uid)
         exposed = bool(mode & ~wanted & 0o077)

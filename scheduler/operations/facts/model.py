@@ -143,11 +143,12 @@ class Latency:
 class Life:
     """The last sign of life of a program (scheduler.pulse, scheduler.health).
 
-    `fresh`: it is of just now, and from a process that is there. `counts` is what it has in hand;
-    `refused` how often something due was not sent since a simulation was against it.
+    `running`: its process is there; `fresh`: it is of just now as well. `counts` is what it has in
+    hand; `refused` how often something due was not sent since a simulation was against it.
     """
 
     pid: int
+    running: bool
     fresh: bool
     started_at: Seconds
     looped_at: Seconds

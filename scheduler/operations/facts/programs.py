@@ -1,7 +1,6 @@
 """The programs of the box: what supervisord says of them, and what they say themselves."""
 
 import json
-import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 
 from scheduler.health import State
 from scheduler.operations.facts.model import Latency, Life, Outcome, Process, Program
+from scheduler.operations.liveness import is_there
 from scheduler.pulse import DIRECTORY, FRESH_SECONDS
 from scheduler.transactions.journal.overview import Work
 
@@ -73,7 +73,7 @@ def _program(
     if process is not None:
         expected = process.state in WANTED
     else:
-        expected = (configured and supervised) or (life is not None and life.fresh)
+        expected = (configured and supervised) or (life is not None and life.running)
     return Program(
         name=name,
         expected=expected,
@@ -97,9 +97,11 @@ def _life(content: Mapping[str, Any], now: float) -> Life:
     health, head = content["health"], content["head"] or {}
     pid, looped_at = int(content["pid"]), float(content["looped_at"])
     counters = content.get("counters") or {}
+    running = is_there(str(content["program"]), pid)
     return Life(
         pid=pid,
-        fresh=now - looped_at < FRESH_SECONDS and os.path.exists(f"/proc/{pid}"),
+        running=running,
+        fresh=running and now - looped_at < FRESH_SECONDS,
         started_at=float(content["started_at"]),
         looped_at=looped_at,
         account=content["account"],
