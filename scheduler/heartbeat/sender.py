@@ -87,7 +87,7 @@ class Sender:
         """Whether this is the one that sends. The account may be known only after some time."""
         name = f"heartbeat:{sign.account}:{self._settings.name}"
         if self._locked != name:
-            self._let_go()
+            self.let_go()
             self._locked = name
         try:
             self._give_way_or_claim(f"{name}:foremost")
@@ -110,10 +110,11 @@ class Sender:
         if self._foremost:
             self._claim = self._claim or Lock(name)
         elif (holder := holder_of(name)) is not None:
-            self._let_go()
+            self.let_go()
             raise Held(holder, is_stopped=False)
 
-    def _let_go(self) -> None:
+    def let_go(self) -> None:
+        """Leaves the sending to another, until it looks again."""
         for lock in (self._lock, self._claim):
             if lock is not None:
                 lock.release()

@@ -35,7 +35,10 @@ class _Transport(Transport):
         self._path = path
 
     def make_connection(self, host: object) -> HTTPConnection:
-        return _Connection(self._path)
+        # Kept, so that it is closed with this, however asking ends.
+        connection = _Connection(self._path)
+        self._connection = host, connection  # type: ignore[assignment]
+        return connection
 
 
 def processes(path: Path) -> dict[str, Process]:
