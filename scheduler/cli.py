@@ -18,11 +18,14 @@ import click
 
 from scheduler import __version__, config
 from scheduler.errors import Misconfigured, exit_status
+from scheduler.heartbeat.settings import SECRETS as CREDENTIALS
 from scheduler.launch import launch
 from scheduler.plan import ETH_ALARM, MOC_JOBS, MOC_PROGRAMS, MONITOR, SCHEDULER
 from scheduler.plans import key_in, moc_plan, plan_of, share
 from scheduler.processes import supervised
+from scheduler.redaction import guard_tracebacks, hide, redacted
 from scheduler.stored_keys import with_stored_keys
+from scheduler.transactions.environment import VARIABLES as KEYS
 from scheduler.transactions.secrets import private_file
 
 _config_option = click.option(
@@ -270,6 +273,8 @@ def moc_jobs(arguments: Sequence[str] | None = None) -> None:
 
 def _command(command: click.Command, name: str, arguments: Sequence[str] | None) -> None:
     """Runs a command and ends the process with its exit status."""
+    guard_tracebacks()
+    hide(os.environ.get(variable, "") for variable in (*KEYS, *CREDENTIALS))
     try:
         status = command.main(
             args=None if arguments is None else list(arguments),
@@ -293,7 +298,7 @@ def _command(command: click.Command, name: str, arguments: Sequence[str] | None)
 
 
 def _end(status: int, message: str) -> None:
-    click.echo(message, err=True)
+    click.echo(redacted(message), err=True)
     sys.exit(status)
 
 

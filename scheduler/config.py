@@ -25,10 +25,10 @@ from scheduler.chain.endpoint import Endpoint
 from scheduler.chain.model import Address
 from scheduler.errors import Misconfigured
 from scheduler.jobs import loading
-from scheduler.logs import secrets_in
 from scheduler.moc.jobs import TASKS
 from scheduler.networks import networks
 from scheduler.plan import MOC_PROGRAMS, SCHEDULER
+from scheduler.redaction import secrets_in
 
 DEFAULT_FILE = Path("/etc/scheduler/config.toml")
 DEFAULT_ENDPOINT = "http://127.0.0.1:8545"
@@ -332,6 +332,7 @@ class Settings(_Section):
     signer: Literal["node", "keystore", "environment"] = "node"
     journal: PathField | None = None
     journal_keep_days: Annotated[int, Field(ge=7, strict=True)] = 90
+    log_format: Literal["lines", "json"] = "lines"
     keystore: Keystore | None = None
     fees: Fees = Fees()
     budget: Budget = Budget()
@@ -411,6 +412,7 @@ _ENVIRONMENT = {
     "account": "SCHEDULER_ACCOUNT",
     "signer": "SCHEDULER_SIGNER",
     "journal": "SCHEDULER_JOURNAL",
+    "log-format": "SCHEDULER_LOG_FORMAT",
 }
 
 

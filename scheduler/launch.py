@@ -61,22 +61,24 @@ def main() -> None:
         plan = Plan(**json.load(pipe))
     from scheduler import logs
     from scheduler.processes import by_supervisord, die_with_parent
+    from scheduler.redaction import hide_key, redacted, secrets_in
 
     if by_supervisord():
         die_with_parent()
     endpoints = [plan.endpoint, *plan.fallbacks]
-    secrets = [secret for each in endpoints for secret in logs.secrets_in(each)]
-    secrets += [plan.key] if plan.key else []
+    secrets = [secret for each in endpoints for secret in secrets_in(each)]
     secrets += plan.heartbeat["credentials"].values() if plan.heartbeat else []
+    if plan.key:
+        hide_key(bytes.fromhex(plan.key))
     layout = logs.MOC_JOBS_FORMAT if plan.program == MOC_JOBS else logs.FORMAT
-    logs.configure(secrets, layout=layout)
+    logs.configure(secrets, layout=layout, form=plan.log_format)
     for remark in plan.remarks:
         logging.getLogger("CONFIG").warning("%s", remark)
     try:
         asyncio.run(_run(plan))
     except (Misconfigured, NotYet) as error:
         # A node's own words may be of many lines.
-        line = " ".join(logs.without(secrets, str(error)).split())
+        line = " ".join(redacted(str(error)).split())
         print(f"{program}: {line}", file=sys.stderr)
         sys.exit(exit_status(error))
 
@@ -88,7 +90,8 @@ async def _run(plan: Plan) -> NoReturn:
 
     program = Program(plan)
     has_heartbeat = plan.program == MOC_JOBS
-    with beating(plan.heartbeat, program.pulse.path) if has_heartbeat else nullcontext():
+    heartbeat = beating(plan.heartbeat, program.pulse.path, log_format=plan.log_format)
+    with heartbeat if has_heartbeat else nullcontext():
         await serve(program.assemble, program.pulse, plan.patient)
     # Where nobody reads the log any more there is nobody to tell.
     with suppress(OSError):

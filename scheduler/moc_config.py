@@ -18,9 +18,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from scheduler.chain.model import Address
 from scheduler.config import AddressField, RpcUrl, in_words
 from scheduler.errors import Misconfigured
-from scheduler.logs import secrets_in
 from scheduler.moc.jobs import TASKS
 from scheduler.networks import networks
+from scheduler.redaction import secrets_in
 from scheduler.transactions.environment import EXAMPLE, VARIABLES, keys_in, private_key
 from scheduler.transactions.secrets import private_file
 

@@ -111,4 +111,5 @@ def plan_with(program: str, settings: config.Settings, key: str | None, patient:
         jobs=settings.jobs,
         claiming=settings.alarm.model_dump(exclude={"addresses", "cleanup"}),
         cleanup=settings.alarm.cleanup,
+        log_format=settings.log_format,
     )

@@ -5,12 +5,13 @@ import json
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from scheduler.chain.model import Address, Head
 from scheduler.counters import Counters
 from scheduler.health import Health, State, Vitals
+from scheduler.redaction import redacted
 
 DIRECTORY = "programs"
 
@@ -54,6 +55,8 @@ class Pulse:
     ) -> None:
         """Overwrites the file, in a directory that it makes. May raise OSError."""
         now = time.time()
+        trouble = None if trouble is None else redacted(trouble)
+        vitals = replace(vitals, wrong=[redacted(line) for line in vitals.wrong])
         self.health.take(vitals, trouble, now)
         content = {
             "program": self.program,

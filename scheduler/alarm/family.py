@@ -17,7 +17,7 @@ from scheduler.alarm.calls import (
     is_over,
 )
 from scheduler.alarm.claims import Claims
-from scheduler.alarm.drafts import CLAIM, CLEANUP, NAME, Drafts, is_for_its_call
+from scheduler.alarm.drafts import CLAIM, CLEANUP, EXECUTE, NAME, Drafts, is_for_its_call
 from scheduler.alarm.leftovers import Leftovers
 from scheduler.alarm.story import Story
 from scheduler.alarm.tracked import Tracked
@@ -26,6 +26,7 @@ from scheduler.chain.model import Address, Call, Head, HeadEvent, Log
 from scheduler.chain.protocol import Chain
 from scheduler.errors import NotYet
 from scheduler.health import Vitals
+from scheduler.logs import about
 from scheduler.transactions.intents import (
     Effects,
     Ended,
@@ -443,7 +444,8 @@ class AlarmClock:
         if is_over(terms, self._after(head)):
             self._calendars[terms.unit].remove(terms.call)
             return
-        tracked = Tracked(terms, status, Story(terms.call, terms.target))
+        story = Story(terms.call, terms.target, self._drafts.key(EXECUTE, terms))
+        tracked = Tracked(terms, status, story)
         self._tracked[terms.call] = tracked
         if terms.target <= Moment.at(head).of(terms.unit) + TRACKED_AHEAD[terms.unit]:
             self._announce(tracked)
@@ -454,7 +456,8 @@ class AlarmClock:
     def _announce(self, tracked: Tracked) -> None:
         """Says, once, that a call's target came near."""
         if tracked.is_open and not tracked.announced:
-            log.info("Tracking call: %s", tracked.terms.call)
+            with about(self._drafts.key(EXECUTE, tracked.terms)):
+                log.info("Tracking call: %s", tracked.terms.call)
             tracked.story.sleeping(tracked.terms.target - LOOP_AHEAD[tracked.terms.unit])
         tracked.announced = True
 

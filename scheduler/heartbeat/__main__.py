@@ -25,7 +25,8 @@ def main() -> None:
     program = os.getppid()
     order = json.loads(sys.stdin.readline())
     settings = Settings(**order["settings"])
-    logs.configure(list(settings.credentials.values()), layout=logs.MOC_JOBS_FORMAT)
+    secrets = list(settings.credentials.values())
+    logs.configure(secrets, layout=logs.MOC_JOBS_FORMAT, form=order["log_format"])
     # It says with which credentials it does what, and at DEBUG what is in them.
     logging.getLogger("botocore").setLevel(logging.WARNING)
     # Only now: what a process is started with can be read in /proc, what it sets itself can not.

@@ -12,8 +12,8 @@ from scheduler.chain.errors import NodeUnavailable, RpcError
 from scheduler.chain.model import Address
 from scheduler.chain.node import JsonRpcNode
 from scheduler.errors import Misconfigured
-from scheduler.logs import secrets_in, without
 from scheduler.operations.keyfiles import address_in, make_key_file
+from scheduler.redaction import secrets_in, without
 from scheduler.stored_keys import with_stored_keys
 from scheduler.transactions.environment import keys_in
 

@@ -17,7 +17,6 @@ from scheduler.chain.model import Head
 from scheduler.errors import Misconfigured, NotYet, exit_status
 from scheduler.jobs import loading
 from scheduler.jobs.declaration import Job
-from scheduler.logs import secrets_in, without
 from scheduler.moc.jobs import TASKS
 from scheduler.operations import jobs_report
 from scheduler.operations.jobs_journal import Past, past_of
@@ -27,6 +26,7 @@ from scheduler.operations.journal_file import plainly
 from scheduler.operations.wording import aligned, printable
 from scheduler.plan import MOC_JOBS, SCHEDULER, Plan
 from scheduler.plans import moc_plan, plan_of, plan_with, program_of
+from scheduler.redaction import secrets_in, without
 from scheduler.roster import Roster
 from scheduler.stored_keys import with_stored_keys
 

@@ -8,7 +8,7 @@ import click
 
 from scheduler import config
 from scheduler.errors import Misconfigured
-from scheduler.logs import secrets_in, without
+from scheduler.redaction import secrets_in, without
 
 
 @click.command()

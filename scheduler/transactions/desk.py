@@ -7,10 +7,11 @@ from scheduler.chain.model import Conditions, Head
 from scheduler.chain.protocol import Node
 from scheduler.counters import Counters
 from scheduler.errors import NotYet
+from scheduler.logs import about
 from scheduler.transactions.encoding import Fee, Transaction
 from scheduler.transactions.fees import FeePolicy, FeeTooHigh, first_price
 from scheduler.transactions.guard import Guard
-from scheduler.transactions.intents import Family, Intent, Told
+from scheduler.transactions.intents import Family, Intent, Progress, Told
 from scheduler.transactions.journal import Account, Journal
 from scheduler.transactions.ladder import fee_of, without_echo
 from scheduler.transactions.purse import NO_BUDGET, Budget
@@ -43,6 +44,13 @@ class Desk:
             if (family.name, family.contract) == (told.family, told.contract):
                 return family
         return None
+
+    def tell(self, told: Told, progress: Progress) -> None:
+        """Says to its family what became of an intent; what is logged then is about that."""
+        family = self.family(told)
+        if family is not None:
+            with about(told.key):
+                family.told(told, progress)
 
     def transaction(self, intent: Intent, nonce: int, fee: Fee) -> Transaction:
         """What is signed for the intent in this slot, at this price."""

@@ -147,7 +147,7 @@ class Flow:
                 or not family.still_useful(intent.kind, intent.params, head)
             )
             if over and self._desk.journal.expire(intent.key):
-                family.told(intent, Ended(PASSED))
+                self._desk.tell(intent, Ended(PASSED))
 
     def _open_slots(self) -> list[OpenSlot]:
         """All that nothing has consumed finally, whoever's they are, by nonce."""
