@@ -330,6 +330,7 @@ class Settings(_Section):
     rpc_url: RpcUrl = DEFAULT_ENDPOINT
     account: AddressField | None = None
     signer: Literal["node", "keystore", "environment"] = "node"
+    mode: Literal["live", "shadow"] = "live"
     journal: PathField | None = None
     journal_keep_days: Annotated[int, Field(ge=7, strict=True)] = 90
     log_format: Literal["lines", "json"] = "lines"
@@ -411,6 +412,7 @@ _ENVIRONMENT = {
     "rpc-url": "SCHEDULER_RPC_URL",
     "account": "SCHEDULER_ACCOUNT",
     "signer": "SCHEDULER_SIGNER",
+    "mode": "SCHEDULER_MODE",
     "journal": "SCHEDULER_JOURNAL",
     "log-format": "SCHEDULER_LOG_FORMAT",
 }

@@ -43,7 +43,7 @@ class Plan:
     `left_to_others` are other programs' jobs: this one only looks after what these leave behind.
     `claiming` is how calls of the alarm clock are claimed, by the keys of its section; nothing is
     where it is empty. `cleanup` is whether calls of it that nobody executed are cleaned up.
-    `log_format` is how the log is written (scheduler.logs).
+    `shadow`: it only says what it would send. `log_format` is that of scheduler.logs.
     `play`: what the account has is worth nothing, whatever its chain. `heartbeat` is what
     scheduler.heartbeat.settings.Settings takes; None where none is sent.
     """
@@ -75,5 +75,6 @@ class Plan:
     claiming: Mapping[str, Any] = field(default_factory=dict)
     cleanup: bool = False
     log_format: str = "lines"
+    shadow: bool = False
     play: bool = False
     heartbeat: Mapping[str, Any] | None = field(default=None, repr=False)

@@ -35,7 +35,7 @@ from scheduler.pulse import Pulse
 from scheduler.reach import Reach, Reached, account_of
 from scheduler.roster import LOOK_AGAIN_BLOCKS, Roster, roster_of
 from scheduler.service import Work
-from scheduler.transactions.custody import actor
+from scheduler.transactions.custody import actor, check_succession
 from scheduler.transactions.desk import Desk
 from scheduler.transactions.environment import EXAMPLE
 from scheduler.transactions.fees import FeePolicy
@@ -45,7 +45,7 @@ from scheduler.transactions.journal import Account, Journal
 from scheduler.transactions.keystore import open_keystore
 from scheduler.transactions.ladder import GETH_PERCENT, RSKJ_PERCENT
 from scheduler.transactions.pruning import Keeping
-from scheduler.transactions.signers import KeySigner, NodeSigner, Signer
+from scheduler.transactions.signers import KeySigner, NodeSigner, Onlooker, Signer
 
 ALARM_VERSION = "0.7"
 
@@ -61,7 +61,8 @@ moc_log = logging.getLogger("MOC")
 
 @dataclass(slots=True)
 class Running:
-    """A program that has everything it needs. At block `looked_at` its contracts were looked at."""
+    """A program that has everything it needs. At block `looked_at` its contracts were looked at;
+    `held` are its journal and its locks."""
 
     node: JsonRpcNode
     network: Network
@@ -71,8 +72,7 @@ class Running:
     roster: Roster
     looked_at: int
     heartbeat: Heartbeat
-    journal: Journal
-    locks: ExitStack
+    held: ExitStack
     patience: float = math.inf
     same_chain: bool = False
 
@@ -95,7 +95,8 @@ class Running:
         calls = Counter[str]()
         for family in self.families:
             calls.update(family.counts())
-        return {**calls, "due": self.flow.due, "in_flight": self.flow.in_flight}
+        shadowed = {"shadowed": self.flow.shadowed} if self.flow.shadowed else {}
+        return {**calls, "due": self.flow.due, "in_flight": self.flow.in_flight, **shadowed}
 
     def vitals(self) -> Vitals:
         """Those of the families, and whether there is a chain that moves."""
@@ -128,8 +129,7 @@ class Running:
 
     async def close(self) -> None:
         self.flow.close()
-        self.journal.close()
-        self.locks.close()
+        self.held.close()
         await self.node.close()
 
 
@@ -143,6 +143,7 @@ class Program:
         self._journal = Path(plan.journal)
         self._key = None if plan.key is None else PrivateKey(bytes.fromhex(plan.key))
         self.pulse = Pulse.beside(self._journal, plan.program)
+        self.pulse.mode = "shadow" if plan.shadow else "live"
 
     async def assemble(self) -> Work:
         """Everything that the program needs, checked.
@@ -190,7 +191,11 @@ class Program:
             for family in families:
                 taken.callback(_lock(account, family).release)
             journal = Journal.open(self._journal)
-            locks = taken.pop_all()
+            taken.callback(journal.close)
+            if not self._plan.shadow:
+                for family in families:
+                    check_succession(journal, account, family.name, family.contract)
+            held = taken.pop_all()
         for version in versions.values():
             version.resume(journal.searches, account.chain)
         policy = FeePolicy(
@@ -218,6 +223,7 @@ class Program:
             ),
             slot_time=network.slot_time,
             counters=self.pulse.counters,
+            shadow=self._plan.shadow,
         )
         heartbeat = Heartbeat(node.sage)
         self._tell(roster, versions)
@@ -230,8 +236,7 @@ class Program:
             roster=roster,
             looked_at=head.number,
             heartbeat=heartbeat,
-            journal=journal,
-            locks=locks,
+            held=held,
             patience=PATIENCE_SECONDS if self._reach.has_others else math.inf,
         )
 
@@ -292,9 +297,15 @@ class Program:
         return known
 
     async def _signer(self, node: JsonRpcNode) -> Signer:
+        if self._plan.shadow and self._plan.account is not None:
+            # Nobody needs to have its key.
+            return Onlooker(self._plan.account)
+        signer: Signer
         if self._key is not None:
-            return KeySigner(self._key)
-        return NodeSigner(node, await account_of(self._plan, node))
+            signer = KeySigner(self._key)
+        else:
+            signer = NodeSigner(node, await account_of(self._plan, node))
+        return Onlooker(signer.address) if self._plan.shadow else signer
 
 
 def _key(plan: Plan) -> PrivateKey | None:

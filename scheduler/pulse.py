@@ -27,14 +27,15 @@ class Pulse:
 
     `head` is the last one that was dealt with (null before the first), `looped_at` when the loop
     last turned (seconds since the epoch), `counts` what the program has in hand, `trouble` why it
-    cannot work now, if so. `account` is whose transactions it sends, as soon as that is known.
-    `counters` go on while the work is put together anew.
+    cannot work now, if so. `account` is whose transactions it sends, as soon as that is known;
+    `mode` is the setting of that name. `counters` go on while the work is put together anew.
     """
 
     path: Path
     program: str
     started_at: float = field(default_factory=time.time)
     account: Address | None = None
+    mode: str = "live"
     health: Health = field(init=False)
     counters: Counters = field(default_factory=Counters)
 
@@ -62,6 +63,7 @@ class Pulse:
             "program": self.program,
             "pid": os.getpid(),
             "account": self.account,
+            "mode": self.mode,
             "started_at": self.started_at,
             "looped_at": now,
             "head": None if head is None else _known(head),

@@ -9,11 +9,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 from scheduler.chain.model import Address
+from scheduler.errors import NotYet
 from scheduler.locks import Held, Lock
 from scheduler.transactions.care import OpenSlot
 from scheduler.transactions.desk import Desk
 from scheduler.transactions.intents import Told
-from scheduler.transactions.journal import Account
+from scheduler.transactions.journal import Account, Journal
 from scheduler.transactions.repairs import NAME as ACCOUNT
 
 
@@ -23,6 +24,19 @@ def actor(family: str, account: Account, contract: Address) -> str:
     One actor per chain, account and contract, whatever its program's name, journal and user are.
     """
     return f"{family}/{account.chain}/{account.address}/{contract}"
+
+
+def check_succession(journal: Journal, account: Account, family: str, contract: Address) -> None:
+    """Raises NotYet where another account has open slots for this contract, and no program: the
+    account was changed, and what is on its way would be followed by nobody."""
+    for other, count in journal.open_of_others(account, family, contract).items():
+        with ExitStack() as held:
+            if _takes(actor(family, Account(account.chain, other), contract), held):
+                raise NotYet(
+                    f"what {other} sent for {contract} is not final yet (open slots: {count}), and "
+                    f'the account is {account.address} now; set account = "{other}" again until they '
+                    "are, see: scheduler journal list --state in_slot"
+                )
 
 
 class Custody:
@@ -74,6 +88,8 @@ class Custody:
 
     def is_custodian(self) -> bool:
         """Whether this program looks after the account itself, now and until it releases it."""
+        if self._desk.shadow:
+            return False
         if self._custodian is None:
             account = self._desk.account
             try:

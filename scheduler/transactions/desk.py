@@ -23,7 +23,8 @@ class Desk:
 
     `program` is the name by which the operator holds it back. `budget` bounds it
     together with all that share its journal and account. `slot_time` is the least time between two
-    blocks' timestamps, in seconds. `counters` are for whoever measures it.
+    blocks' timestamps, in seconds. `counters` are for whoever measures it. `shadow`: all is done up
+    to signing, and said; nothing is signed or sent, and the account is left to others.
     """
 
     node: Node
@@ -37,6 +38,7 @@ class Desk:
     budget: Budget = NO_BUDGET
     slot_time: int = 1
     counters: Counters = field(default_factory=Counters)
+    shadow: bool = False
 
     def family(self, told: Told) -> Family | None:
         """Whose intent this is; None for one that another program on this account takes care of."""

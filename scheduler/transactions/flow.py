@@ -52,6 +52,11 @@ class Flow:
         self.due = 0
         self.in_flight = 0
 
+    @property
+    def shadowed(self) -> int:
+        """How much would have been sent, had this program not only looked on."""
+        return self._sender.shadow.count
+
     async def on(self, event: HeadEvent) -> None:
         """Sends what is due after `event`'s head, then looks after what was sent, then prepares
         what comes next.
@@ -115,7 +120,7 @@ class Flow:
             if not followed:
                 await self._receipts.follow(event, nonces.latest, self._followed(there))
             slots = self._own(there)
-            if slots or orphans:
+            if (slots or orphans) and not self._desk.shadow:
                 queue = self._open_slots()
                 slots = self._own(queue)
                 tended = [*orphans, *slots]

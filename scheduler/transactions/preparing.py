@@ -25,6 +25,7 @@ from scheduler.transactions.journal import Prepared
 from scheduler.transactions.proofs import Proof
 from scheduler.transactions.proving import Prover
 from scheduler.transactions.purse import Allowance, Funds, Purse, Want
+from scheduler.transactions.shadow import Shadow
 from scheduler.transactions.simulation import Aim, Trial
 from scheduler.transactions.states import OutcomeKind
 from scheduler.transactions.takeover import giving_way, no_less_than, outbidding
@@ -39,6 +40,7 @@ class Preparer:
         self._tell = tell
         self.admission = Admission(desk.journal, desk.program, tell)
         self._prover = Prover(desk.journal, desk.families)
+        self.shadow = Shadow()
 
     async def prepare(
         self,
@@ -51,8 +53,9 @@ class Preparer:
 
         They were let through by `admission`, and are aimed at the block `blocks_ahead` after
         `head`, at which there are these `conditions`. The nonces are the ones that would be given
-        out now. Raises NotYet where nothing can be prepared now, NodeUnavailable, RpcError,
-        JournalUnavailable, and CannotSimulate where more is asked than to foresee the next block.
+        out now. In the shadow there are none: it is said what would be sent. Raises NotYet where
+        nothing can be prepared now, NodeUnavailable, RpcError, JournalUnavailable, and
+        CannotSimulate where more is asked than to foresee the next block.
         """
         desk = self._desk
         aim = Aim(desk.account.address, head, blocks_ahead, desk.slot_time)
@@ -91,6 +94,11 @@ class Preparer:
                 else:
                     nonce += 1
         self.admission.withhold(purse.shortage)
+        if desk.shadow:
+            verdicts = {trial.intent.key: appraisal.verdict for trial, appraisal in found}
+            would = [(each.intent, each.transaction, verdicts[each.intent.key]) for each in items]
+            self.shadow.tell(would, [intent.key for intent in intents])
+            return []
         return await signed(desk, items)
 
     async def _tried(

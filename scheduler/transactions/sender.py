@@ -36,6 +36,7 @@ class Sender:
         self._looked: tuple[Hash, Conditions] | None = None
         self._preparer = Preparer(desk, desk.tell)
         self.admission = self._preparer.admission
+        self.shadow = self._preparer.shadow
         self.broadcaster = Broadcaster(
             desk.node, desk.account, desk.signer, desk.journal, desk.tell
         )

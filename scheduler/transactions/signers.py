@@ -38,6 +38,16 @@ class KeySigner:
         return [self._pen.sign(transaction) for transaction in transactions]
 
 
+class Onlooker:
+    """Has no key, and signs nothing: for programs that only say what they would send."""
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+
+    async def sign(self, transactions: Sequence[Transaction]) -> list[Signed | None]:
+        raise NotYet('nothing is signed: mode = "shadow"')
+
+
 class NodeSigner:
     """Lets the node sign with an account that it has unlocked.
 
