@@ -74,6 +74,15 @@ def test_the_page_gives_each_key_a_default_and_an_example_that_works(
             f"{re.search('^- Example: `(.+)`$', described()[each], re.MULTILINE)[1]}\n"  # type: ignore[index]
             for each in dict.fromkeys([*(f"{table}.{name}" for name in WHOLE[table]), key])
         )
+    companions = {"monitor.email": ("server", "sender", "to"), "monitor.cloudwatch": ("region",)}
+    if table in companions:
+        names = dict.fromkeys([*(f"{table}.{each}" for each in companions[table]), key])
+        if key in ("monitor.email.user", "monitor.email.password-file"):
+            names |= dict.fromkeys(["monitor.email.user", "monitor.email.password-file"])
+        whole = f"[{table}]\n" + "".join(
+            f"{re.search('^- Example: `(.+)`$', described()[each], re.MULTILINE)[1]}\n"  # type: ignore[index]
+            for each in names
+        )
     if key == "signer":
         whole += "[keystore]\nfile = '/key'\npassword-file = '/password'\n"
     assert written(tmp_path, whole) != Settings()

@@ -24,6 +24,8 @@ _TAKEN = {
     config.address_from: "an address",
     config._path: "a whole path",
     config._rpc_url: "a URL, or a path",
+    config._web_url: "a URL",
+    config._host_and_port: "HOST or HOST:PORT",
 }
 _TYPES = {str: "a text", int: "a whole number", float: "a number", bool: "`true` or `false`"}
 
@@ -39,7 +41,7 @@ def sections() -> dict[str, str]:
         if key not in WORDS:
             raise ValueError(f"docs/generator/options.toml says nothing of {key}")
         described.add(key)
-        table = key.rpartition(".")[0] or ("jobs" if key == "jobs" else "top-level")
+        table = key.partition(".")[0] if "." in key or key == "jobs" else "top-level"
         found.setdefault(f"options:{table}", []).append(_option(key, field))
     if unknown := WORDS.keys() - described:
         raise ValueError(f"docs/generator/options.toml: there is no key {', '.join(unknown)}")

@@ -34,8 +34,8 @@ def check_succession(journal: Journal, account: Account, family: str, contract: 
             if _takes(actor(family, Account(account.chain, other), contract), held):
                 raise NotYet(
                     f"what {other} sent for {contract} is not final yet (open slots: {count}), and "
-                    f'the account is {account.address} now; set account = "{other}" again until they '
-                    "are, see: scheduler journal list --state in_slot"
+                    f'the account is {account.address} now; set account = "{other}" again until it '
+                    "is, see: scheduler journal list --state in_slot"
                 )
 
 

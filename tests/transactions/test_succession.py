@@ -33,8 +33,8 @@ def test_another_account_begins_when_the_slots_of_the_old_one_are_consumed(tmp_p
             assert program.ended() == 2
         assert program.errors == [
             f"eth_alarm: what {old} sent for {chain.deployment.scheduler} is not final yet (open "
-            f'slots: 1), and the account is {new} now; set account = "{old}" again until they are, see: '
-            "scheduler journal list --state in_slot"
+            f'slots: 1), and the account is {new} now; set account = "{old}" again until it is, '
+            "see: scheduler journal list --state in_slot"
         ]
 
         with (

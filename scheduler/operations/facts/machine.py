@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from scheduler.config import Settings
-from scheduler.logs import secrets_in
+from scheduler.redaction import secrets_in
 from scheduler.operations.facts.model import Disk, Memory, PrivateFile
 
 LOGS = Path("/var/log/supervisor")

@@ -16,7 +16,7 @@ import requests
 
 from scheduler.config import AlertMetric, Email, Monitor
 from scheduler.errors import Misconfigured
-from scheduler.logs import secrets_in, without
+from scheduler.redaction import secrets_in, without
 from scheduler.operations.monitor.alerts import Kind, Message
 from scheduler.transactions.secrets import private_file
 

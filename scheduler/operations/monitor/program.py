@@ -32,6 +32,7 @@ from scheduler.operations.status import Status, status_of
 from scheduler.plan import MONITOR
 from scheduler.processes import by_supervisord, die_with_parent
 from scheduler.pulse import Pulse
+from scheduler.redaction import secrets_in
 
 log = logging.getLogger("MONITOR")
 
@@ -105,9 +106,9 @@ def run(
     protocol = listener.output_is_the_protocol_s() if by_supervisord() else None
     if protocol is not None:
         die_with_parent()
-    secrets = [secret for url in settings.urls.values() for secret in logs.secrets_in(url)]
+    secrets = [secret for url in settings.urls.values() for secret in secrets_in(url)]
     secrets += heartbeat["credentials"].values() if heartbeat else []
-    logs.configure(secrets)
+    logs.configure(secrets, form=settings.log_format)
     for remark in remarks:
         log.warning("%s", remark)
     for variable in SECRETS:
@@ -122,7 +123,8 @@ def run(
     _expose(watcher, settings.monitor.metrics_port)
     if protocol is not None:
         listener.listen(sys.stdin.buffer, protocol, watcher.heard)
-    with beating(heartbeat, watcher.pulse.path, foremost=True):
+    form = settings.log_format
+    with beating(heartbeat, watcher.pulse.path, foremost=True, log_format=form):
         asyncio.run(_until_told(watcher))
     lock.release()
     with suppress(OSError):
