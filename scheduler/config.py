@@ -303,6 +303,9 @@ class Monitor(_Section):
     Amounts in wei; `slot_age` in seconds, None for what follows from the network.
     """
 
+    page_address: Annotated[str, AfterValidator(_host_and_port)] = "127.0.0.1:9470"
+    page_hosts: tuple[Annotated[str, AfterValidator(_host_and_port)], ...] = ()
+    page_token_file: PathField | None = None
     metrics_port: Annotated[int, Field(ge=0, le=65_535, strict=True)] = 9469
     supervisor: PathField = Path("/var/run/supervisor.sock")
     second_rpc_url: RpcUrl | None = None

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from eth_keys.datatypes import PrivateKey
 
+from scheduler.agenda import SHOWN, Appointment
 from scheduler.alarm.claiming import drawing
 from scheduler.alarm.claims import Claims
 from scheduler.alarm.detection import version_at
@@ -97,6 +98,12 @@ class Running:
             calls.update(family.counts())
         shadowed = {"shadowed": self.flow.shadowed} if self.flow.shadowed else {}
         return {**calls, "due": self.flow.due, "in_flight": self.flow.in_flight, **shadowed}
+
+    def agenda(self) -> list[Appointment]:
+        """What is next, the nearest first of each kind of time."""
+        clocks = [family for family in self.families if isinstance(family, AlarmClock)]
+        found = [each for clock in clocks for each in clock.agenda(SHOWN)]
+        return sorted(found, key=lambda each: (each.unit, each.at))[:SHOWN]
 
     def vitals(self) -> Vitals:
         """Those of the families, and whether there is a chain that moves."""
@@ -227,7 +234,7 @@ class Program:
         )
         heartbeat = Heartbeat(node.sage)
         self._tell(roster, versions)
-        return Running(
+        running = Running(
             node=node,
             network=network,
             chain=account.chain,
@@ -239,6 +246,8 @@ class Program:
             held=held,
             patience=PATIENCE_SECONDS if self._reach.has_others else math.inf,
         )
+        self.pulse.agenda = running.agenda
+        return running
 
     def _keeping(self, network: Network) -> Keeping:
         """For how long outcomes are kept: as configured, and for a week of blocks at the least."""

@@ -4,10 +4,11 @@
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+from scheduler.agenda import Appointment
 from scheduler.chain.model import Address, Head
 from scheduler.counters import Counters
 from scheduler.health import Health, State, Vitals
@@ -28,7 +29,8 @@ class Pulse:
     `head` is the last one that was dealt with (null before the first), `looped_at` when the loop
     last turned (seconds since the epoch), `counts` what the program has in hand, `trouble` why it
     cannot work now, if so. `account` is whose transactions it sends, as soon as that is known;
-    `mode` is the setting of that name. `counters` go on while the work is put together anew.
+    `mode` is the setting of that name, `agenda` tells what is next. `counters` go on while the work
+    is put together anew.
     """
 
     path: Path
@@ -36,6 +38,7 @@ class Pulse:
     started_at: float = field(default_factory=time.time)
     account: Address | None = None
     mode: str = "live"
+    agenda: Callable[[], Sequence[Appointment]] = tuple
     health: Health = field(init=False)
     counters: Counters = field(default_factory=Counters)
 
@@ -68,6 +71,7 @@ class Pulse:
             "looped_at": now,
             "head": None if head is None else _known(head),
             "counts": dict(counts),
+            "agenda": [asdict(each) for each in self.agenda()],
             "trouble": trouble,
             "health": self.health.told(),
             "counters": self.counters.told(),

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from eth_abi.abi import encode
 
+from scheduler.agenda import Appointment
 from scheduler.alarm import abi
 from scheduler.alarm.calendar import Calendar
 from scheduler.alarm.calls import (
@@ -315,6 +316,19 @@ class AlarmClock:
         """How many calls are known, and how many of them are tracked."""
         known = sum(len(calendar) for calendar in self._calendars.values())
         return {"known": known, "tracked": len(self._tracked)}
+
+    def agenda(self, count: int) -> list[Appointment]:
+        """The next so many calls of each kind of time that are not known to be over."""
+        found = []
+        for unit, calendar in self._calendars.items():
+            for target, call in calendar.first(count):
+                tracked = self._tracked.get(call)
+                if tracked is None:
+                    found.append(Appointment(EXECUTE, call, unit.value, target))
+                elif tracked.is_open:
+                    key = self._drafts.key(EXECUTE, tracked.terms)
+                    found.append(Appointment(EXECUTE, call, unit.value, target, key))
+        return found
 
     def vitals(self) -> Vitals:
         """Nothing is wrong with the clock itself: what becomes of a call is told as its outcome."""

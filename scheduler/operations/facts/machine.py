@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from scheduler.config import Settings
-from scheduler.redaction import secrets_in
 from scheduler.operations.facts.model import Disk, Memory, PrivateFile
+from scheduler.redaction import secrets_in
 
 LOGS = Path("/var/log/supervisor")
 

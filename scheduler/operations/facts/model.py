@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import PlainSerializer
 
+from scheduler.agenda import Appointment
 from scheduler.health import State
 
 Wei = Annotated[int, PlainSerializer(str, return_type=str)]
@@ -144,7 +145,8 @@ class Life:
     """The last sign of life of a program (scheduler.pulse, scheduler.health).
 
     `running`: its process is there; `fresh`: it is of just now as well. `counts` is what it has in
-    hand; `refused` how often something due was not sent since a simulation was against it.
+    hand; `refused` how often something due was not sent since a simulation was against it. `mode` is
+    the setting of that name, `agenda` what is next.
     """
 
     pid: int
@@ -164,6 +166,8 @@ class Life:
     counts: Mapping[str, int]
     refused: int = 0
     latency: Latency | None = None
+    mode: str = "live"
+    agenda: tuple[Appointment, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

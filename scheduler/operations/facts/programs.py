@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from scheduler.agenda import Appointment
 from scheduler.health import State
 from scheduler.operations.facts.model import Latency, Life, Outcome, Process, Program
 from scheduler.operations.liveness import is_there
@@ -116,6 +117,8 @@ def _life(content: Mapping[str, Any], now: float) -> Life:
         counts={name: int(value) for name, value in content["counts"].items()},
         refused=int(counters.get("refused", 0)),
         latency=_latency(counters.get("latency")),
+        mode=str(content.get("mode", "live")),
+        agenda=tuple(Appointment(**each) for each in content.get("agenda", ())),
     )
 
 

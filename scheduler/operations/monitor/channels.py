@@ -16,8 +16,8 @@ import requests
 
 from scheduler.config import AlertMetric, Email, Monitor
 from scheduler.errors import Misconfigured
-from scheduler.redaction import secrets_in, without
 from scheduler.operations.monitor.alerts import Kind, Message
+from scheduler.redaction import secrets_in, without
 from scheduler.transactions.secrets import private_file
 
 log = logging.getLogger("ALERT")

@@ -28,6 +28,8 @@ from scheduler.operations.monitor.incidents import Incidents
 from scheduler.operations.monitor.metrics import registry
 from scheduler.operations.monitor.outbox import Outbox
 from scheduler.operations.monitor.pinging import Pinger, heads_are_processed
+from scheduler.operations.page.app import Page
+from scheduler.operations.page.server import Server
 from scheduler.operations.status import Status, status_of
 from scheduler.plan import MONITOR
 from scheduler.processes import by_supervisord, die_with_parent
@@ -121,11 +123,13 @@ def run(
         raise Misconfigured(f"{held.holder} watches this box already; stop it first") from held
     watcher = Watcher(settings, source)
     _expose(watcher, settings.monitor.metrics_port)
+    page = Page(settings.journal_file(), lambda: watcher.latest)
+    server = Server(page, settings.monitor)
     if protocol is not None:
         listener.listen(sys.stdin.buffer, protocol, watcher.heard)
     form = settings.log_format
     with beating(heartbeat, watcher.pulse.path, foremost=True, log_format=form):
-        asyncio.run(_until_told(watcher))
+        asyncio.run(_until_told(watcher, server))
     lock.release()
     with suppress(OSError):
         sys.stdout.flush()
@@ -147,8 +151,8 @@ def _expose(watcher: Watcher, port: int) -> None:
     log.info("metrics: http://127.0.0.1:%d/metrics", server.server_port)
 
 
-async def _until_told(watcher: Watcher) -> None:
-    life = asyncio.ensure_future(watcher.watch())
+async def _until_told(watcher: Watcher, server: Server) -> None:
+    life = asyncio.gather(watcher.watch(), server.serve())
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signum, life.cancel)

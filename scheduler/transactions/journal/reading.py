@@ -93,6 +93,10 @@ class Reading:
         """What the operator ordered and nobody has carried out yet, oldest first."""
         return [order_of(row) for row in self._run("open_orders")]
 
+    def has(self, key: str) -> bool:
+        """Whether there is an intent with exactly this key."""
+        return self._run("intent", key=key) != []
+
     def history(self, key: str) -> History:
         """All about the intent with this key, which the journal must have."""
         [intent] = self._run("intent", key=key)
