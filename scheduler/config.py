@@ -180,12 +180,26 @@ def _rpc_urls(values: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(found)
 
 
+def _host_and_port(value: str) -> str:
+    if not re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[\w.-]+)(:[0-9]{1,5})?", value):
+        raise ValueError("write a host name or an address, and :PORT behind it where it needs one")
+    return value
+
+
+def _web_url(value: str) -> str:
+    """Never repeated: whoever knows it can write there."""
+    if not re.fullmatch(r"https?://[!-~]+", value) or not urlsplit(value).hostname:
+        raise ValueError("write a URL that begins with https:// or http://")
+    return value
+
+
 Wei = Annotated[int, BeforeValidator(_wei), Field(ge=0, strict=True)]
 AddressField = Annotated[Address, AfterValidator(address_from)]
 PathField = Annotated[Path, AfterValidator(_path)]
 JournalField = Annotated[Path | str, PlainValidator(_journal)]
 RpcUrl = Annotated[str, AfterValidator(_rpc_url)]
 RpcUrls = Annotated[tuple[str, ...], BeforeValidator(_listed), AfterValidator(_rpc_urls)]
+WebUrl = Annotated[str, AfterValidator(_web_url)]
 
 
 class _Section(BaseModel):
@@ -316,6 +330,55 @@ class Heartbeat(_Section):
     interval: Annotated[int, Field(ge=1, strict=True)] = 60
 
 
+class Email(_Section):
+    """[monitor.email]: alerts by SMTP, from one address to others.
+
+    `server` is HOST or HOST:PORT. With a `user` the connection is encrypted first, and the password
+    is the first line of `password-file`.
+    """
+
+    server: Annotated[str, AfterValidator(_host_and_port)]
+    sender: Annotated[str, Field(min_length=3)]
+    to: Annotated[tuple[str, ...], Field(min_length=1)]
+    user: str | None = None
+    password_file: PathField | None = None
+
+    @model_validator(mode="after")
+    def _password_is_given(self) -> "Email":
+        if (self.user is None) != (self.password_file is None):
+            raise ValueError("user and password-file go together: set both, or neither")
+        return self
+
+
+class AlertMetric(_Section):
+    """[monitor.cloudwatch]: alerts as a metric of CloudWatch, 1 at their begin, 0 at their end."""
+
+    region: Annotated[str, Field(min_length=1)]
+    namespace: Annotated[str, Field(min_length=1)] = "scheduler-kit"
+
+
+class Monitor(_Section):
+    """[monitor]: what scheduler-monitor and `scheduler status` look at, and whom it tells.
+
+    Amounts in wei; `slot_age` in seconds, None for what follows from the network.
+    """
+
+    page_address: Annotated[str, AfterValidator(_host_and_port)] = "127.0.0.1:9470"
+    page_hosts: tuple[Annotated[str, AfterValidator(_host_and_port)], ...] = ()
+    page_token_file: PathField | None = None
+    metrics_port: Annotated[int, Field(ge=0, le=65_535, strict=True)] = 9469
+    supervisor: PathField = Path("/var/run/supervisor.sock")
+    second_rpc_url: RpcUrl | None = None
+    time_server: Annotated[str, AfterValidator(_host_and_port)] | None = None
+    gas_days: Annotated[float, Field(ge=0)] = 7
+    balance: Wei = 0
+    slot_age: Annotated[int, Field(ge=1, strict=True)] | None = None
+    ping_url: WebUrl | None = None
+    webhook: WebUrl | None = None
+    email: Email | None = None
+    cloudwatch: AlertMetric | None = None
+
+
 class Box(_Section):
     """[box]: what provision/setup.sh sets up on a machine; the programs do not read it."""
 
@@ -333,9 +396,11 @@ class Settings(_Section):
     rpc_url: RpcUrls = (DEFAULT_ENDPOINT,)
     account: AddressField | None = None
     signer: Literal["node", "keystore", "environment", "clef"] = "node"
+    mode: Literal["live", "shadow"] = "live"
     journal: JournalField | None = None
     journal_password_file: PathField | None = None
     journal_keep_days: Annotated[int, Field(ge=7, strict=True)] = 90
+    log_format: Literal["lines", "json"] = "lines"
     keystore: Keystore | None = None
     clef: Clef = Clef()
     fees: Fees = Fees()
@@ -344,6 +409,7 @@ class Settings(_Section):
     alarm: Alarm = Alarm()
     moc: Moc = Moc()
     heartbeat: Heartbeat = Heartbeat()
+    monitor: Monitor = Monitor()
     jobs: Annotated[tuple[dict[str, Any], ...], AfterValidator(_jobs)] = ()
     box: Box = Box()
 
@@ -364,6 +430,23 @@ class Settings(_Section):
                 'journal = "postgresql://USER@HOST/DATABASE", or leave the file out'
             )
         return self
+
+    @property
+    def urls(self) -> dict[str, tuple[str, ...]]:
+        """Those that are set, by their keys; they may hold secrets."""
+        monitor = self.monitor
+        found = {
+            "monitor.second-rpc-url": monitor.second_rpc_url,
+            "monitor.ping-url": monitor.ping_url,
+            "monitor.webhook": monitor.webhook,
+        }
+        others = {key: (url,) for key, url in found.items() if url is not None}
+        return {"rpc-url": self.rpc_url, **others}
+
+    @property
+    def url_secrets(self) -> list[str]:
+        """What in any of the URLs may be a password or a key."""
+        return [secret for urls in self.urls.values() for url in urls for secret in secrets_in(url)]
 
     def with_overrides(self, **values: object) -> "Settings":
         """These settings with what a command line says instead; None says nothing.
@@ -423,8 +506,10 @@ _ENVIRONMENT = {
     "rpc-url": "SCHEDULER_RPC_URL",
     "account": "SCHEDULER_ACCOUNT",
     "signer": "SCHEDULER_SIGNER",
+    "mode": "SCHEDULER_MODE",
     "journal": "SCHEDULER_JOURNAL",
     "journal-password-file": "SCHEDULER_JOURNAL_PASSWORD_FILE",
+    "log-format": "SCHEDULER_LOG_FORMAT",
 }
 
 
@@ -446,18 +531,26 @@ def load(file: Path | None, environment: Mapping[str, str] = os.environ) -> Sett
     From now on the process speaks of their network. Raises Misconfigured, naming the key and what
     to write.
     """
-    named = file or (Path(text) if (text := environment.get("SCHEDULER_CONFIG")) else None)
-    path = named or DEFAULT_FILE
-    values: dict[str, object] = {}
-    if named is not None or _exists(path):
-        values = _read(path)
+    found = source(file, environment)
+    path = found or DEFAULT_FILE
+    values: dict[str, object] = {} if found is None else _read(found)
     given = {key: variable for key, variable in _ENVIRONMENT.items() if environment.get(variable)}
     values |= {key: environment[variable] for key, variable in given.items()}
     settings = _validated(values, str(path), given)
-    if "rpc-url" in values and "rpc-url" not in given:
-        _keep_private(path, settings.rpc_url)
+    urls = settings.urls
+    if "rpc-url" in given:
+        del urls["rpc-url"]
+    _keep_private(path, urls)
     speak_of(chain_id_of(settings.network))
     return settings
+
+
+def source(file: Path | None, environment: Mapping[str, str] = os.environ) -> Path | None:
+    """The file that `load` reads, None where there is none."""
+    named = file or (Path(text) if (text := environment.get("SCHEDULER_CONFIG")) else None)
+    if named is not None:
+        return named
+    return DEFAULT_FILE if _exists(DEFAULT_FILE) else None
 
 
 def _exists(path: Path) -> bool:
@@ -471,11 +564,12 @@ def _exists(path: Path) -> bool:
     return True
 
 
-def _keep_private(path: Path, rpc_urls: Sequence[str]) -> None:
-    """Raises Misconfigured where others can read a file with a node's password or key in it."""
-    if any(map(secrets_in, rpc_urls)) and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+def _keep_private(path: Path, urls: Mapping[str, Sequence[str]]) -> None:
+    """Raises Misconfigured where others can read a file with a password or key in a URL."""
+    secret = [key for key, values in urls.items() if any(map(secrets_in, values))]
+    if secret and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise Misconfigured(
-            f"{path} can be read by others, and its rpc-url may hold a password or key; "
+            f"{path} can be read by others, and its {secret[0]} may hold a password or key; "
             f"run: chmod 600 {path}"
         )
 

@@ -60,27 +60,29 @@ def main() -> None:
     with open(int(reading), encoding="utf-8") as pipe:
         plan = Plan(**json.load(pipe))
     from scheduler import logs
-    from scheduler.chain.endpoint import secrets_in, without
+    from scheduler.chain.endpoint import secrets_in
     from scheduler.networks import chain_id_of
     from scheduler.processes import by_supervisord, die_with_parent
+    from scheduler.redaction import hide_key, redacted
     from scheduler.spelling import speak_of, spelled
 
     if by_supervisord():
         die_with_parent()
     endpoints = [plan.endpoint, *plan.fallbacks]
     secrets = [secret for each in endpoints for secret in secrets_in(each)]
-    secrets += [plan.key] if plan.key else []
     secrets += plan.heartbeat["credentials"].values() if plan.heartbeat else []
     speak_of(plan.chain_id or chain_id_of(plan.network))
+    if plan.key:
+        hide_key(bytes.fromhex(plan.key))
     layout = logs.MOC_JOBS_FORMAT if plan.program == MOC_JOBS else logs.FORMAT
-    logs.configure(secrets, layout=layout)
+    logs.configure(secrets, layout=layout, form=plan.log_format)
     for remark in plan.remarks:
         logging.getLogger("CONFIG").warning("%s", remark)
     try:
         asyncio.run(_run(plan))
     except (Misconfigured, NotYet) as error:
         # A node's own words may be of many lines.
-        line = spelled(" ".join(without(secrets, str(error)).split()))
+        line = spelled(" ".join(redacted(str(error)).split()))
         print(f"{program}: {line}", file=sys.stderr)
         sys.exit(exit_status(error))
 
@@ -92,7 +94,8 @@ async def _run(plan: Plan) -> NoReturn:
 
     program = Program(plan)
     has_heartbeat = plan.program == MOC_JOBS
-    with beating(plan.heartbeat, program.pulse.path) if has_heartbeat else nullcontext():
+    heartbeat = beating(plan.heartbeat, program.pulse.path, log_format=plan.log_format)
+    with heartbeat if has_heartbeat else nullcontext():
         await serve(program.assemble, program.pulse, plan.patient)
     # Where nobody reads the log any more there is nobody to tell.
     with suppress(OSError):

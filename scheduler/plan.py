@@ -15,6 +15,8 @@ MOC_JOBS = "moc_jobs"
 
 # What supervisord calls the first on boxes that were set up by the first client's guide.
 SCHEDULER_V6 = "scheduler-v6"
+# What watches a box, and does nothing on a chain.
+MONITOR = "scheduler-monitor"
 
 MOC_PROGRAMS: Mapping[str, tuple[str, ...]] = {
     "scheduler-liquidation": ("liquidation", "bucket_liquidation"),
@@ -47,6 +49,7 @@ class Plan:
     `claiming` is how calls of the alarm clock are claimed, by the keys of its section; nothing is
     where it is empty. `cleanup` is whether calls of it that nobody executed are cleaned up.
     `clef` is the socket of the clef that signs, None where a node or a key does.
+    `shadow`: it only says what it would send. `log_format` is that of scheduler.logs.
     `play`: what the account has is worth nothing, whatever its chain. `heartbeat` is what
     scheduler.heartbeat.settings.Settings takes; None where none is sent.
     """
@@ -78,6 +81,8 @@ class Plan:
     claiming: Mapping[str, Any] = field(default_factory=dict)
     cleanup: bool = False
     clef: str | None = None
+    log_format: str = "lines"
+    shadow: bool = False
     play: bool = False
     heartbeat: Mapping[str, Any] | None = field(default=None, repr=False)
     journal_password_file: str | None = None

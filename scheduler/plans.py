@@ -11,6 +11,7 @@ from scheduler.moc_config import MocConfig
 from scheduler.plan import MOC_JOBS, MOC_PROGRAMS, SCHEDULER, Plan
 from scheduler.stored_keys import with_stored_keys
 from scheduler.transactions.environment import key_for
+from scheduler.transactions.shadow import REMARK as SHADOW
 
 
 def plan_of(
@@ -72,7 +73,7 @@ def moc_plan(moc: MocConfig, box: config.Settings, patient: bool) -> Plan:
         moc=moc.moc,
         moc_tasks=moc.tasks,
         jobs=(),
-        remarks=moc.remarks,
+        remarks=[*plan.remarks, *moc.remarks],
         play=moc.is_local,
     )
 
@@ -82,14 +83,20 @@ def key_in(settings: config.Settings, environment: Mapping[str, str]) -> str | N
 
     Raises Misconfigured.
     """
-    if settings.signer != "environment":
+    if settings.signer != "environment" or _only_looks_on(settings):
         return None
     return key_for(settings.account, with_stored_keys(environment)).to_bytes().hex()
 
 
+def _only_looks_on(settings: config.Settings) -> bool:
+    """Whether no key is needed: nothing is signed, and for whom it would be is known."""
+    return settings.mode == "shadow" and settings.account is not None
+
+
 def plan_with(program: str, settings: config.Settings, key: str | None, patient: bool) -> Plan:
     """The same with a key that was found already, or without one. Raises Misconfigured."""
-    keystore = settings.keystore if settings.signer == "keystore" else None
+    has_file = settings.signer == "keystore" and not _only_looks_on(settings)
+    keystore = settings.keystore if has_file else None
     return Plan(
         program=program,
         endpoint=settings.rpc_url[0],
@@ -117,6 +124,9 @@ def plan_with(program: str, settings: config.Settings, key: str | None, patient:
         jobs=settings.jobs,
         claiming=settings.alarm.model_dump(exclude={"addresses", "cleanup"}),
         cleanup=settings.alarm.cleanup,
+        log_format=settings.log_format,
+        shadow=settings.mode == "shadow",
+        remarks=[SHADOW] if settings.mode == "shadow" else [],
     )
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from eth_keys.datatypes import PrivateKey
 
+from scheduler.agenda import SHOWN, Appointment
 from scheduler.alarm.claiming import drawing
 from scheduler.alarm.claims import Claims
 from scheduler.alarm.detection import version_at
@@ -42,7 +43,7 @@ from scheduler.reach import Reach, Reached, account_of
 from scheduler.roster import LOOK_AGAIN_BLOCKS, Roster, roster_of
 from scheduler.service import Work
 from scheduler.transactions.clef import Clef
-from scheduler.transactions.custody import actor
+from scheduler.transactions.custody import actor, check_succession
 from scheduler.transactions.desk import Desk
 from scheduler.transactions.environment import EXAMPLE
 from scheduler.transactions.fees import FeePolicy
@@ -55,7 +56,7 @@ from scheduler.transactions.keystore import open_keystore
 from scheduler.transactions.ladder import GETH_PERCENT, RSKJ_PERCENT
 from scheduler.transactions.leases import HeldByBox, Leases
 from scheduler.transactions.pruning import Keeping
-from scheduler.transactions.signers import KeySigner, NodeSigner, Signer
+from scheduler.transactions.signers import KeySigner, NodeSigner, Onlooker, Signer
 
 ALARM_VERSION = "0.7"
 
@@ -72,7 +73,8 @@ moc_log = logging.getLogger("MOC")
 
 @dataclass(slots=True)
 class Running:
-    """A program that has everything it needs. At block `looked_at` its contracts were looked at."""
+    """A program that has everything it needs. At block `looked_at` its contracts were looked at;
+    `held` are its journal and its locks."""
 
     node: JsonRpcNode
     network: Network
@@ -82,8 +84,7 @@ class Running:
     roster: Roster
     looked_at: int
     heartbeat: Heartbeat
-    journal: Journal
-    locks: ExitStack
+    held: ExitStack
     reach: Reach
     leases: Leases | None = None
     same_chain: bool = False
@@ -124,7 +125,14 @@ class Running:
         calls = Counter[str]()
         for family in self.families:
             calls.update(family.counts())
-        return {**calls, "due": self.flow.due, "in_flight": self.flow.in_flight}
+        shadowed = {"shadowed": self.flow.shadowed} if self.flow.shadowed else {}
+        return {**calls, "due": self.flow.due, "in_flight": self.flow.in_flight, **shadowed}
+
+    def agenda(self) -> list[Appointment]:
+        """What is next, the nearest first of each kind of time."""
+        clocks = [family for family in self.families if isinstance(family, AlarmClock)]
+        found = [each for clock in clocks for each in clock.agenda(SHOWN)]
+        return sorted(found, key=lambda each: (each.unit, each.at))[:SHOWN]
 
     def vitals(self) -> Vitals:
         """Those of the families, and whether there is a chain that moves."""
@@ -162,8 +170,7 @@ class Running:
 
     async def close(self) -> None:
         self.flow.close()
-        self.journal.close()
-        self.locks.close()
+        self.held.close()
         await self.node.close()
 
 
@@ -182,6 +189,7 @@ class Program:
         self._awaited: Awaited | None = None
         self._key = None if plan.key is None else PrivateKey(bytes.fromhex(plan.key))
         self.pulse = Pulse.beside(self._journal, plan.program)
+        self.pulse.mode = "shadow" if plan.shadow else "live"
 
     async def assemble(self) -> Work:
         """Everything that the program needs, checked.
@@ -234,7 +242,11 @@ class Program:
             if self._leases is not None:
                 taken.callback(asyncio.ensure_future(self._leases.keep()).cancel)
             journal = self._opened()
-            locks = taken.pop_all()
+            taken.callback(journal.close)
+            if not self._plan.shadow:
+                for family in families:
+                    check_succession(journal, self._locks, account, family.name, family.contract)
+            held = taken.pop_all()
         for version in versions.values():
             version.resume(journal.searches, account.chain)
         policy = FeePolicy(
@@ -262,10 +274,12 @@ class Program:
             ),
             slot_time=network.slot_time,
             locks=self._locks,
+            counters=self.pulse.counters,
+            shadow=self._plan.shadow,
         )
         heartbeat = Heartbeat(node.sage)
         self._tell(roster, versions)
-        return Running(
+        running = Running(
             node=node,
             network=network,
             chain=account.chain,
@@ -274,11 +288,12 @@ class Program:
             roster=roster,
             looked_at=head.number,
             heartbeat=heartbeat,
-            journal=journal,
-            locks=locks,
+            held=held,
             leases=self._leases,
             reach=self._reach,
         )
+        self.pulse.agenda = running.agenda
+        return running
 
     def _shared(self) -> Leases | None:
         """What excludes the programs of other boxes; None where the journal is this box's alone."""
@@ -366,10 +381,17 @@ class Program:
         return known
 
     async def _signer(self, node: JsonRpcNode) -> Signer:
+        if self._plan.shadow and self._plan.account is not None:
+            # Nobody needs to have its key.
+            return Onlooker(self._plan.account)
+        signer: Signer
         if self._key is not None:
-            return KeySigner(self._key)
-        account = await account_of(self._plan, node)
-        return NodeSigner(node if self._plan.clef is None else Clef(Path(self._plan.clef)), account)
+            signer = KeySigner(self._key)
+        else:
+            account = await account_of(self._plan, node)
+            holder = node if self._plan.clef is None else Clef(Path(self._plan.clef))
+            signer = NodeSigner(holder, account)
+        return Onlooker(signer.address) if self._plan.shadow else signer
 
 
 def _key(plan: Plan) -> PrivateKey | None:

@@ -4,12 +4,15 @@
 import json
 import os
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+from scheduler.agenda import Appointment
 from scheduler.chain.model import Address, Head
+from scheduler.counters import Counters
 from scheduler.health import Health, State, Vitals
+from scheduler.redaction import redacted
 from scheduler.transactions.journal.location import Location, directory_of
 
 DIRECTORY = "programs"
@@ -26,14 +29,19 @@ class Pulse:
 
     `head` is the last one that was dealt with (null before the first), `looped_at` when the loop
     last turned (seconds since the epoch), `counts` what the program has in hand, `trouble` why it
-    cannot work now, if so. `account` is whose transactions it sends, as soon as that is known.
+    cannot work now, if so. `account` is whose transactions it sends, as soon as that is known;
+    `mode` is the setting of that name, `agenda` tells what is next. `counters` go on while the work
+    is put together anew.
     """
 
     path: Path
     program: str
     started_at: float = field(default_factory=time.time)
     account: Address | None = None
+    mode: str = "live"
+    agenda: Callable[[], Sequence[Appointment]] = tuple
     health: Health = field(init=False)
+    counters: Counters = field(default_factory=Counters)
 
     def __post_init__(self) -> None:
         self.health = Health(self.started_at)
@@ -52,17 +60,22 @@ class Pulse:
     ) -> None:
         """Overwrites the file, in a directory that it makes. May raise OSError."""
         now = time.time()
+        trouble = None if trouble is None else redacted(trouble)
+        vitals = replace(vitals, wrong=[redacted(line) for line in vitals.wrong])
         self.health.take(vitals, trouble, now)
         content = {
             "program": self.program,
             "pid": os.getpid(),
             "account": self.account,
+            "mode": self.mode,
             "started_at": self.started_at,
             "looped_at": now,
             "head": None if head is None else _known(head),
             "counts": dict(counts),
+            "agenda": [asdict(each) for each in self.agenda()],
             "trouble": trouble,
             "health": self.health.told(),
+            "counters": self.counters.told(),
         }
         self.path.parent.mkdir(exist_ok=True)
         partial = self.path.with_suffix(".new")

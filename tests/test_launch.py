@@ -45,8 +45,9 @@ LIBRARIES = {
 }  # fmt: skip
 GENERATED = ("__editable__", "_cython_", "_sysconfigdata_")
 OWN = {
-    "alarm", "bounds", "chain", "errors", "health", "jobs", "launch", "locks", "logs", "moc",
-    "networks", "notices", "processes", "plan", "programs", "progress", "pulse", "reach", "roster",
+    "agenda", "alarm", "bounds", "chain", "errors", "health", "jobs", "launch", "locks", "logs",
+    "moc", "networks", "notices", "processes", "plan", "programs", "progress", "pulse",
+    "redaction", "reach", "roster",
     "service", "toml", "transactions",
 }  # fmt: skip
 

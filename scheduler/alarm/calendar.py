@@ -2,6 +2,7 @@
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Iterator
+from itertools import islice
 
 from scheduler.chain.model import Address
 
@@ -41,6 +42,11 @@ class Calendar:
         """The calls whose target is `block` or earlier, by target, then as they were added."""
         for target in self._targets[: bisect_right(self._targets, block)]:
             yield from self._by_target[target]
+
+    def first(self, count: int) -> Iterator[tuple[int, Address]]:
+        """The next so many calls with their targets, by target, then as they were added."""
+        calls = ((target, call) for target in self._targets for call in self._by_target[target])
+        return islice(calls, count)
 
     def known_since(self, call: Address) -> int:
         """The block that scheduled the call, or at which it was found."""

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from eth_abi.abi import encode
 
+from scheduler.agenda import Appointment
 from scheduler.alarm import abi
 from scheduler.alarm.calendar import Calendar
 from scheduler.alarm.calls import (
@@ -17,7 +18,7 @@ from scheduler.alarm.calls import (
     is_over,
 )
 from scheduler.alarm.claims import Claims
-from scheduler.alarm.drafts import CLAIM, CLEANUP, NAME, Drafts, is_for_its_call
+from scheduler.alarm.drafts import CLAIM, CLEANUP, EXECUTE, NAME, Drafts, is_for_its_call
 from scheduler.alarm.leftovers import Leftovers
 from scheduler.alarm.story import Story
 from scheduler.alarm.tracked import Tracked
@@ -26,6 +27,7 @@ from scheduler.chain.model import Address, Call, Head, HeadEvent, Log
 from scheduler.chain.protocol import Chain
 from scheduler.errors import NotYet
 from scheduler.health import Vitals
+from scheduler.logs import about
 from scheduler.transactions.intents import (
     Effects,
     Ended,
@@ -316,6 +318,19 @@ class AlarmClock:
         known = sum(len(calendar) for calendar in self._calendars.values())
         return {"known": known, "tracked": len(self._tracked)}
 
+    def agenda(self, count: int) -> list[Appointment]:
+        """The next so many calls of each kind of time that are not known to be over."""
+        found = []
+        for unit, calendar in self._calendars.items():
+            for target, call in calendar.first(count):
+                tracked = self._tracked.get(call)
+                if tracked is None:
+                    found.append(Appointment(EXECUTE, call, unit.value, target))
+                elif tracked.is_open:
+                    key = self._drafts.key(EXECUTE, tracked.terms)
+                    found.append(Appointment(EXECUTE, call, unit.value, target, key))
+        return found
+
     def vitals(self) -> Vitals:
         """Nothing is wrong with the clock itself: what becomes of a call is told as its outcome."""
         return Vitals()
@@ -444,7 +459,8 @@ class AlarmClock:
         if is_over(terms, self._after(head)):
             self._calendars[terms.unit].remove(terms.call)
             return
-        tracked = Tracked(terms, status, Story(terms.call, terms.target))
+        story = Story(terms.call, terms.target, self._drafts.key(EXECUTE, terms))
+        tracked = Tracked(terms, status, story)
         self._tracked[terms.call] = tracked
         if terms.target <= Moment.at(head).of(terms.unit) + TRACKED_AHEAD[terms.unit]:
             self._announce(tracked)
@@ -455,7 +471,8 @@ class AlarmClock:
     def _announce(self, tracked: Tracked) -> None:
         """Says, once, that a call's target came near."""
         if tracked.is_open and not tracked.announced:
-            log.info("Tracking call: %s", tracked.terms.call)
+            with about(self._drafts.key(EXECUTE, tracked.terms)):
+                log.info("Tracking call: %s", tracked.terms.call)
             tracked.story.sleeping(tracked.terms.target - LOOP_AHEAD[tracked.terms.unit])
         tracked.announced = True
 

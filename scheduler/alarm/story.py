@@ -84,20 +84,23 @@ class Story:
     `attempted` says whether an execution of ours was told.
     """
 
-    def __init__(self, call: Address, target: int) -> None:
+    def __init__(self, call: Address, target: int, key: str | None = None) -> None:
+        """`key` is that of the intent to execute it, which the lines are about that no other one
+        is told by."""
         self._call = call
         self._target = target
+        self._key = key
         self._refusals: dict[str, str] = {}
         self._loss_told = False
         self.attempted = False
 
     @property
-    def _log(self) -> logging.Logger:
+    def _log(self) -> "logging.LoggerAdapter[logging.Logger]":
         """One for the moment. Loggers of logging.getLogger are kept for ever, and of a thousand
         calls that are waited for each would keep one of its own for nothing."""
         log = logging.Logger(f"CALL-{self._call.upper()}")
         log.parent = logging.getLogger()
-        return log
+        return logging.LoggerAdapter(log, {"intent": self._key})
 
     def sleeping(self, until: int) -> None:
         self._log.info("Sleeping until %d", until)

@@ -1,5 +1,7 @@
 """How asking a node can fail: no answer, or an answer that is an error."""
 
+from scheduler.redaction import redacted
+
 
 class NodeUnavailable(Exception):
     """The node did not answer, or not in a form that can be understood.
@@ -21,9 +23,14 @@ class TooManyRequests(NodeUnavailable):
 
 
 class RpcError(Exception):
-    """The node answered with an error object (JSON-RPC 2.0, section 5.1)."""
+    """The node answered with an error object (JSON-RPC 2.0, section 5.1).
+
+    Its words may repeat what it was asked with; they come into the log, the sign of life and the
+    journal, without secrets.
+    """
 
     def __init__(self, code: int, message: str, data: object = None) -> None:
+        message = redacted(message)
         super().__init__(f"{message} (code {code})")
         self.code = code
         self.message = message

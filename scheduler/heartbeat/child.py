@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from scheduler.heartbeat.settings import NAME, NAMESPACE, REGIONS
+from scheduler.logs import LINES
 from scheduler.notices import Notice
 
 log = logging.getLogger("HEARTBEAT")
@@ -27,11 +28,17 @@ _STOP_SECONDS = 2.0
 
 
 @contextmanager
-def beating(settings: Mapping[str, Any] | None, sign: Path) -> Iterator[None]:
+def beating(
+    settings: Mapping[str, Any] | None,
+    sign: Path,
+    foremost: bool = False,
+    log_format: str = LINES,
+) -> Iterator[None]:
     """Within it the heartbeat is sent, as `settings` say (scheduler.heartbeat.settings.Settings).
 
-    `sign` is the file with this program's sign of life. Where the program ends by an exception the
-    child is left behind: it notices, and says so before it ends.
+    `sign` is the file with this program's sign of life; the child logs in `log_format`. One that is
+    `foremost` takes the sending from others, which have it back when it ends. Where the program
+    ends by an exception the child is left behind: it notices, and says so before it ends.
     """
     if settings is None:
         log.info("off: to have it sent set %s and %s", NAME, REGIONS[0])
@@ -39,7 +46,12 @@ def beating(settings: Mapping[str, Any] | None, sign: Path) -> Iterator[None]:
         return
     name, region, interval = (settings[key] for key in ("name", "region", "interval"))
     log.info("on: %s %s in %s, every %g s", NAMESPACE, name, region, interval)
-    order = {"settings": dict(settings), "sign": str(sign)}
+    order = {
+        "settings": dict(settings),
+        "sign": str(sign),
+        "foremost": foremost,
+        "log_format": log_format,
+    }
     child = _Child((json.dumps(order) + "\n").encode())
     child.start()
     yield

@@ -14,12 +14,12 @@ from rich.progress import BarColumn, Progress, TextColumn
 from scheduler import config
 from scheduler.chain.codec import quantity
 from scheduler.chain.connection import connect
+from scheduler.chain.endpoint import secrets_in, without
 from scheduler.chain.errors import NodeUnavailable, RpcError
 from scheduler.chain.jsonrpc import Json
 from scheduler.chain.model import Head
 from scheduler.chain.node import JsonRpcNode
 from scheduler.errors import Misconfigured, NotYet
-from scheduler.logs import secrets_in, without
 from scheduler.networks import Network, networks
 from scheduler.operations.wording import count, printable
 from scheduler.plan import SCHEDULER
@@ -78,7 +78,7 @@ def wait(timeout: float | None, config_file: Path | None) -> None:
     began = time.monotonic()
     with _Teller() as teller:
         while True:
-            state = asyncio.run(_look(settings.rpc_url, reach))
+            state = asyncio.run(_look(settings.rpc_url[0], reach))
             teller.tell(state)
             over = timeout is not None and time.monotonic() - began >= timeout
             if state.is_ready or over:

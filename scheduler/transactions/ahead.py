@@ -37,7 +37,8 @@ class Ahead:
         self._preparer = Preparer(desk, sender.pool, _to_nobody)
         self._built_on: Hash | None = None
         self._items: list[Prepared] = []
-        self._is_possible = True
+        # Nothing is signed in the shadow, so nothing is ready earlier.
+        self._is_possible = not desk.shadow
 
     async def prepare(self, head: Head) -> None:
         """Prepares what will be due in the block after the one that follows `head`.

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from scheduler.chain.errors import NodeUnavailable, RpcError
 from scheduler.chain.model import Hash, Sent
 from scheduler.chain.protocol import Node
+from scheduler.logs import about
 from scheduler.notices import Notice
 from scheduler.transactions.answers import Answer, classify
 from scheduler.transactions.guard import Guard
@@ -128,7 +129,10 @@ class Broadcaster:
         objection = self._signer.objection_to_sending(attempt)
         if objection is not None and self._objections.get(attempt.id) != objection:
             self._objections[attempt.id] = objection
-            log.warning("nonce %d: the node is not asked to sign it: %s", attempt.nonce, objection)
+            with about(attempt.intent.key):
+                log.warning(
+                    "nonce %d: the node is not asked to sign it: %s", attempt.nonce, objection
+                )
         return objection is None
 
     def _refused(self, attempt: Attempt, refusal: Refusal) -> None:
@@ -136,12 +140,13 @@ class Broadcaster:
         before = self._refusals.get(attempt.id)
         self._refusals[attempt.id] = refusal
         if refusal != before and refusal.answer is not Answer.INSUFFICIENT_FUNDS:
-            log.warning(
-                "nonce %d: the node answered %r; %s",
-                attempt.nonce,
-                refusal.words,
-                NEXT.get(refusal.answer, UNCHANGED),
-            )
+            with about(attempt.intent.key):
+                log.warning(
+                    "nonce %d: the node answered %r; %s",
+                    attempt.nonce,
+                    refusal.words,
+                    NEXT.get(refusal.answer, UNCHANGED),
+                )
 
     async def _send(self, attempts: Sequence[Attempt]) -> list[Hash | RpcError]:
         if all(attempt.raw is not None for attempt in attempts):

@@ -9,11 +9,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 from scheduler.chain.model import Address
-from scheduler.locks import Held, Hold
+from scheduler.errors import NotYet
+from scheduler.locks import Held, Hold, Locks
 from scheduler.transactions.care import OpenSlot
 from scheduler.transactions.desk import Desk
 from scheduler.transactions.intents import Told
-from scheduler.transactions.journal import Account
+from scheduler.transactions.journal import Account, Journal
 from scheduler.transactions.repairs import NAME as ACCOUNT
 
 CUSTODIAN = "account/"
@@ -31,6 +32,21 @@ def actor(family: str, account: Account, contract: Address) -> str:
 def custodian(account: Account) -> str:
     """The name of the lock of the one who looks after the account itself."""
     return f"{CUSTODIAN}{account.chain}/{account.address}"
+
+
+def check_succession(
+    journal: Journal, locks: Locks, account: Account, family: str, contract: Address
+) -> None:
+    """Raises NotYet where another account has open slots for this contract, and no program: the
+    account was changed, and what is on its way would be followed by nobody."""
+    for other, count in journal.open_of_others(account, family, contract).items():
+        with ExitStack() as held:
+            if _takes(locks, actor(family, Account(account.chain, other), contract), held):
+                raise NotYet(
+                    f"what {other} sent for {contract} is not final yet (open slots: {count}), and "
+                    f'the account is {account.address} now; set account = "{other}" again until it '
+                    "is, see: scheduler journal list --state in_slot"
+                )
 
 
 class Custody:
@@ -51,7 +67,7 @@ class Custody:
         with ExitStack() as held:
             if others and self.is_custodian():
                 actors = {self._actor(slot) for slot in others}
-                gone = {name for name in actors if self._takes(name, held)}
+                gone = {name for name in actors if _takes(self._desk.locks, name, held)}
                 yield [slot for slot in others if self._actor(slot) in gone]
             else:
                 yield []
@@ -68,7 +84,7 @@ class Custody:
             return self.is_own(intent)
         with ExitStack() as held:
             name = actor(intent.family, self._desk.account, intent.contract)
-            return self.is_custodian() and self._takes(name, held)
+            return self.is_custodian() and _takes(self._desk.locks, name, held)
 
     def release(self) -> None:
         """Lets another program be the custodian."""
@@ -82,6 +98,8 @@ class Custody:
 
     def is_custodian(self) -> bool:
         """Whether this program looks after the account itself, now and until it releases it."""
+        if self._desk.shadow:
+            return False
         if self._custodian is None:
             account = self._desk.account
             try:
@@ -90,15 +108,16 @@ class Custody:
                 return held.is_stopped
         return True
 
-    def _takes(self, name: str, held: ExitStack) -> bool:
-        """Whether nobody had the lock `name`, which `held` has then; or only who does nothing.
 
-        Who is let go on in the middle of something, or finds that several stood in for it, does no
-        harm: the journal takes one bid on top of another, and two on the same only once.
-        """
-        try:
-            lock = self._desk.locks.take(name)
-        except Held as holder:
-            return holder.is_stopped
-        held.callback(lock.release)
-        return True
+def _takes(locks: Locks, name: str, held: ExitStack) -> bool:
+    """Whether nobody had the lock `name`, which `held` has then; or only who does nothing.
+
+    Who is let go on in the middle of something, or finds that several stood in for it, does no
+    harm: the journal takes one bid on top of another, and two on the same only once.
+    """
+    try:
+        lock = locks.take(name)
+    except Held as holder:
+        return holder.is_stopped
+    held.callback(lock.release)
+    return True

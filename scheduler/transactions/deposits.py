@@ -4,6 +4,7 @@ import logging
 from collections.abc import Sequence
 
 from scheduler.chain.model import HeadEvent
+from scheduler.logs import about
 from scheduler.transactions.desk import Desk
 from scheduler.transactions.intents import Depositor, Settlement
 from scheduler.transactions.journal.deposits import Deposit
@@ -55,9 +56,10 @@ class Deposits:
     def _settle(self, deposit: Deposit, settlement: Settlement) -> None:
         lost = self._desk.journal.deposits.settle(deposit, settlement)
         if lost:
-            log.warning(
-                "%s lost its deposit of %d wei: %s. What was lost in all: scheduler report",
-                deposit.intent.key,
-                lost,
-                settlement.detail,
-            )
+            with about(deposit.intent.key):
+                log.warning(
+                    "%s lost its deposit of %d wei: %s. What was lost in all: scheduler report",
+                    deposit.intent.key,
+                    lost,
+                    settlement.detail,
+                )

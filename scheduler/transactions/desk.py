@@ -5,12 +5,14 @@ from dataclasses import dataclass, field
 
 from scheduler.chain.model import Conditions, Head
 from scheduler.chain.protocol import Node
+from scheduler.counters import Counters
 from scheduler.errors import NotYet
 from scheduler.locks import KernelLocks, Locks
+from scheduler.logs import about
 from scheduler.transactions.encoding import Fee, Transaction
 from scheduler.transactions.fees import FeePolicy, FeeTooHigh, first_price
 from scheduler.transactions.guard import Guard
-from scheduler.transactions.intents import Family, Intent, Told
+from scheduler.transactions.intents import Family, Intent, Progress, Told
 from scheduler.transactions.journal import Account, Journal
 from scheduler.transactions.ladder import fee_of, without_echo
 from scheduler.transactions.purse import NO_BUDGET, Budget
@@ -22,7 +24,9 @@ class Desk:
 
     `program` is the name by which the operator holds it back. `budget` bounds it
     together with all that share its journal and account. `slot_time` is the least time between two
-    blocks' timestamps, in seconds. `locks` are those of all that share its journal.
+    blocks' timestamps, in seconds. `locks` are those of all that share its journal. `counters` are
+    for whoever measures it. `shadow`: all is done up to signing, and said; nothing is signed or
+    sent, and the account is left to others.
     """
 
     node: Node
@@ -36,6 +40,8 @@ class Desk:
     budget: Budget = NO_BUDGET
     slot_time: int = 1
     locks: Locks = field(default_factory=KernelLocks)
+    counters: Counters = field(default_factory=Counters)
+    shadow: bool = False
 
     def family(self, told: Told) -> Family | None:
         """Whose intent this is; None for one that another program on this account takes care of."""
@@ -43,6 +49,13 @@ class Desk:
             if (family.name, family.contract) == (told.family, told.contract):
                 return family
         return None
+
+    def tell(self, told: Told, progress: Progress) -> None:
+        """Says to its family what became of an intent; what is logged then is about that."""
+        family = self.family(told)
+        if family is not None:
+            with about(told.key):
+                family.told(told, progress)
 
     def transaction(self, intent: Intent, nonce: int, fee: Fee) -> Transaction:
         """What is signed for the intent in this slot, at this price."""

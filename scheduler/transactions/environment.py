@@ -12,6 +12,7 @@ from eth_keys.datatypes import PrivateKey
 
 from scheduler.chain.model import Address
 from scheduler.errors import Misconfigured
+from scheduler.redaction import hide_key
 
 VARIABLES = ("ACCOUNT_PK_SECRET", *(f"ACCOUNT_PK_SECRET_{number}" for number in range(1, 10)))
 
@@ -60,4 +61,6 @@ def private_key(text: str, place: str) -> PrivateKey:
         raise Misconfigured(
             f"{place}: this is no private key; write 64 hexadecimal digits, with or without 0x"
         )
-    return PrivateKey(bytes.fromhex(match[1]))
+    key = bytes.fromhex(match[1])
+    hide_key(key)
+    return PrivateKey(key)

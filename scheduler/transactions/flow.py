@@ -1,6 +1,7 @@
 """The one flow: head, what is due, slots and attempts, outcomes."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -47,8 +48,14 @@ class Flow:
         self._instructions = Instructions(desk)
         self._deposits = Deposits(desk, confirmations)
         self._pruning = None if keeping is None else Pruning(desk, keeping)
+        self._came_at = 0.0
         self.due = 0
         self.in_flight = 0
+
+    @property
+    def shadowed(self) -> int:
+        """How much would have been sent, had this program not only looked on."""
+        return self._sender.shadow.count
 
     async def on(self, event: HeadEvent) -> None:
         """Sends what is due after `event`'s head, then looks after what was sent, then prepares
@@ -59,6 +66,7 @@ class Flow:
         something could not be sent, NodeUnavailable, RpcError, JournalUnavailable: whatever
         prevents sending, what was sent is looked after.
         """
+        self._came_at = time.monotonic()
         # Whatever prevents that it is looked into now.
         self._reorgs.hear(event)
         self._receipts.hear(event)
@@ -112,7 +120,7 @@ class Flow:
             if not followed:
                 await self._receipts.follow(event, nonces.latest, self._followed(there))
             slots = self._own(there)
-            if slots or orphans:
+            if (slots or orphans) and not self._desk.shadow:
                 queue = self._open_slots()
                 slots = self._own(queue)
                 tended = [*orphans, *slots]
@@ -144,7 +152,7 @@ class Flow:
                 or not family.still_useful(intent.kind, intent.params, head)
             )
             if over and self._desk.journal.expire(intent.key):
-                family.told(intent, Ended(PASSED))
+                self._desk.tell(intent, Ended(PASSED))
 
     def _open_slots(self) -> list[OpenSlot]:
         """All that nothing has consumed finally, whoever's they are, by nonce."""
@@ -191,6 +199,7 @@ class Flow:
         attempts = await self._sender.commit(prepared, head)
         if attempts:
             await self._sender.broadcast(attempts)
+            self._desk.counters.has_left(time.monotonic() - self._came_at)
 
 
 def _raise_first(*troubles: str | None) -> None:

@@ -49,9 +49,7 @@ class Instructions:
             return
         for number, who, intent in orders.retried_since(self._told, self._desk.account.chain):
             self._told = number
-            family = self._desk.family(intent)
-            if family is not None:
-                family.told(intent, Replanned(who))
+            self._desk.tell(intent, Replanned(who))
 
     def for_slots(self, slots: Sequence[OpenSlot]) -> Ordered:
         """What is ordered for these slots; orders that came too late for theirs are refused."""

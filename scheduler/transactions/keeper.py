@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from scheduler.chain.model import Head
 from scheduler.errors import NotYet
+from scheduler.logs import about
 from scheduler.notices import Notice
 from scheduler.transactions.answers import Answer
 from scheduler.transactions.appraisal import Appraisal, appraised
@@ -231,12 +232,13 @@ class Keeper:
             self._short.cleared(AFFORDED)
         for attempt in attempts:
             what = "raising its price" if attempt.purpose is Purpose.ACT else "cancelling it"
-            log.info(
-                "nonce %d was not mined: %s, to %d wei per gas",
-                attempt.nonce,
-                what,
-                fee_of(attempt.fields).cap,
-            )
+            with about(attempt.intent.key):
+                log.info(
+                    "nonce %d was not mined: %s, to %d wei per gas",
+                    attempt.nonce,
+                    what,
+                    fee_of(attempt.fields).cap,
+                )
         return attempts
 
     def _bid(self, slot: OpenSlot, step: Step, last: Fee, market: Fee, head: Head) -> Fee | None:
@@ -338,9 +340,10 @@ class Keeper:
             ordered.refused(slot.nonce, objection)
             if self._objections.get(slot.nonce) != objection:
                 self._objections[slot.nonce] = objection
-                log.warning(
-                    "nonce %d: no further price is signed for it: %s", slot.nonce, objection
-                )
+                with about(slot.bid.intent.key):
+                    log.warning(
+                        "nonce %d: no further price is signed for it: %s", slot.nonce, objection
+                    )
         return allowed
 
     def _transaction(self, bid: Attempt, purpose: Purpose, fee: Fee) -> Transaction:

@@ -14,6 +14,7 @@ from eth_keys.datatypes import PrivateKey
 
 from scheduler.errors import Misconfigured, NotYet
 from scheduler.locks import Held, hold_when_free
+from scheduler.redaction import hide_key
 from scheduler.transactions.secrets import private_file
 
 TIME_LIMIT = 120  # seconds; scrypt at n=262144 takes some on the smallest boxes
@@ -54,6 +55,7 @@ def open_keystore(path: Path, password_file: Path) -> PrivateKey:
             f"{path} could not be opened: the process that tried ended with status {status}; "
             "see whether memory is short: free -m (a standard key file takes 256 MiB for a moment)"
         )
+    hide_key(answer)
     return PrivateKey(answer)
 
 

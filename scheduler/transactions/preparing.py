@@ -27,6 +27,7 @@ from scheduler.transactions.proofs import Proof
 from scheduler.transactions.proving import Prover
 from scheduler.transactions.purse import Allowance, Funds, Purse, Want
 from scheduler.transactions.rivals import Rival
+from scheduler.transactions.shadow import Shadow
 from scheduler.transactions.simulation import Aim, Trial
 from scheduler.transactions.states import OutcomeKind
 from scheduler.transactions.takeover import giving_way, no_less_than, outbidding
@@ -42,6 +43,7 @@ class Preparer:
         self._pool = pool
         self.admission = Admission(desk.journal, desk.program, tell)
         self._prover = Prover(desk.journal, desk.families)
+        self.shadow = Shadow()
 
     async def prepare(
         self,
@@ -54,8 +56,9 @@ class Preparer:
 
         They were let through by `admission`, and are aimed at the block `blocks_ahead` after
         `head`, at which there are these `conditions`. The nonces are the ones that would be given
-        out now. Raises NotYet where nothing can be prepared now, NodeUnavailable, RpcError,
-        JournalUnavailable, and CannotSimulate where more is asked than to foresee the next block.
+        out now. In the shadow there are none: it is said what would be sent. Raises NotYet where
+        nothing can be prepared now, NodeUnavailable, RpcError, JournalUnavailable, and
+        CannotSimulate where more is asked than to foresee the next block.
         """
         desk = self._desk
         aim = Aim(desk.account.address, head, blocks_ahead, desk.slot_time)
@@ -70,6 +73,7 @@ class Preparer:
         priced, giving_way = self._taking_over(priced, rushed, conditions, aim)
         places = _Places(next_nonce(desk, conditions), giving_way)
         items: list[Prepared] = []
+        verdicts: dict[str, Verdict] = {}
         waiting, least = priced, 0
         # No more is simulated than there is room for, in the order in which it was asked for; what
         # turns out to be not worth sending makes room for twice as many.
@@ -78,12 +82,17 @@ class Preparer:
             now, waiting = waiting[:wave], waiting[wave:]
             found, proofs = await self._tried(now, priced, market, purse, aim)
             items += self._placed(found, proofs, places, purse, head)
+            verdicts |= {trial.intent.key: appraisal.verdict for trial, appraisal in found}
             least = 2 * wave
         for trial in waiting[:1]:
             # It says what lacks.
             transaction = desk.transaction(trial.intent, places.nonce, trial.fee)
             purse.takes(_want(trial.intent, transaction, None))
         self.admission.withhold(purse.shortage)
+        if desk.shadow:
+            would = [(each.intent, each.transaction, verdicts[each.intent.key]) for each in items]
+            self.shadow.tell(would, [intent.key for intent in intents])
+            return []
         return await signed(desk, items)
 
     def _placed(
@@ -99,6 +108,7 @@ class Preparer:
         for trial, appraisal in found:
             intent, fee = trial.intent, appraisal.trial.fee
             if not appraisal.is_effective:
+                self._desk.counters.refused += 1
                 self._tell(intent.told, Refused(appraisal.verdict))
                 continue
             # What was cut down to what it pays back does not outbid anything.

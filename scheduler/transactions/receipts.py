@@ -104,9 +104,7 @@ class Receipts:
                 news += [(told, Displaced(receipt.transaction_hash)) for told in mine]
         self._doubtful = lags or self._contradicted
         for told, progress in news:
-            family = self._desk.family(told)
-            if family is not None:
-                family.told(told, progress)
+            self._desk.tell(told, progress)
 
     async def _shortfalls(
         self, asked: Sequence[Attempt], answers: Mapping[int, Receipt | None]

@@ -74,9 +74,7 @@ class Reorgs:
         )
         back = self._desk.journal.reopen(self._desk.account, [slot.nonce for slot in mine])
         for intent, hash_ in back:
-            family = self._desk.family(intent)
-            if family is not None:
-                family.told(intent, Unmined(hash_))
+            self._desk.tell(intent, Unmined(hash_))
 
     async def _gone(self) -> list[Consumed]:
         """The consumed slots whose blocks are not on the chain any more, newest first."""

@@ -13,7 +13,7 @@ from scheduler.chain.model import Conditions, Hash, Head
 from scheduler.errors import NotYet
 from scheduler.transactions.broadcast import Broadcaster
 from scheduler.transactions.desk import Desk
-from scheduler.transactions.intents import Attempting, Intent, Progress, Told
+from scheduler.transactions.intents import Attempting, Intent
 from scheduler.transactions.journal import (
     Attempt,
     HeldBack,
@@ -36,10 +36,11 @@ class Sender:
         self.gate = Gate(desk.node, desk.account, desk.journal)
         self._looked: tuple[Hash, Conditions] | None = None
         self.pool = Pool(desk.node, desk.account.address, desk.slot_time)
-        self._preparer = Preparer(desk, self.pool, self._tell)
+        self._preparer = Preparer(desk, self.pool, desk.tell)
         self.admission = self._preparer.admission
+        self.shadow = self._preparer.shadow
         self.broadcaster = Broadcaster(
-            desk.node, desk.account, desk.signer, desk.journal, self._tell
+            desk.node, desk.account, desk.signer, desk.journal, desk.tell
         )
 
     async def prepare(self, intents: Sequence[Intent], head: Head) -> list[Prepared]:
@@ -94,7 +95,7 @@ class Sender:
                 continue
             else:
                 for attempt in attempts:
-                    self._tell(attempt.intent, Attempting(attempt.nonce))
+                    desk.tell(attempt.intent, Attempting(attempt.nonce))
                 return attempts
         return []
 
@@ -148,11 +149,6 @@ class Sender:
             again = await signed(self._desk, list(moved.values()))
             placed.update(zip(moved, again, strict=True))
         return [*taking, *placed.values()]
-
-    def _tell(self, told: Told, progress: Progress) -> None:
-        family = self._desk.family(told)
-        if family is not None:
-            family.told(told, progress)
 
 
 def _placed(items: Sequence[Prepared], first: int) -> dict[int, Prepared]:

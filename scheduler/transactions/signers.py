@@ -47,6 +47,16 @@ class Holder(Protocol):
     ) -> list[bytes | RpcError]: ...
 
 
+class Onlooker:
+    """Has no key, and signs nothing: for programs that only say what they would send."""
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+
+    async def sign(self, transactions: Sequence[Transaction]) -> list[Signed | None]:
+        raise NotYet('nothing is signed: mode = "shadow"')
+
+
 class NodeSigner:
     """Lets the node sign with an account that it has unlocked, or that clef has, which decides by
     rules of its own: geth asks it (--signer), or it is asked itself.

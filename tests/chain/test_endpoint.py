@@ -45,3 +45,26 @@ def test_what_is_no_endpoint_is_refused_without_repeating_a_secret(text: str, sa
     with pytest.raises(ValueError, match=said) as caught:
         Endpoint.parse(text)
     assert "secret" not in str(caught.value)
+
+
+KEY = "0123456789abcdef0123"
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "secrets"),
+    [
+        ("/data/ethereum/geth.ipc", set()),
+        ("http://127.0.0.1:8545", set()),
+        ("wss://public-node.example/websocket/v3/mainnet", set()),
+        (f"https://mainnet.example/v3/{KEY}", {KEY}),
+        (f"wss://mainnet.example/?apikey={KEY}&x=1", {KEY}),
+        (f"https://mainnet.example/{KEY[:8]}/rpc", {KEY[:8]}),
+        ("http://user:pa%21ss@127.0.0.1:8545/", {"pa%21ss", "pa!ss", "dXNlcjpwYSFzcw=="}),
+        ("https://projectkey@mainnet.example/", {"projectkey", "cHJvamVjdGtleTo="}),
+        ("https://projectkey:@mainnet.example/", {"projectkey", "cHJvamVjdGtleTo="}),
+    ],
+)
+def test_the_secrets_of_an_endpoint_are_its_password_and_long_pieces(
+    endpoint: str, secrets: set[str]
+) -> None:
+    assert set(secrets_in(endpoint)) == secrets

@@ -57,7 +57,9 @@ def test_each_step_is_announced_and_judged(said: str) -> None:
 
 
 def test_the_second_command_starts_what_executes_a_call(box: Machine) -> None:
-    assert states(box) == {"devchain": "RUNNING", "scheduler": "STOPPED"}
+    assert states(box) == {
+        "devchain": "RUNNING", "scheduler": "STOPPED", "scheduler-monitor": "RUNNING"
+    }  # fmt: skip
     started = box.run("supervisorctl", "start", "scheduler", user=OPERATOR)
     assert started.stdout == "scheduler: started\n"
     call = schedule(box)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from scheduler.chain.model import Address
 from scheduler.transactions.journal.database import Database, Tables
 from scheduler.transactions.journal.errors import Quarantined
 from scheduler.transactions.journal.values import Account
@@ -48,6 +49,13 @@ class Accounts(Tables):
     def quarantined(self) -> list[Account]:
         """All accounts in quarantine, the longest known first."""
         return [Account(*row) for row in self._read("quarantined")]
+
+    def open_of_others(
+        self, account: Account, family: str, contract: Address
+    ) -> dict[Address, int]:
+        """The chain's other accounts with open slots for this contract, and how many they have."""
+        rows = self._read("open_of_others", **account.columns, family=family, contract=contract)
+        return dict(rows)
 
     def admit(self, account: Account, accounted: int = 0) -> None:
         """Lets the account send from now on, because somebody who knows says so.

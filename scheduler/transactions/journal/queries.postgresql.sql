@@ -389,3 +389,13 @@ WHERE bid.chain = %(chain)s AND bid.account = %(account)s
   AND first.id = (SELECT min(id) FROM attempts a
                   WHERE a.chain = bid.chain AND a.account = bid.account AND a.nonce = bid.nonce)
   AND bid.id > first.id;
+
+-- name: open_of_others
+SELECT s.account, count(DISTINCT s.nonce)
+FROM slots s
+JOIN attempts a USING (chain, account, nonce)
+JOIN intents i ON i.key = a.intent
+WHERE s.chain = %(chain)s AND s.account <> %(account)s AND s.state = 'open'
+    AND i.family = %(family)s AND i.contract = %(contract)s
+GROUP BY s.account
+ORDER BY s.account;

@@ -145,6 +145,17 @@ LEFT JOIN placements p ON p.intent = a.intent AND p.chain = a.chain AND p.accoun
 WHERE s.chain = :chain AND s.account = :account AND s.state = 'open'
 ORDER BY a.nonce, a.id;
 
+-- name: open_of_others
+SELECT s.account, count(DISTINCT s.nonce)
+FROM slots s
+-- In this order: see open_attempts.
+CROSS JOIN attempts a USING (chain, account, nonce)
+JOIN intents i ON i.key = a.intent
+WHERE s.chain = :chain AND s.account <> :account AND s.state = 'open'
+    AND i.family = :family AND i.contract = :contract
+GROUP BY s.account
+ORDER BY s.account;
+
 -- name: attempt_state
 SELECT state FROM attempts WHERE id = :id;
 

@@ -67,6 +67,11 @@ class Reading:
         self._queries = named.queries(snapshot.dialect, "reading")
 
     @property
+    def dialect(self) -> str:
+        """That of its named queries."""
+        return self._snapshot.dialect
+
+    @property
     def schema(self) -> int:
         """The number of the newest migration that it has; 0 for no journal."""
         return self._snapshot.schema()
@@ -108,6 +113,10 @@ class Reading:
     def open_orders(self) -> list[Order]:
         """What the operator ordered and nobody has carried out yet, oldest first."""
         return [order_of(tuple(row.values())) for row in self._run("open_orders")]
+
+    def has(self, key: str) -> bool:
+        """Whether there is an intent with exactly this key."""
+        return self._run("intent", key=key) != []
 
     def history(self, key: str) -> History:
         """All about the intent with this key, which the journal must have."""
@@ -159,6 +168,10 @@ class Reading:
 
     def _run(self, query: str, **values: object) -> list[dict[str, Any]]:
         return list(self._each(query, **values))
+
+    def run(self, sql: str, **values: object) -> list[dict[str, Any]]:
+        """The rows of a query of whoever has queries of its own."""
+        return list(self._snapshot.rows(sql, values))
 
     def _each(self, query: str, **values: object) -> Iterator[dict[str, Any]]:
         return self._snapshot.rows(self._queries[query], values)

@@ -1,0 +1,1 @@
+"""Makes those pages of docs/ that say what the code says: python -m docs.generator."""
