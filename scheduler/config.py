@@ -159,7 +159,7 @@ def _listed(value: object) -> object:
     """One node's address as a list; of a text, several are told apart by blanks."""
     if not isinstance(value, str):
         return value
-    return re.split(r"\s+(?=[a-z]+://|[/~])", value.strip())
+    return re.split(r"\s+(?=[a-z]+://|[/~])", value)
 
 
 def _rpc_urls(values: tuple[str, ...]) -> tuple[str, ...]:

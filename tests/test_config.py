@@ -1,5 +1,6 @@
 """One settings model: what it takes, what it refuses, and that its page says the same."""
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from scheduler import config, toml
 from scheduler.config import Settings, load
 from scheduler.errors import Misconfigured
 from scheduler.networks import networks
+from scheduler.plans import plan_of
 
 # Tables whose keys need one another.
 WHOLE = {
@@ -109,7 +111,7 @@ def test_the_whole_file_on_the_page_can_be_read(tmp_path: Path) -> None:
 
 def test_without_anything_a_local_node_signs_with_its_first_account() -> None:
     settings = load(None, {"SCHEDULER_CONFIG": ""})
-    assert settings.rpc_url == "http://127.0.0.1:8545"
+    assert settings.rpc_url == ("http://127.0.0.1:8545",)
     assert (settings.signer, settings.account, settings.alarm.addresses) == ("node", None, ())
 
 
@@ -128,7 +130,7 @@ def test_an_error_in_a_variable_names_the_variable(tmp_path: Path) -> None:
 def test_the_command_line_wins_and_leaves_the_rest() -> None:
     settings = load(None, {"SCHEDULER_NETWORK": "sepolia"})
     changed = settings.with_overrides(rpc_url="ws://127.0.0.1:1", alarm=None)
-    assert (changed.network, changed.rpc_url) == ("sepolia", "ws://127.0.0.1:1")
+    assert (changed.network, changed.rpc_url) == ("sepolia", ("ws://127.0.0.1:1",))
     assert changed.alarm == settings.alarm
 
 
@@ -153,7 +155,7 @@ def test_a_home_directory_is_meant_by_a_tilde(
     monkeypatch.setenv("HOME", str(tmp_path))
     settings = written(tmp_path, "journal = '~/journal.db'\nrpc-url = '~/geth.ipc'\n")
     assert settings.journal == tmp_path / "journal.db"
-    assert settings.rpc_url == str(tmp_path / "geth.ipc")
+    assert settings.rpc_url == (str(tmp_path / "geth.ipc"),)
 
 
 def test_the_journal_is_on_the_box_s_volume_where_there_is_one_else_at_home(
@@ -183,3 +185,39 @@ def test_the_directory_of_a_configured_journal_is_not_made(tmp_path: Path) -> No
     settings = written(tmp_path, f"journal = '{tmp_path}/volume/journal.db'\n")
     assert settings.journal_path() == tmp_path / "volume" / "journal.db"
     assert not (tmp_path / "volume").exists()
+
+
+NODES = ("https://a.example/v3", "wss://b.example:1/x", "/data/my node/geth.ipc", "~/geth.ipc")
+
+
+def test_several_nodes_are_a_list_and_in_the_environment_have_blanks_between_them(
+    tmp_path: Path,
+) -> None:
+    meant = (*NODES[:3], str(Path("~/geth.ipc").expanduser()))
+    assert written(tmp_path, f"rpc-url = {json.dumps(NODES)}\n").rpc_url == meant
+    assert written(tmp_path, "", SCHEDULER_RPC_URL="  ".join(NODES)).rpc_url == meant
+    plan = plan_of("scheduler", written(tmp_path, f"rpc-url = {json.dumps(NODES)}\n"), True)
+    assert (plan.endpoint, *plan.fallbacks) == meant
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("[]", "write the URL of a node; of several"),
+        ('["http://a.example", "b.example"]', "rpc-url: number 2: write http://, https://"),
+        ('["http://a.example", "http://a.example"]', "the same node is there twice"),
+        ("5", "rpc-url: write a list, in brackets"),
+        ("[5]", "rpc-url.0: write a text, in quotes"),
+    ],
+)
+def test_what_is_wrong_with_a_list_of_nodes_is_told(tmp_path: Path, value: str, told: str) -> None:
+    with pytest.raises(Misconfigured, match=re.escape(told)):
+        written(tmp_path, f"rpc-url = {value}\n")
+
+
+def test_a_key_of_any_node_makes_the_file_a_secret(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text('rpc-url = ["http://a.example", "http://b.example/0123abcd"]\n')
+    path.chmod(0o644)
+    with pytest.raises(Misconfigured, match=f"chmod 600 {path}"):
+        load(path, {})

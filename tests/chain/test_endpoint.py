@@ -2,7 +2,7 @@
 
 import pytest
 
-from scheduler.chain.endpoint import Endpoint
+from scheduler.chain.endpoint import Endpoint, secrets_in
 
 
 @pytest.mark.parametrize(
