@@ -14,7 +14,7 @@ from scheduler.chain.connection import Connection, connect
 from scheduler.chain.dialect import dialect_of
 from scheduler.chain.endpoint import Endpoint
 from scheduler.chain.errors import NodeGone, NodeUnavailable, RpcError
-from scheduler.chain.model import Address, Head, HeadEvent
+from scheduler.chain.model import Address, Head, HeadEvent, Identity
 from scheduler.chain.node import JsonRpcNode
 from scheduler.errors import Misconfigured, NotYet
 from scheduler.networks import Network, network_of, networks
@@ -42,9 +42,13 @@ class Reached:
     """A node that can be worked with, what its chain is, and its latest block."""
 
     node: JsonRpcNode
-    chain_id: int
+    identity: Identity
     network: Network
     head: Head
+
+    @property
+    def chain_id(self) -> int:
+        return self.identity.chain_id
 
 
 async def account_of(plan: Plan, node: JsonRpcNode) -> Address:
@@ -95,6 +99,8 @@ class Reach:
         self._plan = plan
         self._ways: list[_Way] = []
         self._current: int | None = None
+        # Which the first node had that was worked with: where there are several, no other is meant.
+        self._chain_id: int | None = None
         try:
             for each in (plan.endpoint, *plan.fallbacks):
                 reporting = Endpoint.parse(each).reporting
@@ -125,10 +131,13 @@ class Reach:
             raise _most_telling(
                 [look for way, look in zip(self._ways, looks, strict=True) if way.is_named]
             )
-        self._current = chosen
-        self._ways[chosen].record.taken(time.monotonic())
         found = looks[chosen]
         assert isinstance(found, Reached)
+        self._current = chosen
+        if self.has_others:
+            self._chain_id = found.chain_id
+        speak_of(found.chain_id)
+        self._ways[chosen].record.taken(time.monotonic())
         return found
 
     async def follow(self, node: JsonRpcNode) -> AsyncIterator[HeadEvent]:
@@ -221,12 +230,32 @@ class Reach:
         finally:
             for one in waiting:
                 one.cancel()
-        return [
-            NodeUnavailable(f"{way.connection.endpoint}: no answer within {grace:g} s")
-            if one in waiting
-            else one.result()
-            for way, one in zip(self._ways, looking, strict=True)
-        ]
+        return self._of_one_chain(
+            [
+                NodeUnavailable(f"{way.connection.endpoint}: no answer within {grace:g} s")
+                if one in waiting
+                else one.result()
+                for way, one in zip(self._ways, looking, strict=True)
+            ]
+        )
+
+    def _of_one_chain(self, looks: Sequence[Reached | Exception]) -> list[Reached | Exception]:
+        """The same without nodes of another chain than the first has: blocks of two chains cannot
+        be compared, and without a network in the configuration any would do."""
+        known, first = self._chain_id, None
+        agreed: list[Reached | Exception] = []
+        for look in looks:
+            if isinstance(look, Reached):
+                if first is None and known in (None, look.chain_id):
+                    first = look.identity
+                elif look.identity != first:
+                    look = NotYet(
+                        f"the node serves another chain (chain id {look.chain_id}, genesis "
+                        f"{look.identity.genesis}) than the others; correct rpc-url, and name the "
+                        "network that is meant"
+                    )
+            agreed.append(look)
+        return agreed
 
     async def _look(self, connection: Connection) -> Reached | Exception:
         try:
@@ -240,14 +269,13 @@ class Reach:
             node.identity(), node.syncing(), node.block()
         )
         network = self.network(identity.chain_id)
-        speak_of(identity.chain_id)
         node.sage = BlockSage(base=network.block_time)
         node.speak(dialect_of(network.node))
         if syncing:
             raise NotYet("the node is syncing; work begins when it has caught up")
         if head is None:
             raise NotYet("the node has no block yet; work begins when it has one")
-        return Reached(node, identity.chain_id, network, head)
+        return Reached(node, identity, network, head)
 
     def network(self, chain_id: int) -> Network:
         """The network with this chain id. Raises NotYet where the plan means another."""

@@ -105,6 +105,20 @@ async def test_a_node_of_another_chain_is_left_out_and_told(
     assert f"Node {endpoint(wrong)} is left out: the node serves chain id 1" in caplog.text
 
 
+async def test_of_two_chains_without_a_network_the_first_is_meant_also_later(
+    first: Provider, tmp_path: Path
+) -> None:
+    """Whatever the numbers of their blocks: those of two chains cannot be compared."""
+    with nodes.anvil(chain_id=77) as other, provider(other.http) as ahead:
+        other.rpc("anvil_mine", "0x1000")
+        where = reach_of(tmp_path, first, ahead)
+        async with node_of(where) as node:
+            assert node.endpoint == endpoint(first)
+        first.is_away = True
+        with pytest.raises(NotYet, match=r"the node serves another chain \(chain id 77"):
+            await where.node()
+
+
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything is looked at more often than on a box."""
