@@ -184,3 +184,14 @@ def test_no_command_and_no_program_shows_a_key_of_any_node(tmp_path: Path) -> No
     assert f"http://{hosts[0]}/…" in said[0]
     for text in said:
         assert [key for key in SECRET.keys if key in text or quote(key) in text] == []
+
+
+def test_a_key_of_a_node_in_the_environment_is_taken_out_of_it(tmp_path: Path) -> None:
+    urls = " ".join(SECRET.url("http", f"127.0.0.1:{free_port()}") for _ in range(2))
+    command = ("scheduler", "run", "scheduler")
+    with Running(tmp_path, *command, SCHEDULER_RPC_URL=urls) as program:
+        program.saw("Waiting for the node: .*nothing listens there")
+        environment = Path(f"/proc/{program.pid}/environ").read_bytes().decode()
+        assert program.stop() == 0
+    said = [environment, *program.lines, *program.errors]
+    assert [key for key in SECRET.keys if key in str(said) or quote(key) in str(said)] == []
