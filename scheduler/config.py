@@ -38,6 +38,10 @@ DEFAULT_ENDPOINT = "http://127.0.0.1:8545"
 BOX_DATA = Path("/data/scheduler")
 USER_DATA = Path("~/.local/share/scheduler-kit")
 
+_HIGHEST_PORT = 65_535
+
+_LOOPBACK = re.compile(r"(127(\.\d{1,3}){3}|localhost|\[::1\]):\d+")
+
 _WEI_PER = {"wei": 1, "gwei": 10**9, "ether": 10**18}
 _AMOUNT = re.compile(r"^\s*([0-9]+(?:\.[0-9]+)?)\s*(wei|gwei|ether)\s*$")
 
@@ -183,6 +187,13 @@ def _rpc_urls(values: tuple[str, ...]) -> tuple[str, ...]:
 def _host_and_port(value: str) -> str:
     if not re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[\w.-]+)(:[0-9]{1,5})?", value):
         raise ValueError("write a host name or an address, and :PORT behind it where it needs one")
+    return value
+
+
+def _listening_at(value: str) -> str:
+    match = re.fullmatch(r"(?:\[[0-9a-fA-F:]+\]|[\w.-]+):([0-9]{1,5})", value)
+    if match is None or int(match[1]) > _HIGHEST_PORT:
+        raise ValueError("write HOST:PORT, such as 127.0.0.1:9470")
     return value
 
 
@@ -363,7 +374,7 @@ class Monitor(_Section):
     Amounts in wei; `slot_age` in seconds, None for what follows from the network.
     """
 
-    page_address: Annotated[str, AfterValidator(_host_and_port)] = "127.0.0.1:9470"
+    page_address: Annotated[str, AfterValidator(_listening_at)] = "127.0.0.1:9470"
     page_hosts: tuple[Annotated[str, AfterValidator(_host_and_port)], ...] = ()
     page_token_file: PathField | None = None
     metrics_port: Annotated[int, Field(ge=0, le=65_535, strict=True)] = 9469
@@ -377,6 +388,15 @@ class Monitor(_Section):
     webhook: WebUrl | None = None
     email: Email | None = None
     cloudwatch: AlertMetric | None = None
+
+    @model_validator(mode="after")
+    def _page_is_kept(self) -> "Monitor":
+        if self.page_token_file is None and not _LOOPBACK.fullmatch(self.page_address):
+            raise ValueError(
+                f"page-address = {self.page_address} can be reached by others: write one on "
+                "127.0.0.1, or set page-token-file"
+            )
+        return self
 
 
 class Box(_Section):

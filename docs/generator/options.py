@@ -26,6 +26,7 @@ _TAKEN = {
     config._rpc_url: "a URL, or a path",
     config._web_url: "a URL",
     config._host_and_port: "HOST or HOST:PORT",
+    config._listening_at: "HOST:PORT",
 }
 _TYPES = {str: "a text", int: "a whole number", float: "a number", bool: "`true` or `false`"}
 

@@ -188,6 +188,7 @@ class Box:
         self.node = node
         self.second = second
         self.metrics_port = free_port()
+        self.page_port = free_port()
         self.key = directory / "key.json"
         self.address = make_key_file(self.key, directory / "key.password")
         self.config = directory / "config.toml"
@@ -209,6 +210,7 @@ class Box:
             interval = 3
             [monitor]
             metrics-port = {self.metrics_port}
+            page-address = "127.0.0.1:{self.page_port}"
             supervisor = "{self.directory / "supervisor.sock"}"
             second-rpc-url = "{second}"
             time-server = "{self.times.name}"
@@ -272,6 +274,12 @@ class Box:
         """The level of each check by the metrics."""
         pattern = r'scheduler_check_status\{check="(.+)",level="(.+)"\} 1\.0'
         return dict(re.findall(pattern, self.metrics()))
+
+    def shown_levels(self) -> dict[str, str]:
+        """The level of each check by the status page."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.page_port}/", timeout=10) as answer:
+            text = answer.read().decode()
+        return dict(re.findall(r'id="check-([\w.]+)" data-level="(\w+)"', text))
 
     def is_well(self) -> bool:
         """Whether the monitor has looked, and found a scheduler that follows the head."""

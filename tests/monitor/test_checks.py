@@ -1,5 +1,6 @@
 """Each check says what it should of facts that are wrong in one place, and nothing else does."""
 
+import asyncio
 import os
 from collections.abc import Iterator
 from dataclasses import replace
@@ -23,6 +24,7 @@ from scheduler.operations.facts.model import (
 )
 from scheduler.operations.monitor.alerts import Alerts
 from scheduler.operations.monitor.metrics import registry
+from scheduler.operations.page.app import Page
 from scheduler.operations.status import Status, as_json, from_json, status_of
 from scheduler.operations.status_table import rendered
 from tests.monitor.samples import (
@@ -214,7 +216,7 @@ def added() -> Iterator[Check]:
     CHECKS.remove(check)
 
 
-def test_a_check_that_is_added_is_in_all_that_tell(added: Check) -> None:
+def test_a_check_that_is_added_is_in_all_that_tell(added: Check, tmp_path: Path) -> None:
     status = status_of(WELL)
     assert "test.added" in [each.check for each in from_json(as_json(status)).checks]
     text = _drawn(status)
@@ -224,6 +226,8 @@ def test_a_check_that_is_added_is_in_all_that_tell(added: Check) -> None:
 
     metrics = generate_latest(registry(lambda: status)).decode()
     assert 'scheduler_check_status{check="test.added",level="fail"} 1.0' in metrics
+    answer = asyncio.run(Page(tmp_path / "journal.db", lambda: status).front())
+    assert '<li id="check-test.added" data-level="fail">' in bytes(answer.body).decode()
     alerts = Alerts()
     assert alerts.take(status.checks, NOW) == []
     [message] = alerts.take(status.checks, NOW + 5)

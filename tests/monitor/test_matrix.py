@@ -1,5 +1,5 @@
-"""Each fault of a box is said by status, doctor, metrics and alert within 30 seconds, and taken
-back within 30 seconds of its end: a matrix, which is in the output."""
+"""Each fault of a box is said by status, doctor, metrics, page and alert within 30 seconds, and
+taken back within 30 seconds of its end: a matrix, which is in the output."""
 
 import os
 import time
@@ -17,7 +17,7 @@ SECONDS = 30.0
 
 HEARTBEAT = f"heartbeat {cloudwatch.NAME}"
 
-TELLERS = ("status", "doctor", "metrics", "alert")
+TELLERS = ("status", "doctor", "metrics", "page", "alert")
 
 # By fault, and then by teller: after how many seconds it was so.
 Times = dict[str, dict[str, float]]
@@ -55,6 +55,8 @@ def _says(box: Box) -> Iterator[tuple[str, float, Mapping[str, str]]]:
     yield "doctor", asked, box.doctor()
     asked = time.monotonic()
     yield "metrics", asked, box.measured_levels()
+    asked = time.monotonic()
+    yield "page", asked, box.shown_levels()
 
 
 def _watch(box: Box, faults: Sequence[Fault], since: Mapping[str, float], wrong: bool) -> Times:

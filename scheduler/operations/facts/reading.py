@@ -67,7 +67,12 @@ class Sources:
         thread = threading.Thread(target=work, daemon=True, name=name)
         self._hanging[name] = thread, time.monotonic()
         thread.start()
-        return await future
+        try:
+            return await future
+        finally:
+            # Once it has answered, its thread only ends: who asks again at once need not wait.
+            if not future.cancelled():
+                self._hanging.pop(name, None)
 
 
 def _told(error: Exception) -> str:

@@ -1,5 +1,6 @@
 """The page's addresses, and what is at them: made anew when something is, else as it was."""
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection
 from importlib import resources
@@ -47,6 +48,7 @@ class Page:
         self._journal = journal
         self._latest = latest
         self._sources = Sources()
+        self._reading = asyncio.Lock()
         self._pages = Environment(
             loader=PackageLoader(PACKAGE),
             autoescape=True,
@@ -72,7 +74,7 @@ class Page:
         self._front = Kept[str](FRESH_SECONDS)
         self._stories: OrderedDict[str, Kept[Story | None]] = OrderedDict()
 
-    async def front(self, request: Request) -> Response:
+    async def front(self) -> Response:
         """The overview."""
         status = self._latest()
         if status is None:
@@ -81,9 +83,8 @@ class Page:
         text = await self._front.get(lambda: self._overview(status))
         return HTMLResponse(text, headers=SAFE)
 
-    async def story(self, request: Request) -> Response:
-        """An intent's."""
-        key = request.path_params["key"]
+    async def story(self, key: str) -> Response:
+        """That of the intent with this key."""
         found = None
         if len(key) <= _LONGEST_KEY and key.isprintable():
             kept = self._stories.pop(key, None) or Kept[Story | None](FRESH_SECONDS)
@@ -120,8 +121,9 @@ class Page:
 
     async def _read(self, name: str, function: Callable[[], T]) -> T | None:
         """What `function` reads, in a thread, within a limit; None where it cannot now."""
-        self._sources.unread.pop(name, None)
-        return await self._sources.call(name, function)
+        async with self._reading:
+            self._sources.unread.pop(name, None)
+            return await self._sources.call(name, function)
 
     def _page(self, template: str, status: int, **values: object) -> Response:
         text = self._pages.get_template(template).render(**values)
@@ -130,6 +132,12 @@ class Page:
 
 def application(page: Page, hosts: Collection[str], token: str | None) -> Starlette:
     """The page behind its guard; see Guard for `hosts` and `token`."""
+
+    async def front(request: Request) -> Response:
+        return await page.front()
+
+    async def story(request: Request) -> Response:
+        return await page.story(request.path_params["key"])
 
     async def lost(request: Request, error: Exception) -> Response:
         return page.nothing()
@@ -140,8 +148,8 @@ def application(page: Page, hosts: Collection[str], token: str | None) -> Starle
 
     return Starlette(
         routes=[
-            Route("/", page.front),
-            Route("/intents/{key:path}", page.story),
+            Route("/", front),
+            Route("/intents/{key:path}", story),
             *(Route(f"/{name}", _file(name, kind)) for name, kind in FILES.items()),
         ],
         middleware=[Middleware(Guard, hosts=hosts, token=token)],

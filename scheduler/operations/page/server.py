@@ -72,9 +72,7 @@ class _Nothing:
 
 
 def _host_and_port(address: str) -> tuple[str, int]:
-    host, separator, port = address.rpartition(":")
-    if not separator or host.endswith(":"):
-        raise Misconfigured(f"monitor.page-address = {address}: write HOST:PORT")
+    host, _, port = address.rpartition(":")
     return host.strip("[]"), int(port)
 
 
@@ -89,6 +87,9 @@ def _listening(host: str, port: int) -> socket.socket:
             f"{host}:{port}, for the status page: {why}; choose another with page-address in "
             "[monitor]"
         ) from error
+    # Those that it accepts have it, too: else an answer's second part waits 40 ms for the first one
+    # to be acknowledged. asyncio sets it only where the protocol was named.
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     made.setblocking(False)
     return made
 
