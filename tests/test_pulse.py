@@ -40,6 +40,8 @@ def test_it_tells_head_loop_time_work_and_trouble(tmp_path: Path) -> None:
         "counts": {"due": 2},
         "trouble": "the account is empty",
         "account": None,
+        "mode": "live",
+        "agenda": [],
         "health": {
             "state": "starting",
             "since": pulse.started_at,
