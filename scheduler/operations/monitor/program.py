@@ -122,7 +122,7 @@ def run(
         raise Misconfigured(f"{held.holder} watches this box already; stop it first") from held
     watcher = Watcher(settings, source)
     _expose(watcher, settings.monitor.metrics_port)
-    page = Page(settings.journal_file(), lambda: watcher.latest)
+    page = Page(settings.journal_location(), lambda: watcher.latest)
     server = Server(page, settings.monitor)
     if protocol is not None:
         listener.listen(sys.stdin.buffer, protocol, watcher.heard)

@@ -4,7 +4,6 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection
 from importlib import resources
-from pathlib import Path
 from typing import TypeVar
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -23,7 +22,7 @@ from scheduler.operations.page.past import Day, Done, Story
 from scheduler.operations.page.view import overview
 from scheduler.operations.status import Status
 from scheduler.operations.wording import amount, printable
-from scheduler.transactions.intents import NO_LAST_BLOCK
+from scheduler.transactions.journal.location import Location
 
 T = TypeVar("T")
 
@@ -44,7 +43,7 @@ _LONGEST_KEY = 400
 class Page:
     """The pages, as answers. `latest` gives the box's status, None before the first look."""
 
-    def __init__(self, journal: Path, latest: Callable[[], Status | None]) -> None:
+    def __init__(self, journal: Location, latest: Callable[[], Status | None]) -> None:
         self._journal = journal
         self._latest = latest
         self._sources = Sources()
@@ -67,8 +66,7 @@ class Page:
             "days": wording.days,
             "printable": printable,
         }
-        self._pages.globals |= {"version": __version__, "ago": wording.ago, "abs": abs,
-                                "no_last_block": NO_LAST_BLOCK}  # fmt: skip
+        self._pages.globals |= {"version": __version__, "ago": wording.ago}
         self._done = Kept[list[Done] | None](FRESH_SECONDS)
         self._days = Kept[list[Day] | None](DAYS_FRESH_SECONDS)
         self._front = Kept[str](FRESH_SECONDS)
