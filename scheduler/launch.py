@@ -40,8 +40,8 @@ def launch(plan: Plan) -> None:
     os.write(writing, content)
     os.close(writing)
     os.set_inheritable(reading, True)
-    # Money on Chain's jobs may have their whole configuration there (scheduler/moc_config.py), and a
-    # node's URL may hold a key.
+    # Money on Chain's jobs may have their whole configuration there (scheduler/moc_config.py), and
+    # a node's URL may hold a key.
     for variable in (*VARIABLES, *SECRETS, "MOC_JOBS_CONFIG", "SCHEDULER_RPC_URL"):
         os.environ.pop(variable, None)
     # Without it, a file in the working directory could stand in for a module (Python 3.11+).

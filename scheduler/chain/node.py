@@ -30,15 +30,10 @@ from scheduler.chain.model import (
     Receipt,
     Sent,
 )
+from scheduler.chain.pool import Pool
+from scheduler.chain.simulating import outcomes, simulation
 
 T = TypeVar("T")
-
-SIMULATED_VIEW_GAS = 1_000_000
-"""Gas of a simulated call that names none. One that fails the old way (solc before 0.4.10: an
-invalid jump) burns all it has, and what it has is taken from the calls behind it."""
-
-FULL_BLOCKS_AT_ONCE = 10
-"""Blocks with all their transactions to ask for in one message: each can be megabytes."""
 
 CROWDED_BLOCKS = 10
 """Of how many blocks, the latest, it is looked at whether they had room."""
@@ -69,7 +64,7 @@ class JsonRpcNode:
         self._connection = connection
         self._dialect = GETH
         self._simulates = True
-        self._lacks: set[str] = set()
+        self._pool = Pool(connection)
         self.sage = sage or BlockSage()
         self._follower: Follower | None = None
 
@@ -202,49 +197,22 @@ class JsonRpcNode:
     async def simulate(
         self, calls: Sequence[Call], on: Head, number: int, timestamp: int, base_fee: int | None
     ) -> list[CallResult]:
-        """See `Chain.simulate`; measured on geth 1.16.7 and anvil 1.7.1.
-
-        - A block between `on` and `number` is simulated, too, empty: geth would give it a time 12 s
-          after `on` and refuse an earlier `timestamp`.
-        - EIP-1559 fees are sent as the gas price that they come to at `base_fee`: anvil without
-          validation would take base fee 0 for them. With validation geth refuses calls without
-          fees, which views are.
-        - A call without gas gets SIMULATED_VIEW_GAS.
-        - geth raises RpcError for all calls where one could not be included at all: balance below
-          gas · price + value (-38014), gas below the intrinsic (-38013), price below the base fee
-          (-32602), or what the calls use and the next one's gas beyond the block's gas limit
-          (-38015) or 50,000,000 in total (--rpc.gascap).
-        - A node that does not have the method is asked for it once.
-        """
+        """See `Chain.simulate` and the module for it. Raises RpcError for all calls where geth says
+        that one could not be included at all."""
         if not self._simulates:
             raise CannotSimulate
-        blocks: list[Json] = []
-        if number > on.number + 1:
-            between = on.timestamp + max(1, (timestamp - on.timestamp) // 2)
-            empty = {"number": on.number + 1, "time": between}
-            blocks.append({"blockOverrides": codec.plain(empty)})
-        overrides = {"number": number, "time": timestamp}
-        if base_fee is not None:
-            overrides["baseFeePerGas"] = base_fee
-        blocks.append(
-            {
-                "blockOverrides": codec.plain(overrides),
-                "calls": [_simulated_call(call, base_fee) for call in calls],
-            }
-        )
-        simulation = {"blockStateCalls": blocks, "validation": False}
         try:
             answer = await self._connection.request(
-                "eth_simulateV1", simulation, {"blockHash": on.hash}
+                "eth_simulateV1",
+                simulation(calls, on, number, timestamp, base_fee),
+                {"blockHash": on.hash},
             )
         except RpcError as error:
             if error.code != METHOD_NOT_FOUND:
                 raise
             self._simulates = False
             raise CannotSimulate from error
-        results = self._connection.understand(
-            lambda found: [codec.simulated(outcome) for outcome in found[-1]["calls"]], answer
-        )
+        results = self._connection.understand(outcomes, answer)
         if len(results) != len(calls):
             raise NodeUnavailable(f"{self.endpoint}: it simulated only {len(results)} calls")
         return results
@@ -287,50 +255,10 @@ class JsonRpcNode:
         )
 
     async def pooled(self, account: Address, nonces: Sequence[int]) -> dict[int, Sent]:
-        """See `Chain.pooled`; measured on geth 1.16.7 and anvil 1.7.1.
-
-        geth has txpool_contentFrom where that API is on, anvil eth_getTransactionBySenderAndNonce,
-        and of the rest the pending block shows what would be mined next. A node is asked once for
-        a method that it does not have.
-        """
-        wanted = set(nonces)
-        content = await self._if_there("txpool_contentFrom", account)
-        if content is not None:
-            entries = {
-                **(content.get("queued") or {}),
-                **(content.get("pending") or {}),
-            }
-            return {
-                int(nonce): self._connection.understand(codec.sent, entry)
-                for nonce, entry in entries.items()
-                if int(nonce) in wanted
-            }
-        found = {}
-        for nonce in nonces:
-            entry = await self._if_there("eth_getTransactionBySenderAndNonce", account, hex(nonce))
-            if entry is not None:
-                found[nonce] = self._connection.understand(codec.sent, entry)
-        if "eth_getTransactionBySenderAndNonce" not in self._lacks:
-            return found
-        pending = await self.pending()
-        return {nonce: pending[account, nonce] for nonce in nonces if (account, nonce) in pending}
+        return await self._pool.pooled(account, nonces)
 
     async def pending(self) -> dict[tuple[Address, int], Sent]:
-        [block] = await self._connection.read([Request("eth_getBlockByNumber", ("pending", True))])
-        return self._connection.understand(codec.transactions, block)
-
-    async def _if_there(self, method: str, *params: Json) -> Json:
-        """The answer of a method that not every node has; None where this one has it not."""
-        if method in self._lacks:
-            return None
-        try:
-            return await self._connection.request(method, *params)
-        except RpcError as error:
-            # anvil 1.7 says -32602 to some methods that it does not have: "untagged enum".
-            if error.code != METHOD_NOT_FOUND and "untagged enum" not in error.message:
-                raise
-            self._lacks.add(method)
-            return None
+        return await self._pool.pending()
 
     async def conditions(self, account: Address, head: Head) -> Conditions:
         legacy = head.base_fee is None
@@ -373,22 +301,7 @@ class JsonRpcNode:
         return self._connection.understand(str.lower, answer)
 
     async def sent_by(self, account: Address, nonce: int, since: int) -> Sent | None:
-        latest = await self.block()
-        numbers: list[int | None] = [None]
-        if latest is not None:
-            numbers += range(since + 1, latest.number + 1)
-        for start in range(0, len(numbers), FULL_BLOCKS_AT_ONCE):
-            answers = await self._connection.read(
-                [
-                    Request("eth_getBlockByNumber", ("pending" if n is None else hex(n), True))
-                    for n in numbers[start : start + FULL_BLOCKS_AT_ONCE]
-                ]
-            )
-            for block in answers:
-                found = self._connection.understand(codec.transactions, block)
-                if (account, nonce) in found:
-                    return found[account, nonce]
-        return None
+        return await self._pool.sent_by(account, nonce, since)
 
 
 def _transaction_counts(account: Address) -> list[Request]:
@@ -438,17 +351,3 @@ def _called(answer: Json) -> CallResult:
         raise answer
     data = answer.data if isinstance(answer.data, str) and answer.data.startswith("0x") else "0x"
     return CallResult(ok=False, data=codec.octets(data), error=answer.message)
-
-
-def _simulated_call(call: Call, base_fee: int | None) -> Json:
-    message = codec.call(call)
-    message.setdefault("gas", hex(SIMULATED_VIEW_GAS))
-    price = _price_paid(call, base_fee)
-    return message if price is None else {**message, "gasPrice": hex(price)}
-
-
-def _price_paid(call: Call, base_fee: int | None) -> int | None:
-    """Wei per gas that the call would pay (EIP-1559: base fee + tip, at most `max_fee`)."""
-    if call.max_fee is None or base_fee is None:
-        return call.gas_price if call.max_fee is None else call.max_fee
-    return min(call.max_fee, base_fee + (call.tip or 0))
