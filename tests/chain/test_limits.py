@@ -151,9 +151,9 @@ def test_any_other_word_is_none(text: str | None) -> None:
     assert seconds_in(text, NOW) is None
 
 
-@given(st.lists(st.tuples(st.floats(0, 30), st.booleans()), max_size=30))
+@given(st.lists(st.tuples(st.integers(0, 30), st.booleans()), max_size=30))
 def test_a_rest_grows_while_it_is_refused_and_begins_anew_when_it_is_taken(
-    steps: list[tuple[float, bool]],
+    steps: list[tuple[int, bool]],
 ) -> None:
     rest, now = Rest(), 0.0
     for pause, taken in steps:
