@@ -5,13 +5,13 @@ import asyncio
 import re
 import socket
 from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
 
-from scheduler import preference, reach
-from scheduler.chain.errors import NodeGone
+from scheduler import preference, programs, reach
+from scheduler.chain.errors import NodeGone, NodeUnavailable, RpcError
 from scheduler.chain.node import JsonRpcNode
 from scheduler.config import Settings
 from scheduler.devchain.chain import DevelopmentChain
@@ -182,6 +182,36 @@ async def test_one_that_falls_behind_is_left(
 def chain() -> Iterator[DevelopmentChain]:
     with alarm_chain(block_time=1) as found:
         yield found
+
+
+async def test_one_whose_blocks_come_but_that_refuses_what_the_work_needs_is_left(
+    chain: DevelopmentChain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(programs, "FAILING_SECONDS", 1.0)
+    with provider(chain.node.http) as main, provider(chain.node.http) as spare:
+        settings = {
+            "rpc-url": [main.url, spare.url],
+            "alarm": {"addresses": [chain.deployment.scheduler]},
+            "journal": tmp_path / "journal.db",
+        }
+        plan = plan_of("scheduler", Settings.model_validate(settings), patient=True)
+        program = programs.Program(plan)
+        work = await program.assemble()
+        assert work.node.endpoint == endpoint(main)
+        main.refuses = {"eth_getTransactionCount"}
+        left = f"Node {endpoint(main)} is of no use: eth_getTransactionCount is not for"
+
+        async def living() -> None:
+            async for event in work.follow():
+                with suppress(NodeUnavailable, RpcError):
+                    await work.on(event)
+
+        with pytest.raises(NodeGone, match=re.escape(left)):
+            await living()
+        await work.close()
+        again = await program.assemble()
+        assert again.node.endpoint == endpoint(spare)
+        await again.close()
 
 
 def test_a_call_is_executed_once_though_the_node_is_lost_and_the_next_one_lags(
