@@ -96,9 +96,11 @@ class Connection:
         """`eth_subscribe` with these parameters. Raises RpcError, NodeUnavailable."""
         if not isinstance(self._transport, DuplexTransport):
             raise NodeUnavailable(f"{self.endpoint}: HTTP carries no subscriptions")
-        return await self._transport.subscribe(
-            next(self._messages.ids), Request("eth_subscribe", params)
-        )
+        request = Request("eth_subscribe", params)
+        try:
+            return await self._transport.subscribe(next(self._messages.ids), request)
+        except RpcError as error:
+            raise self._messages.without_secrets(error) from None
 
     async def close(self) -> None:
         """Ends what is open; whoever waits gets NodeUnavailable. The next request opens anew."""

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from itertools import count
 
-from scheduler.chain.errors import BatchRefused, RpcError, TooManyRequests
+from scheduler.chain.errors import BatchRefused, NodeUnavailable, RpcError, TooManyRequests
 from scheduler.chain.jsonrpc import Answer, Request, encode
 from scheduler.chain.limits import Rest, is_about_rate
 from scheduler.chain.transport import Transport
@@ -115,13 +115,19 @@ class Messages:
 
     async def _carried(self, requests: Sequence[Request]) -> list[Answer]:
         numbered = {next(self.ids): request for request in requests}
-        answers = await self._transport.exchange(
-            encode(numbered), list(numbered), _is_repeatable(requests)
-        )
-        return [self._without_secrets(answer) for answer in answers]
+        try:
+            answers = await self._transport.exchange(
+                encode(numbered), list(numbered), _is_repeatable(requests)
+            )
+        except NodeUnavailable as error:
+            words = self._transport.endpoint.without_secrets(str(error))
+            if words != str(error):
+                raise NodeUnavailable(words) from error.__cause__
+            raise
+        return [self.without_secrets(answer) for answer in answers]
 
-    def _without_secrets(self, answer: Answer) -> Answer:
-        """A node's own words may repeat the key with which it was asked."""
+    def without_secrets(self, answer: Answer) -> Answer:
+        """The answer; a node's own words may repeat the key with which it was asked."""
         if isinstance(answer, RpcError):
             words = self._transport.endpoint.without_secrets(answer.message)
             if words != answer.message:

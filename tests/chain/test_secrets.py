@@ -15,6 +15,7 @@ from urllib.parse import quote
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from websockets.asyncio.server import ServerConnection, serve
 
 from scheduler.chain.connection import connect
 from scheduler.chain.endpoint import Endpoint, secrets_in, shown, without
@@ -141,6 +142,29 @@ def test_what_a_node_repeats_of_its_url_is_in_no_error(echo: int, plant: Planted
         assert len(said) == 9
         for text in said:
             assert [key for key in plant.keys if key in text or quote(key) in text] == []
+
+
+@pytest.mark.parametrize("id_", ["its own", None])
+async def test_what_a_websocket_repeats_is_in_no_error_either(id_: str | None) -> None:
+    """An error for nobody ends the connection, with the node's words."""
+    plant = Planted("operator7", "p4ssw0rd!", "0123abcd", "AbCdEfGh")
+
+    async def repeat(client: ServerConnection) -> None:
+        asked = json.loads(await client.recv())
+        assert client.request is not None
+        said = f"{client.request.path} {client.request.headers['Authorization']}"
+        answer = {"jsonrpc": "2.0", "id": asked["id"] if id_ else None}
+        await client.send(json.dumps({**answer, "error": {"code": -32000, "message": said}}))
+        await client.wait_closed()
+
+    async with serve(repeat, "127.0.0.1", 0) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        connection = connect(plant.url("ws", f"127.0.0.1:{port}"), timeout=5)
+        for asking in (connection.subscribe("newHeads"), connection.request("eth_chainId")):
+            with pytest.raises((RpcError, NodeUnavailable), match="v3/…/rpc") as caught:
+                await asking
+            assert [key for key in plant.keys if key in str(caught.value)] == []
+            await connection.close()
 
 
 SECRET = Planted("operator7", "p4ssw0rd!", "0123abcd", "AbCdEfGh")
