@@ -120,3 +120,12 @@ def test_a_program_says_what_it_serves_as_wallets_show_it(tmp_path: Path) -> Non
             program.saw(f"Serving {checksummed(alarm, 33)}, an Alarm Clock contract")
             assert program.stop() == 0
     assert program.errors == []
+
+
+def test_status_shows_the_account_as_wallets_do(tmp_path: Path) -> None:
+    with nodes.rskj() as rskj:
+        given_ = {"SCHEDULER_RPC_URL": rskj.http, "SCHEDULER_ACCOUNT": ADDRESS}
+        for words in (("status",), ("status", "--json")):
+            done = finished(tmp_path, "scheduler", *words, **given_)
+            assert checksummed(ADDRESS, 33) in done.stdout, done
+            assert ADDRESS not in done.stdout

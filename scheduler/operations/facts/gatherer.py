@@ -29,6 +29,7 @@ from scheduler.operations.facts.model import (
 from scheduler.operations.facts.node import NodeWatch, SecondWatch
 from scheduler.operations.facts.reading import Sources
 from scheduler.operations.keyfiles import address_in
+from scheduler.spelling import speak_of
 
 HEAD_SECONDS, HEAD_BLOCKS = 60.0, 10
 """A head older than that many seconds, and as many block times, has stopped."""
@@ -69,6 +70,7 @@ class Gatherer:
         )
         if node is not None:
             self._network = self._network or network_of(node.chain_id)
+            speak_of(node.chain_id)
             if not node.chain_ids or node.chain_id in node.chain_ids:
                 self._chain = node.chain or self._chain
         found = None
