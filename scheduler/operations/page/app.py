@@ -22,6 +22,7 @@ from scheduler.operations.page.past import Day, Done, Story
 from scheduler.operations.page.view import overview
 from scheduler.operations.status import Status
 from scheduler.operations.wording import amount, printable
+from scheduler.spelling import spelled
 from scheduler.transactions.journal.location import Location
 
 T = TypeVar("T")
@@ -115,7 +116,7 @@ class Page:
         days = await self._days.get(lambda: self._read("days", lambda: past.days(self._journal)))
         why = self._sources.unread.get("journal") or self._sources.unread.get("days")
         box = overview(status, done or [], days or [], why)
-        return self._pages.get_template("overview.html").render(box=box)
+        return self._rendered("overview.html", box=box)
 
     async def _read(self, name: str, function: Callable[[], T]) -> T | None:
         """What `function` reads, in a thread, within a limit; None where it cannot now."""
@@ -124,8 +125,11 @@ class Page:
             return await self._sources.call(name, function)
 
     def _page(self, template: str, status: int, **values: object) -> Response:
-        text = self._pages.get_template(template).render(**values)
-        return HTMLResponse(text, status_code=status, headers=SAFE)
+        return HTMLResponse(self._rendered(template, **values), status_code=status, headers=SAFE)
+
+    def _rendered(self, template: str, **values: object) -> str:
+        """The page's text, its addresses as the network's wallets write them."""
+        return spelled(self._pages.get_template(template).render(**values))
 
 
 def application(page: Page, hosts: Collection[str], token: str | None) -> Starlette:
