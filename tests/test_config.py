@@ -16,6 +16,7 @@ from scheduler.config import Settings, load
 from scheduler.errors import Misconfigured
 from scheduler.networks import networks
 from scheduler.plans import plan_of
+from scheduler.transactions.journal import Remote
 
 # Tables whose keys need one another.
 WHOLE = {
@@ -120,6 +121,43 @@ def test_variables_win_over_the_file_and_empty_ones_say_nothing(tmp_path: Path) 
     variables = {"SCHEDULER_NETWORK": "sepolia", "SCHEDULER_JOURNAL": ""}
     settings = written(tmp_path, text, **variables)
     assert (settings.network, settings.journal) == ("sepolia", Path("/one/journal.db"))
+
+
+def test_a_journal_may_be_in_a_database(tmp_path: Path) -> None:
+    """What is for this box alone stays where it is by default."""
+    url = "postgresql://scheduler@one,two:5433/journal?sslmode=verify-full"
+    text = f"journal = '{url}'\njournal-password-file = '/etc/password'\n"
+    settings = written(tmp_path, text)
+    without = Settings().journal_file()
+    assert settings.journal_location() == Remote(url, without.parent, Path("/etc/password"))
+    assert settings.journal_file() == without
+    assert settings.with_overrides(account="0x" + "a" * 40).journal == url
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("'postgresql://scheduler:hush@box/journal'", "holds no password"),
+        ("'postgresql://scheduler@box/journal?password=hush'", "holds no password"),
+        ("'postgresql://box/my hush'", "holds no blanks"),
+        ("'postgresql://[hush/journal'", "write postgresql://USER@HOST/DATABASE"),
+        ("'mysql://hush@box/journal'", "begins with postgresql://"),
+        ("'hush.db'", "write a whole path"),
+        ("7", "write a text, in quotes"),
+    ],
+)
+def test_a_journal_that_cannot_be_is_told_without_what_was_written(
+    tmp_path: Path, text: str, words: str
+) -> None:
+    with pytest.raises(Misconfigured, match=words) as refused:
+        written(tmp_path, f"journal = {text}\n")
+    assert ": journal: " in str(refused.value)
+    assert "hush" not in str(refused.value)
+
+
+def test_a_password_file_without_a_database_is_a_mistake(tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured, match="is for a journal in a PostgreSQL database"):
+        written(tmp_path, "journal-password-file = '/etc/password'\n")
 
 
 def test_an_error_in_a_variable_names_the_variable(tmp_path: Path) -> None:

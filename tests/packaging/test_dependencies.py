@@ -14,6 +14,7 @@ FILES = (
     "requirements-aws.txt",
     "requirements-dev.txt",
     "requirements-image.txt",
+    "requirements-postgresql.txt",
 )
 
 
@@ -35,11 +36,11 @@ def runtime() -> set[str]:
     raise AssertionError("setup.py has no install_requires")
 
 
-def extra() -> set[str]:
-    """The names in setup.py's extra `aws`."""
+def extra(name: str) -> set[str]:
+    """The names in this one of setup.py's extras."""
     for node in ast.walk(ast.parse((ROOT / "setup.py").read_text())):
         if isinstance(node, ast.keyword) and node.arg == "extras_require":
-            return names(ast.literal_eval(node.value)["aws"])
+            return names(ast.literal_eval(node.value)[name])
     raise AssertionError("setup.py has no extras_require")
 
 
@@ -63,25 +64,29 @@ def test_each_dependency_has_its_sentence() -> None:
     rows = re.findall(
         r"^\| ([a-z0-9-]+) \| (.+) \|$", (ROOT / "docs/dependencies.md").read_text(), re.M
     )
-    assert {name for name, why in rows} - {"package", "---"} == runtime() | extra() | development()
+    assert {name for name, why in rows} - {"package", "---"} == runtime() | extra("aws") | extra(
+        "postgresql"
+    ) | development()
 
 
 @pytest.mark.parametrize(
     ("file", "wanted"),
     [
         ("requirements.txt", runtime()),
-        ("requirements-aws.txt", extra()),
+        ("requirements-aws.txt", extra("aws")),
+        ("requirements-postgresql.txt", extra("postgresql")),
         ("requirements-dev.txt", development()),
         ("requirements-image.txt", listed("requirements-image.in")),
     ],
-    ids=["run", "aws", "development", "image"],
+    ids=["run", "aws", "postgresql", "development", "image"],
 )
 def test_each_dependency_is_pinned(file: str, wanted: set[str]) -> None:
     assert wanted <= pins(file).keys()
 
 
-def test_the_extra_is_listed_as_setup_py_has_it() -> None:
-    assert listed("requirements-aws.in") == extra()
+@pytest.mark.parametrize("name", ["aws", "postgresql"])
+def test_each_extra_is_listed_as_setup_py_has_it(name: str) -> None:
+    assert listed(f"requirements-{name}.in") == extra(name)
 
 
 @pytest.mark.parametrize(("one", "other"), list(combinations(FILES, 2)))

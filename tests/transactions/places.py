@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from psycopg.types.string import TextLoader
 
 from scheduler.transactions.journal import Location, Remote
 from scheduler.transactions.journal.upkeep import migrate
@@ -60,6 +61,7 @@ def asked(place: Location, *statements: str) -> list[tuple[Any, ...]]:
     rows: list[tuple[Any, ...]] = []
     if isinstance(place, Remote):
         with psycopg.connect(place.url, autocommit=True) as database:
+            database.adapters.register_loader("json", TextLoader)
             for statement in statements:
                 cursor = database.execute(statement)
                 rows = cursor.fetchall() if cursor.description else []

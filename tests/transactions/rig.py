@@ -3,13 +3,11 @@
 import asyncio
 import itertools
 import json
-import sqlite3
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any, cast
 
 from eth_keys.datatypes import PrivateKey
@@ -42,12 +40,13 @@ from scheduler.transactions.intents import (
     Told,
     Verdict,
 )
-from scheduler.transactions.journal import Account, Attempt, Journal, Prepared
+from scheduler.transactions.journal import Account, Attempt, Journal, Location, Prepared
 from scheduler.transactions.rules import Rule, RuleBook
 from scheduler.transactions.sender import Sender
 from scheduler.transactions.signers import KeySigner, NodeSigner, Signer
 from scheduler.transactions.states import OutcomeKind
 from tests.rskj.server import StandIn
+from tests.transactions.places import asked
 
 HIT = keccak(text="hit()")[:4]
 VIEW = keccak(text="total()")[:4]
@@ -143,7 +142,7 @@ class Between:
     as a second connection reads it.
     """
 
-    def __init__(self, node: JsonRpcNode, journal: Path) -> None:
+    def __init__(self, node: JsonRpcNode, journal: Location) -> None:
         self._node = node
         self._journal = journal
         self.sent: list[Hash] = []
@@ -207,11 +206,7 @@ class Between:
             raise NodeUnavailable("the connection was closed")
 
     def _read(self, sql: str) -> list[tuple[Any, ...]]:
-        connection = sqlite3.connect(self._journal)
-        try:
-            return connection.execute(sql).fetchall()
-        finally:
-            connection.close()
+        return asked(self._journal, sql)
 
 
 def rules_for(*recipients: Address) -> RuleBook:
@@ -291,7 +286,7 @@ class Office:
     """One program's sender with its journal, on a bench; `key` where it is not the node's."""
 
     def __init__(
-        self, bench: Bench, node: Between, desk: Desk, path: Path, key: PrivateKey | None
+        self, bench: Bench, node: Between, desk: Desk, path: Location, key: PrivateKey | None
     ) -> None:
         self.key = key
         self.bench = bench
@@ -393,7 +388,7 @@ class Office:
 @asynccontextmanager
 async def office(
     bench: Bench,
-    path: Path,
+    path: Location,
     who: "PrivateKey | Address",
     policy: FeePolicy | None = None,
     admitted: bool = True,
