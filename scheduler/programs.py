@@ -241,7 +241,7 @@ class Program:
                 taken.callback(self._lock(wanted).release)
             if self._leases is not None:
                 taken.callback(asyncio.ensure_future(self._leases.keep()).cancel)
-            journal = self._opened()
+            journal = self._opened(account.chain)
             taken.callback(journal.close)
             if not self._plan.shadow:
                 for family in families:
@@ -301,11 +301,24 @@ class Program:
             return Leases(self._journal, self._plan.program)
         return None
 
-    def _opened(self) -> Journal:
-        """The journal. Raises JournalUnavailable."""
+    def _opened(self, chain: str) -> Journal:
+        """The journal. Raises JournalUnavailable; NotYet for a database of another chain's: a file may
+        have seen many development chains, but what boxes share is one's."""
         if self._leases is None:
             return Journal.open(self._journal)
-        return Journal(self._leases.fencing(opened(self._journal)), time.time)
+        journal = Journal(self._leases.fencing(opened(self._journal)), time.time)
+        try:
+            known = journal.chains()
+            if known and chain not in known:
+                raise NotYet(
+                    f"the journal {self._journal} is another chain's ({', '.join(sorted(known))}), "
+                    f"and the node serves {chain}; correct rpc-url, or name this chain's own "
+                    "database with journal = in the configuration"
+                )
+        except BaseException:
+            journal.close()
+            raise
+        return journal
 
     def _look_again(self) -> None:
         """Raises HeldElsewhere as long as what was held is held."""

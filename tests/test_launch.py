@@ -25,6 +25,7 @@ from tests.commands import (
     until,
     walk_to,
 )
+from tests.transactions.places import Databases
 from tests.waiting import ended
 
 LIMIT_KIB = 60 * 1024
@@ -100,6 +101,20 @@ def test_a_running_program_loads_what_is_on_the_list_and_nothing_else(
     own = {name.split(".")[1] for name in modules if name.startswith("scheduler.")}
     assert own - OWN == set()
     assert ("websockets" in top) is (way == "ws")
+
+
+def test_a_journal_in_a_database_takes_its_own_library_and_nothing_else(
+    chain: DevelopmentChain, databases: Databases, tmp_path: Path
+) -> None:
+    with databases.one(tmp_path) as where:
+        done = subprocess.run(
+            [sys.executable, "-c", ONE_TURN, chain.node.http, chain.deployment.scheduler,
+             where.url],
+            env=environment(tmp_path, {}), cwd=tmp_path, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+    top = {name.partition(".")[0] for name in done.stdout.split() if name != "__main__"}
+    foreign = {name for name in top - sys.stdlib_module_names if not name.startswith(GENERATED)}
+    assert foreign - LIBRARIES - {"scheduler"} == {"psycopg", "psycopg_binary"}
 
 
 def test_a_running_program_stays_small_while_it_works(

@@ -46,6 +46,10 @@ class Accounts(Tables):
         standing = self.standing(account)
         return standing is not None and standing.quarantine is None
 
+    def chains(self) -> set[str]:
+        """The chains of the accounts that it knows."""
+        return {chain for (chain,) in self._read("chains")}
+
     def quarantined(self) -> list[Account]:
         """All accounts in quarantine, the longest known first."""
         return [Account(*row) for row in self._read("quarantined")]

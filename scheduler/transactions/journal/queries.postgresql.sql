@@ -6,6 +6,9 @@ SELECT extract(epoch FROM clock_timestamp())::double precision;
 SELECT quarantine, calm_since, accounted, highest_head FROM accounts
 WHERE chain = %(chain)s AND account = %(account)s;
 
+-- name: chains
+SELECT DISTINCT chain FROM accounts;
+
 -- name: quarantined
 SELECT chain, account FROM accounts WHERE quarantine IS NOT NULL ORDER BY place;
 

@@ -6,6 +6,9 @@ SELECT (julianday('now') - 2440587.5) * 86400;
 SELECT quarantine, calm_since, accounted, highest_head FROM accounts
 WHERE chain = :chain AND account = :account;
 
+-- name: chains
+SELECT DISTINCT chain FROM accounts;
+
 -- name: quarantined
 SELECT chain, account FROM accounts WHERE quarantine IS NOT NULL ORDER BY rowid;
 
