@@ -302,8 +302,10 @@ class Program:
         return None
 
     def _opened(self, chain: str) -> Journal:
-        """The journal. Raises JournalUnavailable; NotYet for a database of another chain's: a file may
-        have seen many development chains, but what boxes share is one's."""
+        """The journal. Raises JournalUnavailable; NotYet for a database of another chain's.
+
+        A file may have seen many development chains; what boxes share is one chain's.
+        """
         if self._leases is None:
             return Journal.open(self._journal)
         journal = Journal(self._leases.fencing(opened(self._journal)), time.time)

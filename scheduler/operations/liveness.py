@@ -8,7 +8,7 @@ from pathlib import Path
 from scheduler.pulse import DIRECTORY, Sign
 from scheduler.service import PULSE_SECONDS
 from scheduler.transactions.journal import JournalUnavailable
-from scheduler.transactions.journal.database import check_turns
+from scheduler.transactions.journal.sqlite.database import check_turns
 
 STUCK_SECONDS = 6 * PULSE_SECONDS
 """A loop that turns leaves a sign every PULSE_SECONDS, or as soon as its work for a head ends; that

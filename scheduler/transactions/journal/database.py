@@ -62,19 +62,3 @@ def opened(location: Location) -> Database:
 
         return PostgresqlDatabase(location)
     return sqlite.SqliteDatabase.open(location)
-
-
-def check_turns(location: Location) -> None:
-    """Raises JournalUnavailable unless a writer gets its turn there; nothing is written.
-
-    A process that hangs within a transaction keeps all others from the journal.
-    """
-    if isinstance(location, Remote):
-        database = opened(location)
-        try:
-            with database.together():
-                pass
-        finally:
-            database.close()
-    else:
-        sqlite.check_turns(location)

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import TypeAlias
 
 from scheduler.chain.model import Hash, Sent
 from scheduler.transactions.intents import Intent, Urgency
@@ -27,8 +26,6 @@ from scheduler.transactions.journal.values import (
 from scheduler.transactions.purse import DAY, Allowance, Books, Expense, Promise, Purse, Want
 from scheduler.transactions.states import AttemptState, IntentState, OutcomeKind, Purpose, step
 
-Proviso: TypeAlias = Callable[[Account], None]
-
 
 class Reservations(Accounts):
     """Gives out slots, each once; what it wrote may be sent when it returns."""
@@ -41,9 +38,6 @@ class Reservations(Accounts):
         self.deposits = Deposits(rows, clock)
         self.prunings = Prunings(rows)
         self.searches = Searches(rows)
-        self.proviso: Proviso = lambda account: None
-        """What must hold where slots are given out, or bid for again: it is called first in the
-        transaction that does so, and nothing is written where it raises."""
 
     def reserve(
         self,
@@ -59,7 +53,6 @@ class Reservations(Accounts):
         IntentTaken, SlotClosed or Withheld, and then has written nothing.
         """
         with self.together(hurried=True):
-            self.proviso(account)
             # What gets the account itself going again is not kept back: others may wait for it.
             if any(item.intent.urgency is not Urgency.REPAIR for item in prepared):
                 self._must_be_admitted(account)
@@ -110,7 +103,6 @@ class Reservations(Accounts):
         that one of them carries out is done in the same transaction.
         """
         with self.together(hurried=True):
-            self.proviso(account)
             purse = None if allowance is None else self.purse(account, allowance)
             taken = [item for item in replacements if self._promise_more(account, item, purse)]
             written = self._insert_attempts(account, taken)
