@@ -25,7 +25,7 @@ def migrate(config_file: Path | None) -> None:
         done = migrate_journal(location)
     if done.before == done.now:
         click.echo(f"the journal {location} has schema {done.now} already")
-    elif done.before == 0:
+    elif done.before == 0 and done.backup is None:
         click.echo(f"the journal {location} was made, with schema {done.now}")
     else:
         click.echo(f"the journal {location} went from schema {done.before} to {done.now}")

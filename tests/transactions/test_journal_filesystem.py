@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.transactions.journal import Journal, JournalUnavailable, filesystem
+from scheduler.transactions.journal import Journal, JournalUnavailable
+from scheduler.transactions.journal.sqlite import filesystem
 from scheduler.transactions.journal.sqlite.filesystem import network_file_system
 
 
