@@ -62,3 +62,19 @@ def opened(location: Location) -> Database:
 
         return PostgresqlDatabase(location)
     return sqlite.SqliteDatabase.open(location)
+
+
+def check_turns(location: Location) -> None:
+    """Raises JournalUnavailable unless a writer gets its turn there; nothing is written.
+
+    A process that hangs within a transaction keeps all others from the journal.
+    """
+    if not isinstance(location, Remote):
+        sqlite.check_turns(location)
+        return
+    database = opened(location)
+    try:
+        with database.together():
+            pass
+    finally:
+        database.close()
