@@ -5,15 +5,18 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from scheduler.operations.facts import journal as journals
 from scheduler.operations.journal_export import write_json
+from scheduler.operations.page import past
 from scheduler.pulse import Pulse
 from scheduler.transactions.intents import Verdict
-from scheduler.transactions.journal import HeldBack, Journal, JournalUnavailable, Remote
+from scheduler.transactions.journal import HeldBack, Journal, JournalUnavailable, Location, Remote
 from scheduler.transactions.journal.holds import Mode
 from scheduler.transactions.journal.orders import What
 from scheduler.transactions.journal.postgresql import copying
@@ -191,3 +194,35 @@ def test_commands_work_on_a_database_as_on_a_file(home: Path, where: Remote) -> 
     assert "bump was ordered by" in said("journal", "bump", "tests:touch:4", "--no-wait")
     assert said("report") == finished(home, "scheduler", "report").stdout
     assert "no account is in quarantine" in said("journal", "trust")
+
+
+def test_what_watches_a_box_sees_the_same_in_a_database(home: Path, where: Remote) -> None:
+    file, now = home / "journal.db", 1_781_000_000.0
+    copied(home, where)
+    asked(file, "DELETE FROM holds WHERE lifted_at IS NULL")
+    for place in (file, where):
+        # PostgreSQL keeps no NUL.
+        asked(place, "UPDATE outcomes SET detail = 'it said' WHERE kind = 'reverted'")
+
+    def watched(location: Location) -> dict[str, object]:
+        found = journals.found(location, CHAIN, journals.turns(location))
+        facts = {**asdict(found), "journal": asdict(found.journal)}
+        for name in ("path", "size", "wal_size"):
+            assert facts["journal"].pop(name) is not None
+        for slot in facts["journal"]["open_slots"]:
+            del slot["age"]
+        return facts
+
+    assert watched(where) == watched(file)
+    assert past.done(where) == past.done(file)
+    assert past.days(where, now) == past.days(file, now)
+    assert past.story(where, "tests:touch:1") == past.story(file, "tests:touch:1")
+    assert past.story(where, "tests:touch:99") is None
+
+
+def test_status_tells_of_a_journal_in_a_database(home: Path, where: Remote) -> None:
+    copied(home, where)
+    done = finished(home, "scheduler", "status", "--json", SCHEDULER_JOURNAL=where.url)
+    status = json.loads(done.stdout)
+    assert status["facts"]["journal"]["path"] == where.url
+    assert status["facts"]["journal"]["intents"] == {"in_slot": 3, "reverted": 1, "succeeded": 1}

@@ -30,6 +30,7 @@ from scheduler.operations.facts.node import NodeWatch, SecondWatch
 from scheduler.operations.facts.reading import Sources
 from scheduler.operations.keyfiles import address_in
 from scheduler.spelling import speak_of
+from scheduler.transactions.journal.location import is_there
 
 HEAD_SECONDS, HEAD_BLOCKS = 60.0, 10
 """A head older than that many seconds, and as many block times, has stopped."""
@@ -60,13 +61,13 @@ class Gatherer:
         """What is so now. Never raises for what is wrong with the box."""
         sources, settings = self._sources, self._settings
         sources.unread = {}
-        path = settings.journal_file()
+        path, journal = settings.journal_file(), settings.journal_location()
         around = asyncio.ensure_future(self._around())
         node, processes, signs, waits = await asyncio.gather(
             sources.ask("node", self._node.look()),
             self._processes(),
             sources.call("signs", lambda: listing.lives(path)),
-            sources.call("turns", lambda: journals.turns(path)),
+            sources.call("turns", lambda: journals.turns(journal)),
         )
         if node is not None:
             self._network = self._network or network_of(node.chain_id)
@@ -74,8 +75,10 @@ class Gatherer:
             if not node.chain_ids or node.chain_id in node.chain_ids:
                 self._chain = node.chain or self._chain
         found = None
-        if _is_there(path):
-            found = await sources.call("journal", lambda: journals.found(path, self._chain, waits))
+        if is_there(journal):
+            found = await sources.call(
+                "journal", lambda: journals.found(journal, self._chain, waits)
+            )
         programs = listing.programs(
             settings.box.programs, processes, signs or {}, None if found is None else found.work
         )
@@ -196,7 +199,7 @@ class Gatherer:
             network=settings.network,
             endpoint=str(Endpoint.parse(settings.rpc_url[0])),
             second_endpoint=None if second is None else str(Endpoint.parse(second)),
-            journal=str(settings.journal_file()),
+            journal=str(settings.journal_location()),
             signer=settings.signer,
             programs=settings.box.programs,
         )

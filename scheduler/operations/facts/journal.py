@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scheduler.operations.facts.model import Held, Journal, OpenSlot, Quarantine, Tally
-from scheduler.transactions.journal import JournalUnavailable
+from scheduler.transactions.journal import JournalUnavailable, Location
 from scheduler.transactions.journal.database import check_turns
 from scheduler.transactions.journal.overview import Known, Money, Overview, Work
 from scheduler.transactions.journal.reading import reading
@@ -23,29 +23,29 @@ class Found:
     accounts: tuple[Known, ...]
 
 
-def turns(path: Path) -> str | None:
+def turns(location: Location) -> str | None:
     """What keeps a writer from its turn, None where nothing does; where there is no journal, and
     where this user may not write it, either."""
-    if not os.access(path, os.W_OK):
+    if isinstance(location, Path) and not os.access(location, os.W_OK):
         return None
     try:
-        check_turns(path)
+        check_turns(location)
     except JournalUnavailable as error:
         return str(error)
     return None
 
 
-def found(path: Path, chain: str | None, waits: str | None) -> Found:
+def found(location: Location, chain: str | None, waits: str | None) -> Found:
     """What is in the journal, of this chain, None for any. Raises JournalUnavailable, OSError."""
     now = time.time()
-    with reading(path) as opened:
+    with reading(location) as opened:
         overview = Overview(opened, chain, now)
         accounts = tuple(overview.accounts())
         money = overview.money()
         journal = Journal(
-            path=str(path),
-            size=path.stat().st_size,
-            wal_size=_size(Path(f"{path}-wal")),
+            path=str(location),
+            size=opened.size,
+            wal_size=_size(Path(f"{location}-wal")),
             turns=waits,
             highest_head=max((each.highest_head for each in accounts), default=None),
             intents=overview.intents(),

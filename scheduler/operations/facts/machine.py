@@ -117,6 +117,8 @@ def _private(settings: Settings, config_file: Path | None) -> Iterator[tuple[Pat
     if settings.signer == "keystore" and settings.keystore is not None:
         yield settings.keystore.file, "the key file", 0o600, False
         yield settings.keystore.password_file, "the password file", 0o600, False
+    if settings.journal_password_file is not None:
+        yield settings.journal_password_file, "the journal's password file", 0o600, False
     if settings.monitor.email is not None and settings.monitor.email.password_file is not None:
         yield settings.monitor.email.password_file, "the mail password's file", 0o600, False
     if config_file is not None and settings.url_secrets:

@@ -4,12 +4,11 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 
 from scheduler.alarm.drafts import CLAIM, CLEANUP
 from scheduler.operations import journal_story
 from scheduler.operations.report import By, Sums, statements
-from scheduler.transactions.journal.location import Location
+from scheduler.transactions.journal.location import Location, is_there
 from scheduler.transactions.journal.reading import Reading, reading
 from scheduler.transactions.states import IntentState, OutcomeKind
 
@@ -61,20 +60,15 @@ class Story:
     outlook: str
 
 
-def done(journal_at: Location) -> list[Done]:
+def done(journal: Location) -> list[Done]:
     """What was sent last, newest first; nothing where there is no journal yet. Raises
     JournalUnavailable, OSError."""
-    if not _is_there(journal_at):
+    if not is_there(journal):
         return []
     states = [state for state in IntentState if state is not IntentState.PLANNED]
-    with reading(journal_at) as journal:
-        found = journal.summaries(states, limit=SHOWN)
-        return [_done(journal, each.name.key) for each in found]
-
-
-def _is_there(journal_at: Location) -> bool:
-    """Whether there can be something to read: a database says so itself."""
-    return not isinstance(journal_at, Path) or journal_at.exists()
+    with reading(journal) as opened:
+        found = opened.summaries(states, limit=SHOWN)
+        return [_done(opened, each.name.key) for each in found]
 
 
 def _done(journal: Reading, key: str) -> Done:
@@ -100,15 +94,15 @@ def _done(journal: Reading, key: str) -> Done:
     )
 
 
-def days(journal_at: Location, now: float | None = None) -> list[Day]:
+def days(journal: Location, now: float | None = None) -> list[Day]:
     """The last DAYS days of all accounts, oldest first, those without anything too; none where
     there is no journal yet. Raises JournalUnavailable, OSError."""
-    if not _is_there(journal_at):
+    if not is_there(journal):
         return []
     today = datetime.fromtimestamp(time.time() if now is None else now, timezone.utc).date()
     wanted = [(today - timedelta(days=ago)).isoformat() for ago in reversed(range(DAYS))]
-    with reading(journal_at) as journal:
-        found = statements(journal.bookings(), by=[By.DAY], since=wanted[0])
+    with reading(journal) as opened:
+        found = statements(opened.bookings(), by=[By.DAY], since=wanted[0])
     sums: dict[str, list[Sums]] = {}
     for statement in found:
         for subject, line in statement.lines.items():
@@ -125,13 +119,13 @@ def _day(day: str, sums: Mapping[str, list[Sums]]) -> Day:
     )
 
 
-def story(journal_at: Location, key: str) -> Story | None:
+def story(journal: Location, key: str) -> Story | None:
     """All about the intent with this key; None where there is none. Raises JournalUnavailable,
     OSError."""
-    with reading(journal_at) as journal:
-        if not journal.has(key):
+    with reading(journal) as opened:
+        if not opened.has(key):
             return None
-        history = journal.history(key)
+        history = opened.history(key)
     intent = history.intent
     return Story(
         key=key,

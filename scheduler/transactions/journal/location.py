@@ -51,6 +51,11 @@ def check_library() -> None:
         )
 
 
+def is_there(location: Location) -> bool:
+    """Whether a journal may be there: of a database that is known only when it is asked."""
+    return isinstance(location, Remote) or location.exists()
+
+
 def directory_of(location: Location) -> Path:
     """Where programs leave what is for this box alone."""
     return location.directory if isinstance(location, Remote) else location.parent

@@ -52,6 +52,9 @@ class Snapshot(Protocol):
     def schema(self) -> int:
         """The number of the newest migration that it has; 0 for no journal."""
 
+    def size(self) -> int:
+        """What it takes on a disk, bytes."""
+
     def rows(self, sql: str, values: Mapping[str, object]) -> Iterator[dict[str, Any]]:
         """What a query of this dialect answers, one by one."""
 
@@ -75,6 +78,11 @@ class Reading:
     def schema(self) -> int:
         """The number of the newest migration that it has; 0 for no journal."""
         return self._snapshot.schema()
+
+    @property
+    def size(self) -> int:
+        """What it takes on a disk, bytes, without what waits to be brought into a file."""
+        return self._snapshot.size()
 
     @property
     def newest_schema(self) -> int:

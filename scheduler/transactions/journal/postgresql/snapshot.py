@@ -35,6 +35,10 @@ class PostgresqlSnapshot:
     def schema(self) -> int:
         return schema_of(self.connection)
 
+    def size(self) -> int:
+        [(size,)] = self.connection.execute("SELECT pg_database_size(current_database())")
+        return int(size)
+
     def rows(self, sql: str, values: Mapping[str, object]) -> Iterator[dict[str, Any]]:
         with self.connection.cursor(f"rows_{next(self._numbers)}", row_factory=dict_row) as cursor:
             cursor.itersize = _FETCHED

@@ -24,6 +24,11 @@ class SqliteSnapshot:
         [row] = self.connection.execute("PRAGMA user_version")
         return int(row[0])
 
+    def size(self) -> int:
+        [(pages,)] = self.connection.execute("PRAGMA page_count")
+        [(page,)] = self.connection.execute("PRAGMA page_size")
+        return int(pages * page)
+
     def rows(self, sql: str, values: Mapping[str, object]) -> Iterator[dict[str, Any]]:
         return map(dict, self.connection.execute(sql, values))
 
