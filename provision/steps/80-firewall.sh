@@ -41,7 +41,7 @@ start_firewall() {
 describe_peer_ports() {
     local ports
     ports=$(peer_ports | paste -sd ' ')
-    echo "${ports:+ and the peers\' ($ports)}"
+    echo "${ports:+ and those of peers ($ports)}"
 }
 
 sshd_ports() { "$HERE/firewall" --ssh-ports; }

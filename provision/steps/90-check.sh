@@ -46,9 +46,24 @@ sending_address() {
     case $SIGNER in
         keystore) key=$(scheduler_command config show keystore.file --config "$CONFIG_FILE") ;;
         clef) key=$ETC/clef/keystore/key.json ;;
-        node) scheduler_command account show --config "$CONFIG_FILE" 2>/dev/null | awk '/sends$/ { print $1 }'; return ;;
+        node)
+            address_in_node
+            return
+            ;;
     esac
     address_in "$key"
+}
+
+# Of the key that rskj was given; else, once the node answers, its own.
+address_in_node() {
+    if [[ -f $ETC/rskj.key ]]; then
+        "$OPT/current/bin/python" -c 'import sys
+from eth_keys.datatypes import PrivateKey
+print(PrivateKey(bytes.fromhex(sys.stdin.read())).public_key.to_address())' <"$ETC/rskj.key"
+    else
+        { scheduler_command account show --config "$CONFIG_FILE" 2>/dev/null || true; } |
+            awk '/sends$/ { print $1 }'
+    fi
 }
 
 check_clock() {

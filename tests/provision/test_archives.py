@@ -11,6 +11,7 @@ import re
 from pathlib import Path
 
 import pytest
+from eth_keys.datatypes import PrivateKey
 
 from tests.provision import hoodi
 from tests.provision.hoodi import MEGABYTES as MEGABYTES
@@ -229,12 +230,15 @@ def test_rskj_is_installed_without_questions_and_its_unit_is_off(ubuntu: Machine
     ubuntu.run("apt-get", "purge", "--yes", "geth", "clef", timeout=120)
     said = set_up(ubuntu, "--network", "rsk-testnet", "--signer", "node", "--yes")
     assert "install rskj" in said
+    assert "those of peers (50505)" in said
     for question, answer in (("is-enabled", "disabled"), ("is-active", "inactive")):
         assert ubuntu.run("systemctl", question, "rsk", check=False).stdout == f"{answer}\n"
     assert ubuntu.run("readlink", "/etc/rsk/node.conf").stdout == "/etc/rsk/testnet.conf\n"
     assert states(ubuntu) == {"rskj": "RUNNING", "scheduler": "STOPPED"}
     command = ubuntu.read("/etc/supervisor/conf.d/rskj.conf")
     assert "-cp /usr/share/rsk/rsk.jar co.rsk.Start --testnet" in command
+    key = PrivateKey(bytes.fromhex(ubuntu.read("/etc/scheduler/rskj.key")))
+    assert hoodi.account(said) == key.public_key.to_address()
 
 
 def test_with_signer_node_rskjs_key_is_in_a_file_of_its_user_alone(ubuntu: Machine) -> None:
