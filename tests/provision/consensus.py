@@ -3,8 +3,8 @@
 
 It plays the whole consensus layer over the Engine API, with the JWT that setup made: no peers, no
 votes, every block proposed and accepted at once. Each block may pay withdrawals to the addresses
-in DATADIR/withdrawals (one a line), 10 ether each, once. It needs the standard library alone, since
-it runs on the box.
+in DATADIR/withdrawals (one a line), 10 ether each, once; until that file is there, it makes none,
+and geth is at its genesis. It needs the standard library alone, since it runs on the box.
 """
 
 import base64
@@ -81,9 +81,11 @@ def main() -> None:
     engine = Engine(option("--execution-endpoint"), secret)
     wanted = Path(option("--datadir"), "withdrawals")
     paid: list[str] = []
+    while not wanted.exists():
+        time.sleep(0.1)
     while True:
         began = time.monotonic()
-        addresses = wanted.read_text().split() if wanted.exists() else []
+        addresses = wanted.read_text().split()
         new = [address for address in addresses if address not in paid]
         payments = [
             {"index": hex(i), "validatorIndex": hex(i), "address": address, "amount": TEN_ETHER}

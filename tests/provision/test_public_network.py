@@ -22,11 +22,27 @@ def box(bare_box: Machine, said: str) -> Machine:
     return bare_box
 
 
-def test_clef_signs_for_a_geth_that_a_consensus_client_drives(box: Machine, said: str) -> None:
+def test_nothing_is_begun_before_the_node_has_caught_up(box: Machine) -> None:
     assert states(box) == {
         "beacon": "RUNNING", "clef": "RUNNING", "geth": "RUNNING", "scheduler": "STOPPED",
         "scheduler-monitor": "RUNNING",
     }  # fmt: skip
+    looking = ("scheduler", "node", "wait", "--timeout", "0")
+    eventually(
+        lambda: "syncing: it knows of no block yet" in box.run(*looking, check=False).stdout,
+        60,
+        "geth answers that it syncs",
+    )
+    box.run("supervisorctl", "start", "scheduler", user=OPERATOR)
+    eventually(
+        lambda: "the node is syncing; work begins when it has caught up" in log(box),
+        30,
+        "the scheduler waits for the node",
+    )
+    box.run("supervisorctl", "stop", "scheduler", user=OPERATOR)
+
+
+def test_clef_signs_for_a_geth_that_a_consensus_client_drives(box: Machine, said: str) -> None:
     fund(box, account(said), *map(address_of, Role))
     paid = f"eth.getBalance('{address_of(Role.CUSTOMER)}') > 0"
     eventually(lambda: "true" in asked(box, paid), 60, "the chain makes blocks, and pays")
