@@ -213,7 +213,8 @@ def test_geth_clef_and_lighthouse_come_from_archives_and_a_release(ubuntu: Machi
     said = set_up(ubuntu, *GIVEN)
     assert "download Lighthouse" in said
     assert states(ubuntu) == {
-        "beacon": "RUNNING", "clef": "RUNNING", "geth": "RUNNING", "scheduler": "STOPPED"
+        "beacon": "RUNNING", "clef": "RUNNING", "geth": "RUNNING", "scheduler": "STOPPED",
+        "scheduler-monitor": "RUNNING",
     }  # fmt: skip
     hoodi.fund(ubuntu, hoodi.account(said))
     eventually(
@@ -234,7 +235,9 @@ def test_rskj_is_installed_without_questions_and_its_unit_is_off(ubuntu: Machine
     for question, answer in (("is-enabled", "disabled"), ("is-active", "inactive")):
         assert ubuntu.run("systemctl", question, "rsk", check=False).stdout == f"{answer}\n"
     assert ubuntu.run("readlink", "/etc/rsk/node.conf").stdout == "/etc/rsk/testnet.conf\n"
-    assert states(ubuntu) == {"rskj": "RUNNING", "scheduler": "STOPPED"}
+    assert states(ubuntu) == {
+        "rskj": "RUNNING", "scheduler": "STOPPED", "scheduler-monitor": "RUNNING"
+    }  # fmt: skip
     command = ubuntu.read("/etc/supervisor/conf.d/rskj.conf")
     assert "-cp /usr/share/rsk/rsk.jar co.rsk.Start --testnet" in command
     key = PrivateKey(bytes.fromhex(ubuntu.read("/etc/scheduler/rskj.key")))

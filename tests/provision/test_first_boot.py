@@ -68,7 +68,7 @@ def test_the_first_boot_makes_it_an_operator(box: Machine) -> None:
     output = box.read("/var/log/cloud-init-output.log")
     assert "== set up; changes: " in output
     assert "send it at least" in output
-    assert states(box) == {"scheduler": "STOPPED"}
+    assert states(box) == {"scheduler": "STOPPED", "scheduler-monitor": "RUNNING"}
     box.run("supervisorctl", "start", "scheduler", user=OPERATOR)
     # It can be run again, and then changes nothing.
     again = box.run("/usr/local/sbin/scheduler-first-boot", timeout=300)

@@ -149,7 +149,7 @@ def test_the_account_is_taken_over_and_signs(box: Machine, said: str, unlocked: 
     assert "Next: supervisorctl start scheduler-v6\n" in said
     assert states(box) == {
         "beacon": "RUNNING", "clef": "RUNNING", "geth": "RUNNING",
-        "scheduler": "STOPPED", "scheduler-v6": "STOPPED",
+        "scheduler": "STOPPED", "scheduler-monitor": "RUNNING", "scheduler-v6": "STOPPED",
     }  # fmt: skip
     fund(box, unlocked, *map(address_of, Role))
     paid = f"eth.getBalance('{address_of(Role.CUSTOMER)}') > 0"
