@@ -105,7 +105,7 @@ def unlocked(old_box: Machine) -> str:
 def refused(box: Machine, *options: str, status: int) -> str:
     """The line with which setup ends."""
     environment = {"SUDO_USER": OPERATOR}
-    done = box.run(SETUP, *options, check=False, environment=environment, timeout=300)
+    done = box.run(SETUP, *options, check=False, environment=environment, timeout=500)
     assert done.returncode == status, done.stdout + done.stderr
     return done.stderr
 
