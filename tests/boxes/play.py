@@ -20,10 +20,12 @@ LIMIT = 60.0
 
 @dataclass(frozen=True)
 class Taken:
-    """What came of it: what was `wrong`, and the `seconds` from the harm to the other's lease."""
+    """What came of it: what was `wrong`; how many `seconds` it took from the harm to the other's
+    lease, and until the other's first transaction left it."""
 
     wrong: list[str]
     seconds: float
+    sends: float
 
 
 def take_over(server: Server, harm: Harm, effects: int, term: float, batch: int = 5) -> Taken:
@@ -63,10 +65,12 @@ def _play(
     else:
         until(lambda: two.reserved("first") >= effects // 3, "the first box does a third")
     harm.begins(two.one, first)
-    began = time.monotonic()
+    began, harmed = time.monotonic(), time.time()
     until(lambda: two.holds(two.other) > 0, "the second box takes over")
     seconds = time.monotonic() - began
-    until(lambda: two.reserved("second") > 0, "the second box goes on")
+    until(lambda: two.other.recorder.sent != [], "the second box goes on")
+    sends = two.other.recorder.sent[0].at - harmed
+    until(lambda: two.reserved("second") > 0, "the second box begins something new")
     written = two.reserved("first")
     harm.ends(two.one, first)
     until(lambda: second.status is not None, "the second box ends", limit)
@@ -75,7 +79,7 @@ def _play(
         wrong.append(f"the first box has reserved {two.reserved('first') - written} more")
     if second.status != 0:
         wrong.append(f"the second box ended with {second.status}")
-    return Taken(wrong, seconds)
+    return Taken(wrong, seconds, sends)
 
 
 @dataclass(frozen=True)
