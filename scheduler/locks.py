@@ -29,10 +29,6 @@ class Held(Exception):
         self.is_stopped = is_stopped
         self.advice = advice
 
-    def told(self, what: str) -> str:
-        """A line for the operator: `what` the holder does."""
-        return f"{self.holder} already {what}; {self.advice}"
-
 
 class Hold(Protocol):
     """A lock that is held."""

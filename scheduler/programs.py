@@ -467,4 +467,6 @@ class Awaited:
     def held(self, held: Held) -> HeldElsewhere:
         """What to tell of it while somebody has it."""
         kind = StandingBy if isinstance(held, HeldByBox) else HeldElsewhere
-        return kind(held.told(f"serves {self.contract} with {self.account}"))
+        return kind(
+            f"{held.holder} already serves {self.contract} with {self.account}; {held.advice}"
+        )

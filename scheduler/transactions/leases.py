@@ -58,16 +58,6 @@ class HeldByBox(Held):
         super().__init__(holder, is_stopped=False, advice=advice)
 
 
-class GivesWay(HeldByBox):
-    """This box lets others have the lease first: the operator wants that."""
-
-    def __init__(self) -> None:
-        super().__init__("another box")
-
-    def told(self, what: str) -> str:
-        return f"this box gives others their turn, as scheduler drain told it: it no more {what}"
-
-
 class LeaseLost(Outdated):
     """Another box may act by now: nothing is written, and what was held is let go."""
 
@@ -303,7 +293,7 @@ class Leases:
 
     def _give_way(self) -> None:
         if time.monotonic() < self._gives_way_until:
-            raise GivesWay
+            raise NotYet("this box gives others their turn, as scheduler drain told it to")
 
     def _must_be_free(self, name: str, standing: Sequence[Lease], emptied: str | None) -> None:
         """Raises HeldByBox; who had it in the place `emptied` has it no more."""
