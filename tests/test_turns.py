@@ -13,7 +13,7 @@ import pytest
 from scheduler import service
 from scheduler.chain.errors import ChainChanged, FirstBlockMissing, NodeUnavailable, RpcError
 from scheduler.chain.model import Head, HeadEvent
-from scheduler.errors import HeldElsewhere, Misconfigured, NotYet
+from scheduler.errors import HeldElsewhere, Misconfigured, NotYet, StandingBy
 from scheduler.health import Vitals
 from scheduler.pulse import NOTHING_WRONG, Pulse
 from scheduler.service import serve
@@ -151,6 +151,17 @@ async def test_who_waits_for_the_lock_leaves_the_holder_s_sign_of_life_alone(
     beats = await lived(Script([HeldElsewhere("process 7 already serves")] * 3, [None]), 1)
     assert beats == [(1, None)]
     assert said(caplog)[0] == "Waiting: process 7 already serves"
+
+
+async def test_who_stands_by_for_another_box_gives_a_sign_of_life_and_is_well(
+    lived: Lived, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    """Its directory is its own box's, and to wait is what it is there for."""
+    stands_by = StandingBy("one, process 7 (scheduler) already serves")
+    beats = await lived(Script([stands_by] * 3, []), 3)
+    assert beats == [(None, None)] * 3
+    assert json.loads((tmp_path / "scheduler.json").read_text())["health"]["state"] == "healthy"
+    assert said(caplog)[0] == f"Waiting: {stands_by}"
 
 
 async def test_without_a_head_the_sign_of_life_is_renewed(lived: Lived, tmp_path: Path) -> None:

@@ -49,6 +49,7 @@ class Flow:
         self._deposits = Deposits(desk, confirmations)
         self._pruning = None if keeping is None else Pruning(desk, keeping)
         self._came_at = 0.0
+        self._has_adopted = False
         self.due = 0
         self.in_flight = 0
 
@@ -62,9 +63,10 @@ class Flow:
         what comes next.
 
         In this order, since what is due has until the next block, and receipts have not; but what
-        became of earlier ones comes first where it decides what may be sent. Raises NotYet where
-        something could not be sent, NodeUnavailable, RpcError, JournalUnavailable: whatever
-        prevents sending, what was sent is looked after.
+        became of earlier ones comes first where it decides what may be sent, and so does, once,
+        what a former process left. Raises NotYet where something could not be sent,
+        NodeUnavailable, RpcError, JournalUnavailable: whatever prevents sending, what was sent is
+        looked after.
         """
         self._came_at = time.monotonic()
         # Whatever prevents that it is looked into now.
@@ -76,6 +78,7 @@ class Flow:
             await self._sender.gate.look(event.head)
             await self._look_around(event)
             looked = True
+            await self._adopt(event)
             if self._past_decides():
                 # Families have looked around by now: some outcomes take that to be judged.
                 await self._follow(event)
@@ -93,6 +96,15 @@ class Flow:
         _raise_first(self._sender.broadcaster.unfunded)
         if self._pruning is not None and self.due == 0:
             self._pruning.turn(event.head)
+
+    async def _adopt(self, event: HeadEvent) -> None:
+        """Looks after what a former process left, here or on another box, before anything is put
+        behind it: bytes of it that never left would keep that waiting."""
+        if not self._has_adopted:
+            # What cannot be mended of it keeps nothing back but this once.
+            self._has_adopted = True
+            if self._open_slots():
+                await self._look_after(event, followed=False)
 
     def _past_decides(self) -> bool:
         """Whether an effect may have been taken back, or the next of a series waits for one."""

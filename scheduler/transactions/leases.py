@@ -25,7 +25,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from scheduler.errors import NotYet, Outdated
+from scheduler.errors import Misconfigured, NotYet, Outdated
 from scheduler.locks import Held, Lock
 from scheduler.notices import Notice
 from scheduler.transactions.journal import JournalUnavailable
@@ -224,7 +224,7 @@ class Leases:
         asked = time.monotonic()
         try:
             kept, others, apart = await asyncio.to_thread(self._renewed, mine)
-        except JournalUnavailable as error:
+        except (JournalUnavailable, Misconfigured) as error:
             self._troubles.raised(
                 f"the lease of this box cannot be renewed: {error}; without it another box takes "
                 f"over {self._term:g} s after the last renewal"

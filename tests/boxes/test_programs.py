@@ -127,13 +127,3 @@ def test_a_box_with_another_account_says_so_and_sends_nothing(boxes: Boxes) -> N
             boxes.world.do("Worker", "order()")
             boxes.mine_until_done(one, 1)
             assert other.having("Successfully") == []
-
-
-@pytest.mark.timeout(240)
-def test_a_box_that_nobody_stands_by_for_is_drained_as_a_single_one(boxes: Boxes) -> None:
-    with boxes.start(boxes.one) as one:
-        one.saw("Starting block sage", seconds=60)
-        alone, *held = boxes.drain(boxes.one)
-        assert alone == "no other box stands by"
-        assert held[0] == "all programs begin nothing new until: scheduler resume --all"
-        one.saw("Starting block sage", times=2, seconds=60)

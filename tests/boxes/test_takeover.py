@@ -8,11 +8,14 @@ from tests.postgres import Server
 
 EFFECTS = 40
 
+QUICK = ("killed", "stopped between", "stopped within", "cut off")
+"""What their names begin with; scripts/faults plays all."""
+
 TERM = 4.0
-"""Seconds that a lease lasts; scripts/faults plays more, with the time that is theirs."""
+"""Seconds that a lease lasts, fewer than in a box."""
 
 
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize("harm", HARMS, ids=str)
+@pytest.mark.parametrize("harm", [each for each in HARMS if each.name.startswith(QUICK)], ids=str)
 def test_every_effect_comes_once(harm: Harm, database_server: Server) -> None:
     assert take_over(database_server, harm, EFFECTS, TERM).wrong == []

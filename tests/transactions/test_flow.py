@@ -178,3 +178,18 @@ async def test_what_sending_depends_on_is_read_once_and_while_families_look_arou
     head = await on_anvil.turn()
     assert asked == [head]
     assert len(on_anvil.open_attempts()) == 1
+
+
+async def test_what_a_former_process_left_leaves_before_anything_is_put_behind_it(
+    at: Office,
+) -> None:
+    """Killed between commit and send, it left a slot behind which nothing is mined."""
+    [prepared] = await at.prepared(at.wish("left behind"))
+    [left] = await at.sender.commit([prepared], await at.head())
+    after = later(at)
+    after.want(after.wish("next"))
+    await after.turn()
+    assert after.node.sent[0] == left.hash
+    assert len(after.node.sent) == 2
+    at.bench.mine()
+    assert at.hits == 2
