@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import click
 
 from scheduler.plan import SCHEDULER
+from scheduler.service import PULSE_SECONDS
 from scheduler.transactions.custody import CUSTODIAN
 from scheduler.transactions.journal import Location, Remote
 from scheduler.transactions.journal.holds import ALL
@@ -19,8 +20,9 @@ from scheduler.transactions.leases import (
 
 _LOOK_SECONDS = 0.2
 
-# A holder reads that it gives way when it renews its lease; then the others have their turn.
-_PATIENCE_SECONDS = 2 * RENEWAL_SECONDS + GIVE_WAY_SECONDS
+# A holder reads that it gives way when it renews its lease, lets go when its loop turns, and then
+# the others have their turn.
+_PATIENCE_SECONDS = 2 * RENEWAL_SECONDS + PULSE_SECONDS + GIVE_WAY_SECONDS
 
 
 def hand_over(location: Location, scope: str) -> bool:
@@ -31,7 +33,7 @@ def hand_over(location: Location, scope: str) -> bool:
     """
     if not isinstance(location, Remote):
         return False
-    leases, here = Leases(location, "drain"), Box.here().name
+    leases, here = Leases(location, "drain"), Box.here().place
     try:
         # The account's own is taken when it is needed.
         given_up = [name for name in leases.give_up(scope) if not name.startswith(CUSTODIAN)]
@@ -42,7 +44,7 @@ def hand_over(location: Location, scope: str) -> bool:
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while time.monotonic() < deadline:
             taken = [
-                each for each in leases.standing() if each.name in given_up and each.box != here
+                each for each in leases.standing() if each.name in given_up and each.place != here
             ]
             if len(taken) == len(given_up):
                 _tell_taken(taken)

@@ -145,6 +145,7 @@ class Leases:
         self._holds: dict[str, Hold] = {}
         self._until = float("inf")
         self._lost: str | None = None
+        self._is_given_up = False
         self._gives_way_until = 0.0
         self._troubles = Notice(log)
         self._clock = Notice(log)
@@ -182,6 +183,10 @@ class Leases:
         itself."""
         if self._holds.get(hold.name) is hold:
             del self._holds[hold.name]
+        if self._is_given_up and not self._holds:
+            # From when it is to be had on.
+            self._is_given_up = False
+            self._gives_way_until = time.monotonic() + GIVE_WAY_SECONDS
         if self._database is not None:
             with suppress(JournalUnavailable):
                 self._ask("leases.release", mine=_as_json({hold.name: hold.token}))
@@ -236,7 +241,7 @@ class Leases:
             who = next((lease.holder for lease in others if lease.name in gone), "another box")
             self._lost = f"{who} has taken over from this box"
         elif any(kept.values()):
-            self._gives_way_until = time.monotonic() + GIVE_WAY_SECONDS
+            self._is_given_up = True
             self._lost = "scheduler drain wants another box to have the lease"
         else:
             self._until = asked + self._term
@@ -284,7 +289,7 @@ class Leases:
     def give_up(self, scope: str) -> list[str]:
         """Has the program of this box named `scope`, or with "all" every one, give others their
         turn; the leases that they have."""
-        rows = self._ask("leases.give_up", box=self._box.name, scope=scope)
+        rows = self._ask("leases.give_up", place=self._box.place, scope=scope)
         return [name for (name,) in rows]
 
     def standing(self) -> list[Lease]:

@@ -47,6 +47,7 @@ from scheduler.transactions.flow import Flow
 from scheduler.transactions.guard import Guard
 from scheduler.transactions.intents import Intent
 from scheduler.transactions.journal import Account, Journal
+from scheduler.transactions.journal.sqlite.database import SqliteDatabase
 from scheduler.transactions.ladder import GETH_PERCENT, RSKJ_PERCENT
 from scheduler.transactions.signers import KeySigner, NodeSigner, Signer
 from tests.faults.boundaries import Crossings, wrap
@@ -277,10 +278,14 @@ def _wish(task: Task, account: Account, key: str, first: int, last: int) -> Inte
 
 def _finished(journal: Journal, effects: int) -> bool:
     """Whether so many effects are final, and nothing in flight is left."""
-    [(outcomes, slots)] = journal._connection.execute(
-        "SELECT (SELECT count(*) FROM outcomes WHERE is_final AND kind = 'succeeded'),"
-        " (SELECT count(*) FROM slots WHERE state = 'open')"
-    ).fetchall()
+    [(outcomes, slots)] = (
+        cast(SqliteDatabase, journal._database)
+        .connection.execute(
+            "SELECT (SELECT count(*) FROM outcomes WHERE is_final AND kind = 'succeeded'),"
+            " (SELECT count(*) FROM slots WHERE state = 'open')"
+        )
+        .fetchall()
+    )
     return bool(outcomes >= effects and slots == 0)
 
 

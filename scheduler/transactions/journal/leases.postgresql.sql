@@ -20,7 +20,7 @@ RETURNING leases.name, leases.given_up;
 
 -- name: give_up
 UPDATE leases SET given_up = true
-WHERE ends_at > clock_timestamp() AND box = %(box)s AND %(scope)s IN (program, 'all')
+WHERE ends_at > clock_timestamp() AND place = %(place)s AND %(scope)s IN (program, 'all')
 RETURNING name;
 
 -- name: release
