@@ -112,6 +112,9 @@ class JobFamily:
         assert standing.data is not None, "its condition is true"
         return [self.intent(standing.data, self._gas, standing.epoch, head)]
 
+    async def look_ahead(self, head: Head) -> None:
+        """Nothing: conditions are read when the next block is there."""
+
     def upcoming(self, head: Head) -> list[Intent]:
         """None: what the next block makes of the condition nobody knows."""
         return []

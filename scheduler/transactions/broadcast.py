@@ -1,5 +1,6 @@
 """Hands committed attempts to the node, and keeps in mind why it did not take one."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import NamedTuple
@@ -11,7 +12,7 @@ from scheduler.logs import about
 from scheduler.notices import Notice
 from scheduler.transactions.answers import Answer, classify
 from scheduler.transactions.guard import Guard
-from scheduler.transactions.intents import Accepted, Progress, Told
+from scheduler.transactions.intents import Accepted, Attempting, Progress, Told
 from scheduler.transactions.journal import Account, Attempt, Journal
 from scheduler.transactions.ladder import fee_of
 from scheduler.transactions.states import Purpose
@@ -86,17 +87,23 @@ class Broadcaster:
         self.tried &= set(ids)
         self._refusals = {id_: each for id_, each in self._refusals.items() if id_ in self.tried}
 
-    async def broadcast(self, attempts: Sequence[Attempt]) -> bool:
+    async def broadcast(self, attempts: Sequence[Attempt], are_new: bool = False) -> bool:
         """Hands attempts to the node, in the order of their nonces; whether it says of one that its
-        nonce is used.
+        nonce is used. Families hear of those that `are_new` while the node is waited for.
 
         Whatever goes wrong here means "maybe sent": the attempt stays in its slot and is sent
         again, the same bytes, with a later head.
         """
         self.tried |= {attempt.id for attempt in attempts}
         attempts = [each for each in attempts if each.raw is not None or self._may_leave(each)]
+        sending = asyncio.ensure_future(self._send(attempts))
+        if are_new:
+            # The bytes leave first.
+            await asyncio.sleep(0)
+            for attempt in attempts:
+                self._tell(attempt.intent, Attempting(attempt.nonce))
         try:
-            answers = await self._send(attempts)
+            answers = await sending
         except NodeUnavailable as error:
             self._unanswered.raised(
                 f"sending was not answered ({error}); the transactions may be at the node, and are "

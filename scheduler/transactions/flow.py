@@ -1,8 +1,10 @@
 """The one flow: head, what is due, slots and attempts, outcomes."""
 
 import asyncio
+import gc
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 from scheduler.chain.errors import RpcError
@@ -75,20 +77,21 @@ class Flow:
         trouble: Exception | None = None
         looked = followed = False
         try:
-            await self._sender.gate.look(event.head)
-            await self._look_around(event)
-            looked = True
-            await self._adopt(event)
-            if self._past_decides():
-                # Families have looked around by now: some outcomes take that to be judged.
-                await self._follow(event)
-                followed = True
-            await self._act(event)
+            with _without_pauses():
+                await self._sender.gate.look(event.head)
+                await self._look_around(event)
+                looked = True
+                await self._adopt(event)
+                if self._past_decides():
+                    # Families have looked around by now: some outcomes take that to be judged.
+                    await self._follow(event)
+                    followed = True
+                await self._act(event)
         except Exception as error:
             trouble = error
         await self._look_after(event, followed)
         if looked:
-            await self._ahead.prepare(event.head)
+            await self._look_ahead(event.head)
             # What became of them does not wait for what is kept back, which may be for days.
             await self._deposits.turn(event)
         if trouble is not None:
@@ -192,6 +195,11 @@ class Flow:
             if trouble is not None:
                 raise trouble
 
+    async def _look_ahead(self, head: Head) -> None:
+        for family in self._families:
+            await family.look_ahead(head)
+        await self._ahead.prepare(head)
+
     async def _observe(self, event: HeadEvent) -> None:
         for family in self._families:
             await family.observe(event)
@@ -210,8 +218,18 @@ class Flow:
     async def _send(self, prepared: Sequence[Prepared], head: Head) -> None:
         attempts = await self._sender.commit(prepared, head)
         if attempts:
-            await self._sender.broadcast(attempts)
+            await self._sender.broadcast(attempts, are_new=True)
             self._desk.counters.has_left(time.monotonic() - self._came_at)
+
+
+@contextmanager
+def _without_pauses() -> Iterator[None]:
+    """What is due does not wait for the search for garbage, which looks at all that there is."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def _raise_first(*troubles: str | None) -> None:

@@ -204,6 +204,11 @@ class Family(Protocol):
         """What should be mined in the block after `head`, whether it was sent already or not."""
         ...
 
+    async def look_ahead(self, head: Head) -> None:
+        """Reads from the node what is not due yet but may be soon; after what is due at `head` was
+        sent, which does not wait for it. Raises as `observe`."""
+        ...
+
     def upcoming(self, head: Head) -> list[Intent]:
         """What is not due in the block after `head`, but will be in the one after that.
 

@@ -61,6 +61,9 @@ class Repairs:
         """None: what is missing is found by comparing nonces, see Upkeep."""
         return []
 
+    async def look_ahead(self, head: Head) -> None:
+        """As `observe`."""
+
     def upcoming(self, head: Head) -> list[Intent]:
         """None, as `due`."""
         return []

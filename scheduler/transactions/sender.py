@@ -13,7 +13,7 @@ from scheduler.chain.model import Conditions, Hash, Head
 from scheduler.errors import NotYet
 from scheduler.transactions.broadcast import Broadcaster
 from scheduler.transactions.desk import Desk
-from scheduler.transactions.intents import Attempting, Intent
+from scheduler.transactions.intents import Intent
 from scheduler.transactions.journal import (
     Attempt,
     HeldBack,
@@ -94,14 +94,12 @@ class Sender:
             except NonceTaken:
                 continue
             else:
-                for attempt in attempts:
-                    desk.tell(attempt.intent, Attempting(attempt.nonce))
                 return attempts
         return []
 
-    async def broadcast(self, attempts: Sequence[Attempt]) -> bool:
+    async def broadcast(self, attempts: Sequence[Attempt], are_new: bool = False) -> bool:
         """Hands committed attempts to the node; see `Broadcaster.broadcast`."""
-        return await self.broadcaster.broadcast(attempts)
+        return await self.broadcaster.broadcast(attempts, are_new)
 
     async def look(self, head: Head) -> None:
         """Reads the conditions at `head`, for all that asks for them later: it need not wait then.

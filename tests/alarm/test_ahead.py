@@ -84,6 +84,38 @@ async def test_before_the_target_all_is_read_side_by_side_and_sent_in_one_messag
     assert [blocks(world, call, scheduler.us) for call in calls] == [[target]] * 10
 
 
+async def test_what_is_due_does_not_wait_for_what_comes_near(
+    world: World, scheduler: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At one head a call is sent, another enters its loop, and a third comes near enough to be
+    read."""
+    start = world.head
+    first, _, last = world.schedule(start + 20, start + 21, start + 59)
+    await scheduler.see()
+    await scheduler.jump_to(first.target_block - 3)
+    await scheduler.watch_to(first.target_block - 2)
+    known = scheduler.family.counts()["tracked"]
+    world.mine_to(first.target_block - 1)
+    events: list[str] = []
+    call, send = scheduler.node.call, scheduler.node.send_raw
+
+    async def noted_read(calls: Sequence[Call], at: str) -> Any:
+        events.extend(["read"] * bool(calls))
+        return await call(calls, at)
+
+    async def noted_sending(raws: Sequence[bytes]) -> Any:
+        events.append("sent")
+        return await send(raws)
+
+    monkeypatch.setattr(scheduler.node, "call", noted_read)
+    monkeypatch.setattr(scheduler.node, "send_raw", noted_sending)
+    await scheduler.see()
+    assert last.target_block - world.head <= 40
+    assert scheduler.family.counts()["tracked"] == known + 1
+    assert events[0] == "sent"
+    assert "read" in events
+
+
 async def test_one_that_its_claimer_executes_meanwhile_is_dropped(
     world: World, scheduler: Program, simulations: Simulations
 ) -> None:
@@ -135,7 +167,7 @@ async def test_one_that_another_claims_meanwhile_is_dropped(
     await scheduler.watch_to(target - 2)
     world.send(world.rival, gone, "claim()", value=10**16)
     await scheduler.watch_to(target + 1)
-    assert scheduler.family._tracked[gone.address].status.claimer == world.rival.address
+    assert scheduler.family._calls._tracked[gone.address].status.claimer == world.rival.address
     assert world.executions(gone, scheduler.us) == []
     assert [blocks(world, call, scheduler.us) for call in kept] == [[target]] * 2
 

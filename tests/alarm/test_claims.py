@@ -363,7 +363,9 @@ async def test_what_claims_cost_the_node_does_not_grow_with_the_calls(
     costs = []
     for calls in (1, 9):
         customer.schedule(world, *[world.head + 250] * calls)
+        # They are read with one head, and proved to be the contract's with the next.
         await serving.see()
+        await serving.watch_to(world.head + 1)
         world.mine()
         messages = serving.transport.messages
         await serving.see()

@@ -87,6 +87,7 @@ async def test_what_is_due_is_the_same_however_the_calls_were_found(
         event = replace(gap, head=head, added=(head,), rebased=False)
         for family in (by_logs, scheduler.family):
             await family.observe(event)
+            await family.look_ahead(event.head)
         due = {str(intent.params["call"]) for intent in by_logs.due(head)}
         assert due == set(scheduler.due(head))
         assert due == {call.address for call in scheduled if call.target_block <= head.number + 1}

@@ -371,3 +371,24 @@ async def test_a_verdict_for_a_call_that_is_not_tracked_is_told_all_the_same(
     scheduler.family.told(attempt.intent, Mined(receipt, Verdict(OutcomeKind.SUCCEEDED, "done")))
     (line,) = said.of(call.address)
     assert f"(target {call.target_block}): done" in line
+
+
+async def test_a_call_whose_window_a_reorg_opens_again_is_executed(
+    world: World, scheduler: Program, said: Said
+) -> None:
+    """It was dropped when its window was over; its contract says so no more."""
+    (call,) = world.schedule(world.head + 20, grace=32)
+    last = call.target_block + 31
+    world.request("anvil_setBalance", call.address, "0x0")
+    await scheduler.see()
+    await scheduler.jump_to(last - 2)
+    fork = world.snapshot()
+    await scheduler.jump_to(last)
+    assert "Call window expired" in said.of(call.address)
+    assert scheduler.family.counts() == {"known": 0, "tracked": 0}
+    world.reorg(fork)
+    world.request("anvil_setBalance", call.address, hex(10**18))
+    await scheduler.jump_to(last - 1)
+    world.mine()
+    assert [number for number, _ in world.executions(call, scheduler.us)] == [last]
+    assert world.hits(call) == 1

@@ -240,6 +240,9 @@ class Touches:
     def due(self, head: Head) -> list[Intent]:
         return [w for w in self.wishes if w.first_block <= head.number + 1 <= w.last_block]
 
+    async def look_ahead(self, head: Head) -> None:
+        pass
+
     def upcoming(self, head: Head) -> list[Intent]:
         return [w for w in self.wishes if w.first_block == head.number + 2]
 
@@ -343,7 +346,7 @@ class Office:
         """What a turn does until a SIGKILL comes, right after the sending."""
         head = await self.head()
         prepared = await self.sender.prepare(self.family.due(head), head)
-        await self.sender.broadcast(await self.sender.commit(prepared, head))
+        await self.sender.broadcast(await self.sender.commit(prepared, head), are_new=True)
 
     async def turn(self, removed: Sequence[Head] = (), rebased: bool = False) -> Head:
         """One turn of the flow with the chain's head as it is now."""
