@@ -1,6 +1,7 @@
 """How far a long reading is: a line in the log now and then, or a bar where somebody watches."""
 
 import logging
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -10,11 +11,20 @@ LINE_SECONDS = 5.0
 """Between two lines in the log, and before the first: what is quick says nothing."""
 
 _BAR_SECONDS, _BAR_WIDTH = 0.2, 30
+_USUAL_COLUMNS = 80
 
 
 def onlooker() -> TextIO | None:
     """The terminal of whoever started the program by hand, if anybody did."""
     return sys.stderr if sys.stderr.isatty() else None
+
+
+def _columns(terminal: TextIO) -> int:
+    """How wide a terminal is; some do not say."""
+    try:
+        return os.get_terminal_size(terminal.fileno()).columns or _USUAL_COLUMNS
+    except OSError:
+        return _USUAL_COLUMNS
 
 
 class Progress:
@@ -49,8 +59,10 @@ class Progress:
         if self._terminal is None:
             self._log.info("%s", text)
         else:
-            bar = "█" * int(share * _BAR_WIDTH)
-            print(f"\r{text} {bar:░<{_BAR_WIDTH}}", end="", file=self._terminal, flush=True)
+            # A line that is too long goes on in the next, and could not be taken away.
+            width = max(0, min(_BAR_WIDTH, _columns(self._terminal) - len(text) - 2))
+            bar = "█" * int(share * width)
+            print(f"\r{text} {bar:░<{width}}", end="", file=self._terminal, flush=True)
             self._drawn = True
 
     def done(self) -> None:

@@ -1,7 +1,14 @@
 """How far a long reading is, in the log and on a terminal."""
 
+import fcntl
 import io
 import logging
+import os
+import pty
+import struct
+import subprocess
+import sys
+import termios
 
 import pytest
 
@@ -58,3 +65,32 @@ def test_what_is_quick_says_nothing() -> None:
 
 def test_nobody_looks_on_where_standard_error_is_a_file() -> None:
     assert onlooker() is None
+
+
+READING = """
+import logging
+from scheduler.progress import Progress, onlooker
+now = iter(range(100))
+log = logging.getLogger("SCHEDULER")
+progress = Progress("Reading requests", 0, 21_234_567, log, onlooker(), lambda: next(now))
+for block in (5_000_000, 21_234_567):
+    progress.reached(block)
+progress.done()
+"""
+
+
+@pytest.mark.parametrize("columns", [60, 80, 200])
+def test_on_a_real_terminal_the_bar_stays_in_its_line_and_is_taken_away(columns: int) -> None:
+    ours, theirs = pty.openpty()
+    try:
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        subprocess.run([sys.executable, "-c", READING], stderr=theirs, check=True, timeout=60)
+        drawn = os.read(ours, 10_000).decode()
+    finally:
+        os.close(theirs)
+        os.close(ours)
+    before, *lines, after = drawn.split("\r")
+    assert (before, after) == ("", "\033[K")
+    assert [line[:22] for line in lines] == ["Reading requests: 24 %", "Reading requests: 100 "]
+    assert all(len(line) < columns for line in lines)
+    assert lines[-1].count("█") == min(30, columns - 50)

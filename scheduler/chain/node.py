@@ -45,6 +45,9 @@ not enter, however little it uses."""
 CROWDED_PERCENTILE = 10
 """Which tip of a full block is low, in percent of its gas: less is paid by its producer's own."""
 
+NOT_THERE_BLOCKS = 100
+"""For how many blocks a node is not asked again to simulate after it said that it cannot."""
+
 _FAILED_EXECUTION_CODES = (3, -32015)
 _FAILED_EXECUTION = re.compile(
     r"revert|EVM error|VM execution error|out of gas|invalid opcode|invalid jump|stack (under|over)"
@@ -63,7 +66,8 @@ class JsonRpcNode:
     def __init__(self, connection: Connection, sage: BlockSage | None = None) -> None:
         self._connection = connection
         self._dialect = GETH
-        self._simulates = True
+        # From which head on it is asked to simulate, again where it could not.
+        self._simulates_from = 0
         self._pool = Pool(connection)
         self.sage = sage or BlockSage()
         self._follower: Follower | None = None
@@ -199,7 +203,7 @@ class JsonRpcNode:
     ) -> list[CallResult]:
         """See `Chain.simulate` and the module for it. Raises RpcError for all calls where geth says
         that one could not be included at all."""
-        if not self._simulates:
+        if on.number < self._simulates_from:
             raise CannotSimulate
         try:
             answer = await self._connection.request(
@@ -210,7 +214,7 @@ class JsonRpcNode:
         except RpcError as error:
             if error.code != METHOD_NOT_FOUND:
                 raise
-            self._simulates = False
+            self._simulates_from = on.number + NOT_THERE_BLOCKS
             raise CannotSimulate from error
         results = self._connection.understand(outcomes, answer)
         if len(results) != len(calls):

@@ -24,6 +24,9 @@ from scheduler.transactions.sender import Sender
 # For which block after a head something is prepared.
 BLOCKS_AHEAD = 2
 
+# For how many blocks nothing is prepared after the node could not simulate.
+IMPOSSIBLE_BLOCKS = 100
+
 # The share of a slot that preparing may take, so that the next head need not wait for it.
 SHARE = 0.5
 
@@ -37,8 +40,8 @@ class Ahead:
         self._preparer = Preparer(desk, sender.pool, _to_nobody)
         self._built_on: Hash | None = None
         self._items: list[Prepared] = []
-        # Nothing is signed in the shadow, so nothing is ready earlier.
-        self._is_possible = not desk.shadow
+        # From which head on it is tried, again where the node could not simulate.
+        self._possible_from = 0
 
     async def prepare(self, head: Head) -> None:
         """Prepares what will be due in the block after the one that follows `head`.
@@ -47,7 +50,8 @@ class Ahead:
         and its family and the operator are told then.
         """
         self._items = []
-        if not self._is_possible:
+        # Nothing is signed in the shadow, so nothing is ready earlier.
+        if self._desk.shadow or head.number < self._possible_from:
             return
         intents = [each for family in self._desk.families for each in family.upcoming(head)]
         if not intents:
@@ -55,7 +59,7 @@ class Ahead:
         try:
             self._items = await within(SHARE * self._desk.slot_time, self._prepared(intents, head))
         except CannotSimulate:
-            self._is_possible = False
+            self._possible_from = head.number + IMPOSSIBLE_BLOCKS
         except (NotYet, NodeUnavailable, RpcError, JournalUnavailable, TimeoutError):
             return
         self._built_on = head.hash

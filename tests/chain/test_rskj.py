@@ -1,6 +1,7 @@
 """rskj, as the stand-in imitates it, is read, followed and sent to like any other node."""
 
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -8,7 +9,7 @@ from scheduler.chain.connection import connect
 from scheduler.chain.dialect import RSKJ
 from scheduler.chain.errors import CannotSimulate, RpcError
 from scheduler.chain.model import Call, Nonces
-from scheduler.chain.node import JsonRpcNode
+from scheduler.chain.node import NOT_THERE_BLOCKS, JsonRpcNode
 from tests import nodes
 from tests.chain.contracts import Rig
 from tests.rskj.server import MINIMUM_GAS_PRICE, StandIn
@@ -85,7 +86,7 @@ async def test_the_state_of_a_block_that_a_reorg_removed_is_not_answered(
         await chain.balances([rig.account], at=removed)
 
 
-async def test_it_says_that_it_cannot_simulate_and_is_not_asked_again(
+async def test_it_says_that_it_cannot_simulate_and_is_asked_again_much_later(
     rskj: StandIn, chain: JsonRpcNode
 ) -> None:
     head = await chain.block()
@@ -95,6 +96,10 @@ async def test_it_says_that_it_cannot_simulate_and_is_not_asked_again(
         with pytest.raises(CannotSimulate):
             await chain.simulate([], head, head.number + 1, head.timestamp + 1, None)
     assert rskj.methods.asked == ["eth_simulateV1"]
+    later = replace(head, number=head.number + NOT_THERE_BLOCKS)
+    with pytest.raises(CannotSimulate):
+        await chain.simulate([], later, later.number + 1, later.timestamp + 1, None)
+    assert rskj.methods.asked == ["eth_simulateV1"] * 2
 
 
 async def test_a_call_that_is_reverted_is_told_and_another_failure_is_empty(

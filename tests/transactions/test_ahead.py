@@ -11,6 +11,7 @@ import pytest
 from scheduler.chain.errors import CannotSimulate, RpcError
 from scheduler.chain.model import Call, CallResult, Head
 from scheduler.errors import NotYet
+from scheduler.transactions import ahead
 from scheduler.transactions.encoding import DynamicFee, Signed, Transaction
 from scheduler.transactions.fees import FeePolicy
 from scheduler.transactions.intents import Urgency
@@ -433,6 +434,28 @@ async def test_a_node_that_cannot_simulate_is_asked_once(
     await at.turn()
     next_block(at)
     assert at.hits == 2
+
+
+async def test_a_node_that_could_not_simulate_is_asked_again_later(
+    at: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What answers at the endpoint may be another node by then."""
+    monkeypatch.setattr(ahead, "IMPOSSIBLE_BLOCKS", 3)
+    simulate = at.node.simulate
+    asked: list[int] = []
+
+    async def cannot(calls: Sequence[Call], on: Head, number: int, **_: Any) -> list[CallResult]:
+        asked.append(number - on.number)
+        raise CannotSimulate
+
+    monkeypatch.setattr(at.node, "simulate", cannot, raising=False)
+    await soon(at, "a")
+    monkeypatch.setattr(at.node, "simulate", simulate)
+    await at.mine_and_turn(3)
+    assert at.hits == 1
+    await soon(at, "b")
+    assert [item.intent.key for item in at.flow._ahead._items] == ["b"]
+    assert asked == [2]
 
 
 async def test_two_contracts_of_a_program_are_one_commit(
