@@ -12,7 +12,6 @@ from scheduler.chain.jsonrpc import Answer, Json, Request
 from scheduler.chain.messages import SENDING, Messages
 from scheduler.chain.transport import Subscription, Transport
 from scheduler.chain.transport_duplex import DuplexTransport
-from scheduler.chain.transport_http import HttpTransport
 from scheduler.chain.transport_ipc import IpcTransport
 
 T = TypeVar("T")
@@ -134,9 +133,12 @@ def connect(
     """
     parsed = Endpoint.parse(endpoint)
     transport: Transport
+    # Imported when used: each brings a library along, and a program has one of them.
     if parsed.scheme == "ipc":
         transport = IpcTransport(parsed, timeout)
     elif parsed.scheme in ("http", "https"):
+        from scheduler.chain.transport_http import HttpTransport
+
         transport = HttpTransport(parsed, timeout)
     else:
         from scheduler.chain.transport_websocket import WebSocketTransport

@@ -1,4 +1,4 @@
-"""JSON-RPC over HTTP/1.1 with kept-alive connections."""
+"""JSON-RPC over HTTP/1.1 with kept-alive connections; as it imports `h11`, it is when used."""
 
 import asyncio
 import ssl
