@@ -262,6 +262,7 @@ class Program:
             ),
             slot_time=network.slot_time,
             locks=self._locks,
+            counters=self.pulse.counters,
         )
         heartbeat = Heartbeat(node.sage)
         self._tell(roster, versions)

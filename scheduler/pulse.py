@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from scheduler.chain.model import Address, Head
+from scheduler.counters import Counters
 from scheduler.health import Health, State, Vitals
 from scheduler.transactions.journal.location import Location, directory_of
 
@@ -27,6 +28,7 @@ class Pulse:
     `head` is the last one that was dealt with (null before the first), `looped_at` when the loop
     last turned (seconds since the epoch), `counts` what the program has in hand, `trouble` why it
     cannot work now, if so. `account` is whose transactions it sends, as soon as that is known.
+    `counters` go on while the work is put together anew.
     """
 
     path: Path
@@ -34,6 +36,7 @@ class Pulse:
     started_at: float = field(default_factory=time.time)
     account: Address | None = None
     health: Health = field(init=False)
+    counters: Counters = field(default_factory=Counters)
 
     def __post_init__(self) -> None:
         self.health = Health(self.started_at)
@@ -63,6 +66,7 @@ class Pulse:
             "counts": dict(counts),
             "trouble": trouble,
             "health": self.health.told(),
+            "counters": self.counters.told(),
         }
         self.path.parent.mkdir(exist_ok=True)
         partial = self.path.with_suffix(".new")

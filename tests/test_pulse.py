@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from scheduler.chain.model import Head
+from scheduler.counters import Counters
 from scheduler.health import State, Vitals
 from scheduler.pulse import Pulse, Sign
 
@@ -46,6 +47,7 @@ def test_it_tells_head_loop_time_work_and_trouble(tmp_path: Path) -> None:
             "pokes": 0,
             "wrong": ["the account is empty"],
         },
+        "counters": Counters().told(),
     }
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from scheduler.chain.model import Conditions, Head
 from scheduler.chain.protocol import Node
+from scheduler.counters import Counters
 from scheduler.errors import NotYet
 from scheduler.locks import KernelLocks, Locks
 from scheduler.transactions.encoding import Fee, Transaction
@@ -22,7 +23,8 @@ class Desk:
 
     `program` is the name by which the operator holds it back. `budget` bounds it
     together with all that share its journal and account. `slot_time` is the least time between two
-    blocks' timestamps, in seconds. `locks` are those of all that share its journal.
+    blocks' timestamps, in seconds. `locks` are those of all that share its journal; `counters` are
+    for whoever measures it.
     """
 
     node: Node
@@ -36,6 +38,7 @@ class Desk:
     budget: Budget = NO_BUDGET
     slot_time: int = 1
     locks: Locks = field(default_factory=KernelLocks)
+    counters: Counters = field(default_factory=Counters)
 
     def family(self, told: Told) -> Family | None:
         """Whose intent this is; None for one that another program on this account takes care of."""

@@ -1,6 +1,7 @@
 """The one flow: head, what is due, slots and attempts, outcomes."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -47,6 +48,7 @@ class Flow:
         self._instructions = Instructions(desk)
         self._deposits = Deposits(desk, confirmations)
         self._pruning = None if keeping is None else Pruning(desk, keeping)
+        self._came_at = 0.0
         self.due = 0
         self.in_flight = 0
 
@@ -59,6 +61,7 @@ class Flow:
         something could not be sent, NodeUnavailable, RpcError, JournalUnavailable: whatever
         prevents sending, what was sent is looked after.
         """
+        self._came_at = time.monotonic()
         # Whatever prevents that it is looked into now.
         self._reorgs.hear(event)
         self._receipts.hear(event)
@@ -191,6 +194,7 @@ class Flow:
         attempts = await self._sender.commit(prepared, head)
         if attempts:
             await self._sender.broadcast(attempts)
+            self._desk.counters.has_left(time.monotonic() - self._came_at)
 
 
 def _raise_first(*troubles: str | None) -> None:

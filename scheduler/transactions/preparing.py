@@ -99,6 +99,7 @@ class Preparer:
         for trial, appraisal in found:
             intent, fee = trial.intent, appraisal.trial.fee
             if not appraisal.is_effective:
+                self._desk.counters.refused += 1
                 self._tell(intent.told, Refused(appraisal.verdict))
                 continue
             # What was cut down to what it pays back does not outbid anything.
