@@ -28,7 +28,7 @@ from scheduler.errors import Misconfigured
 from scheduler.jobs import loading
 from scheduler.moc.jobs import TASKS
 from scheduler.networks import chain_id_of, networks
-from scheduler.plan import MOC_PROGRAMS, SCHEDULER, SCHEDULER_V6
+from scheduler.plan import MOC_PROGRAMS, MONITOR, SCHEDULER, SCHEDULER_V6
 from scheduler.spelling import speak_of
 from scheduler.transactions.journal.location import Location, Remote, is_remote
 
@@ -91,7 +91,7 @@ def _network(value: str) -> str:
 
 
 def _programs(values: tuple[str, ...]) -> tuple[str, ...]:
-    known = (SCHEDULER, SCHEDULER_V6, *MOC_PROGRAMS)
+    known = (SCHEDULER, SCHEDULER_V6, *MOC_PROGRAMS, MONITOR)
     if not values or not set(values) <= set(known):
         raise ValueError(f"name programs of these: {', '.join(known)}")
     return values
@@ -180,12 +180,26 @@ def _rpc_urls(values: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(found)
 
 
+def _host_and_port(value: str) -> str:
+    if not re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[\w.-]+)(:[0-9]{1,5})?", value):
+        raise ValueError("write a host name or an address, and :PORT behind it where it needs one")
+    return value
+
+
+def _web_url(value: str) -> str:
+    """Never repeated: whoever knows it can write there."""
+    if not re.fullmatch(r"https?://[!-~]+", value) or not urlsplit(value).hostname:
+        raise ValueError("write a URL that begins with https:// or http://")
+    return value
+
+
 Wei = Annotated[int, BeforeValidator(_wei), Field(ge=0, strict=True)]
 AddressField = Annotated[Address, AfterValidator(address_from)]
 PathField = Annotated[Path, AfterValidator(_path)]
 JournalField = Annotated[Path | str, PlainValidator(_journal)]
 RpcUrl = Annotated[str, AfterValidator(_rpc_url)]
 RpcUrls = Annotated[tuple[str, ...], BeforeValidator(_listed), AfterValidator(_rpc_urls)]
+WebUrl = Annotated[str, AfterValidator(_web_url)]
 
 
 class _Section(BaseModel):
@@ -316,6 +330,52 @@ class Heartbeat(_Section):
     interval: Annotated[int, Field(ge=1, strict=True)] = 60
 
 
+class Email(_Section):
+    """[monitor.email]: alerts by SMTP, from one address to others.
+
+    `server` is HOST or HOST:PORT. With a `user` the connection is encrypted first, and the password
+    is the first line of `password-file`.
+    """
+
+    server: Annotated[str, AfterValidator(_host_and_port)]
+    sender: Annotated[str, Field(min_length=3)]
+    to: Annotated[tuple[str, ...], Field(min_length=1)]
+    user: str | None = None
+    password_file: PathField | None = None
+
+    @model_validator(mode="after")
+    def _password_is_given(self) -> "Email":
+        if (self.user is None) != (self.password_file is None):
+            raise ValueError("user and password-file go together: set both, or neither")
+        return self
+
+
+class AlertMetric(_Section):
+    """[monitor.cloudwatch]: alerts as a metric of CloudWatch, 1 at their begin, 0 at their end."""
+
+    region: Annotated[str, Field(min_length=1)]
+    namespace: Annotated[str, Field(min_length=1)] = "scheduler-kit"
+
+
+class Monitor(_Section):
+    """[monitor]: what scheduler-monitor and `scheduler status` look at, and whom it tells.
+
+    Amounts in wei; `slot_age` in seconds, None for what follows from the network.
+    """
+
+    metrics_port: Annotated[int, Field(ge=0, le=65_535, strict=True)] = 9469
+    supervisor: PathField = Path("/var/run/supervisor.sock")
+    second_rpc_url: RpcUrl | None = None
+    time_server: Annotated[str, AfterValidator(_host_and_port)] | None = None
+    gas_days: Annotated[float, Field(ge=0)] = 7
+    balance: Wei = 0
+    slot_age: Annotated[int, Field(ge=1, strict=True)] | None = None
+    ping_url: WebUrl | None = None
+    webhook: WebUrl | None = None
+    email: Email | None = None
+    cloudwatch: AlertMetric | None = None
+
+
 class Box(_Section):
     """[box]: what provision/setup.sh sets up on a machine; the programs do not read it."""
 
@@ -344,6 +404,7 @@ class Settings(_Section):
     alarm: Alarm = Alarm()
     moc: Moc = Moc()
     heartbeat: Heartbeat = Heartbeat()
+    monitor: Monitor = Monitor()
     jobs: Annotated[tuple[dict[str, Any], ...], AfterValidator(_jobs)] = ()
     box: Box = Box()
 
@@ -364,6 +425,18 @@ class Settings(_Section):
                 'journal = "postgresql://USER@HOST/DATABASE", or leave the file out'
             )
         return self
+
+    @property
+    def urls(self) -> list[tuple[str, str]]:
+        """Those that are set, with their keys; they may hold secrets."""
+        monitor = self.monitor
+        found = {
+            "monitor.second-rpc-url": monitor.second_rpc_url,
+            "monitor.ping-url": monitor.ping_url,
+            "monitor.webhook": monitor.webhook,
+        }
+        nodes = [("rpc-url", url) for url in self.rpc_url]
+        return [*nodes, *((key, url) for key, url in found.items() if url is not None)]
 
     def with_overrides(self, **values: object) -> "Settings":
         """These settings with what a command line says instead; None says nothing.
@@ -446,18 +519,24 @@ def load(file: Path | None, environment: Mapping[str, str] = os.environ) -> Sett
     From now on the process speaks of their network. Raises Misconfigured, naming the key and what
     to write.
     """
-    named = file or (Path(text) if (text := environment.get("SCHEDULER_CONFIG")) else None)
-    path = named or DEFAULT_FILE
-    values: dict[str, object] = {}
-    if named is not None or _exists(path):
-        values = _read(path)
+    found = source(file, environment)
+    path = found or DEFAULT_FILE
+    values: dict[str, object] = {} if found is None else _read(found)
     given = {key: variable for key, variable in _ENVIRONMENT.items() if environment.get(variable)}
     values |= {key: environment[variable] for key, variable in given.items()}
     settings = _validated(values, str(path), given)
-    if "rpc-url" in values and "rpc-url" not in given:
-        _keep_private(path, settings.rpc_url)
+    written = [(key, url) for key, url in settings.urls if key not in given]
+    _keep_private(path, written)
     speak_of(chain_id_of(settings.network))
     return settings
+
+
+def source(file: Path | None, environment: Mapping[str, str] = os.environ) -> Path | None:
+    """The file that `load` reads, None where there is none."""
+    named = file or (Path(text) if (text := environment.get("SCHEDULER_CONFIG")) else None)
+    if named is not None:
+        return named
+    return DEFAULT_FILE if _exists(DEFAULT_FILE) else None
 
 
 def _exists(path: Path) -> bool:
@@ -471,11 +550,12 @@ def _exists(path: Path) -> bool:
     return True
 
 
-def _keep_private(path: Path, rpc_urls: Sequence[str]) -> None:
-    """Raises Misconfigured where others can read a file with a node's password or key in it."""
-    if any(map(secrets_in, rpc_urls)) and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+def _keep_private(path: Path, urls: Sequence[tuple[str, str]]) -> None:
+    """Raises Misconfigured where others can read a file with a password or key in a URL."""
+    secret = [key for key, url in urls if secrets_in(url)]
+    if secret and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise Misconfigured(
-            f"{path} can be read by others, and its rpc-url may hold a password or key; "
+            f"{path} can be read by others, and its {secret[0]} may hold a password or key; "
             f"run: chmod 600 {path}"
         )
 

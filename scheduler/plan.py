@@ -16,6 +16,9 @@ MOC_JOBS = "moc_jobs"
 # What supervisord calls the first on boxes that were set up by the first client's guide.
 SCHEDULER_V6 = "scheduler-v6"
 
+# What watches a box, and does nothing on a chain.
+MONITOR = "scheduler-monitor"
+
 MOC_PROGRAMS: Mapping[str, tuple[str, ...]] = {
     "scheduler-liquidation": ("liquidation", "bucket_liquidation"),
     "scheduler-settlement": ("run_settlement",),

@@ -15,6 +15,13 @@ from scheduler.config import Settings, load
 from scheduler.errors import Misconfigured
 from scheduler.networks import networks
 
+# Tables whose keys need one another.
+WHOLE = {
+    "keystore": ("file", "password-file"),
+    "monitor.email": ("server", "sender", "to", "user", "password-file"),
+    "monitor.cloudwatch": ("region",),
+}
+
 PAGE = Path(__file__).parents[1] / "docs" / "configuration.md"
 
 
@@ -62,10 +69,10 @@ def test_the_page_gives_each_key_a_default_and_an_example_that_works(
     table, _, name = key.rpartition(".")
     assert list(toml.loads(example[1])) == [name]
     whole = f"[{table}]\n{example[1]}\n" if table else f"{example[1]}\n"
-    if table == "keystore":
-        whole = "[keystore]\n" + "".join(
+    if table in WHOLE:
+        whole = f"[{table}]\n" + "".join(
             f"{re.search('^- Example: `(.+)`$', described()[each], re.MULTILINE)[1]}\n"  # type: ignore[index]
-            for each in ("keystore.file", "keystore.password-file")
+            for each in dict.fromkeys([*(f"{table}.{name}" for name in WHOLE[table]), key])
         )
     if key == "signer":
         whole += "[keystore]\nfile = '/key'\npassword-file = '/password'\n"

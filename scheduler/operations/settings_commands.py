@@ -23,12 +23,14 @@ def show(key: str | None, config_file: Path | None) -> None:
     """Print the settings in effect, each as KEY = VALUE; what is not set, and has no default, not.
 
     With KEY, such as budget.floor, the value alone, of a list each in a line, for scripts. Amounts
-    are in wei. A node's password or key in rpc-url is left out.
+    are in wei. Passwords and keys in URLs are left out.
     """
     settings = config.load(config_file)
     values = dict(_flat(settings.model_dump(mode="json", by_alias=True)))
-    nodes = [shown(each) for each in settings.rpc_url]
-    values["rpc-url"] = nodes[0] if len(nodes) == 1 else nodes
+    urls = dict[str, list[str]]()
+    for name, url in settings.urls:
+        urls.setdefault(name, []).append(shown(url))
+    values |= {name: each[0] if len(each) == 1 else each for name, each in urls.items()}
     if key is None:
         for name, value in values.items():
             if value is not None:
