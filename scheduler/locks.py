@@ -56,8 +56,7 @@ class Lock:
 
     def __init__(self, name: str) -> None:
         """Takes the lock `name`; raises Held."""
-        # A hash, since an abstract name is at most 107 bytes long (unix(7)).
-        address = f"scheduler-kit/{sha256(name.encode()).hexdigest()}"
+        address = _address(name)
         self._sockets = [_socket()]
         try:
             self._sockets[0].bind(f"\0{address}")
@@ -77,6 +76,11 @@ class Lock:
             each.close()
 
 
+def _address(name: str) -> str:
+    # A hash, since an abstract name is at most 107 bytes long (unix(7)).
+    return f"scheduler-kit/{sha256(name.encode()).hexdigest()}"
+
+
 def _socket() -> socket.socket:
     return socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
 
@@ -89,6 +93,12 @@ class KernelLocks:
 
     def look(self, name: str) -> None:
         Lock(name).release()
+
+
+def holder_of(name: str) -> str | None:
+    """Who holds the lock `name`, as far as the kernel tells; None where nobody does."""
+    pid = _holder(_address(name))
+    return None if pid is None else _described(pid)
 
 
 @contextmanager

@@ -22,12 +22,17 @@ def signs(journal: Path, processes: Path = Path("/proc")) -> Iterator[Sign]:
     each with a process of the same number: the process must be that program's.
     """
     for sign in map(Sign.read, sorted((journal.parent / DIRECTORY).glob("*.json"))):
-        with suppress(OSError):
-            if sign is not None:
-                words = (processes / str(sign.pid) / "cmdline").read_bytes().split(b"\0")
-                # As scheduler.launch starts it.
-                if b"scheduler.launch" in words and sign.program.encode() in words:
-                    yield sign
+        if sign is not None and is_there(sign.program, sign.pid, processes):
+            yield sign
+
+
+def is_there(program: str, pid: int, processes: Path = Path("/proc")) -> bool:
+    """Whether the process with this number is that program."""
+    with suppress(OSError):
+        words = (processes / str(pid) / "cmdline").read_bytes().split(b"\0")
+        # As scheduler.launch starts it.
+        return b"scheduler.launch" in words and program.encode() in words
+    return False
 
 
 def faults(journal: Path, found: Sequence[Sign], now: float) -> list[str]:

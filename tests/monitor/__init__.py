@@ -1,0 +1,1 @@
+"""scheduler-monitor, status and doctor on a box of real parts."""
