@@ -19,7 +19,7 @@ import click
 from scheduler import __version__, config
 from scheduler.errors import Misconfigured, exit_status
 from scheduler.launch import launch
-from scheduler.plan import ETH_ALARM, MOC_JOBS, MOC_PROGRAMS, SCHEDULER
+from scheduler.plan import ETH_ALARM, MOC_JOBS, MOC_PROGRAMS, MONITOR, SCHEDULER
 from scheduler.plans import key_in, moc_plan, plan_of, share
 from scheduler.processes import supervised
 from scheduler.spelling import spelled_output
@@ -69,6 +69,7 @@ class _Commands(click.Group):
         "pause": "scheduler.operations.hold_commands:pause",
         "report": "scheduler.operations.report_command:report",
         "resume": "scheduler.operations.hold_commands:resume",
+        "status": "scheduler.operations.status_command:status",
     },
 )
 @click.version_option(__version__, prog_name=SCHEDULER)
@@ -115,7 +116,9 @@ def flatten(file: Path) -> None:
 
 
 @scheduler_commands.command()
-@click.argument("program", type=click.Choice([SCHEDULER, *MOC_PROGRAMS]), metavar="PROGRAM")
+@click.argument(
+    "program", type=click.Choice([SCHEDULER, *MOC_PROGRAMS, MONITOR]), metavar="PROGRAM"
+)
 @_config_option
 def run(program: str, config_file: Path | None) -> None:
     """Run PROGRAM in the foreground, as supervisord does.
@@ -123,7 +126,17 @@ def run(program: str, config_file: Path | None) -> None:
     Waits for whatever can change outside: the node, its syncing, a contract not there yet.
     """
     settings = config.load(config_file)
+    if program == MONITOR:
+        _watch(settings, config.source(config_file))
     launch(share(plan_of(program, settings, patient=True), settings.moc.split))
+
+
+def _watch(settings: config.Settings, source: Path | None) -> NoReturn:
+    """Becomes scheduler-monitor."""
+    from scheduler.operations.monitor.program import run as watch
+
+    remarks: list[str] = []
+    watch(settings, source, _heartbeat(settings, remarks), remarks)
 
 
 @click.group()
