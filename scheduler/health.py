@@ -60,8 +60,8 @@ class Health:
         self.wrong = (*([trouble] if trouble else []), *vitals.wrong)
         self._has_worked = self._has_worked or trouble is None
         self._enter(self._judged(vitals, now), now)
-        self.exceptions += _more(vitals.exceptions, self._before.exceptions)
-        self.pokes += _more(vitals.pokes, self._before.pokes)
+        self.exceptions += more(vitals.exceptions, self._before.exceptions)
+        self.pokes += more(vitals.pokes, self._before.pokes)
         self._before = vitals
 
     def told(self) -> dict[str, object]:
@@ -88,6 +88,6 @@ class Health:
             self.exceptions += 1
 
 
-def _more(now: int, before: int) -> int:
+def more(now: int, before: int) -> int:
     """How far a count went on; one that is smaller than before began anew."""
     return now - before if now >= before else now

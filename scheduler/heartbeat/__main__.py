@@ -31,7 +31,7 @@ def main() -> None:
     # Only now: what a process is started with can be read in /proc, what it sets itself can not.
     os.environ.update(settings.credentials)
     senders: list[Sender] = []
-    orders = (settings, Path(order["sign"]), program, senders)
+    orders = (settings, Path(order["sign"]), program, order["foremost"], senders)
     threading.Thread(target=_send, args=orders, daemon=True).start()
     sys.stdin.read()
     for sender in senders:
@@ -41,12 +41,14 @@ def main() -> None:
     os._exit(0)
 
 
-def _send(settings: Settings, sign: Path, program: int, senders: list[Sender]) -> None:
+def _send(
+    settings: Settings, sign: Path, program: int, foremost: bool, senders: list[Sender]
+) -> None:
     """Ends the process where it cannot go on."""
     status = 1
     try:
         cloudwatch = CloudWatch(settings.name, settings.region)
-        senders.append(Sender(settings, cloudwatch, sign, program))
+        senders.append(Sender(settings, cloudwatch, sign, program, foremost))
         senders[0].run()
     except NotInstalled as error:
         logging.getLogger("HEARTBEAT").warning("%s", error)

@@ -27,10 +27,13 @@ _STOP_SECONDS = 2.0
 
 
 @contextmanager
-def beating(settings: Mapping[str, Any] | None, sign: Path) -> Iterator[None]:
+def beating(
+    settings: Mapping[str, Any] | None, sign: Path, foremost: bool = False
+) -> Iterator[None]:
     """Within it the heartbeat is sent, as `settings` say (scheduler.heartbeat.settings.Settings).
 
-    `sign` is the file with this program's sign of life. Where the program ends by an exception the
+    `sign` is the file with this program's sign of life. One that is `foremost` takes the sending
+    from others, which have it back when it ends. Where the program ends by an exception the
     child is left behind: it notices, and says so before it ends.
     """
     if settings is None:
@@ -39,7 +42,7 @@ def beating(settings: Mapping[str, Any] | None, sign: Path) -> Iterator[None]:
         return
     name, region, interval = (settings[key] for key in ("name", "region", "interval"))
     log.info("on: %s %s in %s, every %g s", NAMESPACE, name, region, interval)
-    order = {"settings": dict(settings), "sign": str(sign)}
+    order = {"settings": dict(settings), "sign": str(sign), "foremost": foremost}
     child = _Child((json.dumps(order) + "\n").encode())
     child.start()
     yield

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from scheduler.heartbeat.beats import UNWELL, Beats
 from scheduler.heartbeat.cloudwatch import CloudWatch, NotSent
+from scheduler.heartbeat.delivery import Receipts
 from scheduler.heartbeat.settings import Settings
-from scheduler.locks import Held, Lock
+from scheduler.locks import Held, Lock, holder_of
 from scheduler.notices import Notice
 from scheduler.pulse import Sign
 
@@ -23,15 +24,28 @@ _PATIENCE_SECONDS = 8.0
 class Sender:
     """The one sender of a name for an account on this box, which a lock of the kernel makes sure.
 
-    `sign` is the file with the sign of life of the program with process id `pid`.
+    `sign` is the file with the sign of life of the program with process id `pid`. The one that is
+    `foremost`, scheduler-monitor's, takes the sending from the others: they let go as long as a
+    second lock says that it is there.
     """
 
-    def __init__(self, settings: Settings, cloudwatch: CloudWatch, sign: Path, pid: int) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        cloudwatch: CloudWatch,
+        sign: Path,
+        pid: int,
+        foremost: bool = False,
+    ) -> None:
         self._settings = settings
         self._cloudwatch = cloudwatch
         self._sign = sign
         self._pid = pid
+        self._foremost = foremost
+        self._claim: Lock | None = None
         self._beats = Beats(settings.interval)
+        # Signs of life are in a directory of their own beside the journal.
+        self._receipts = Receipts(sign.parent.parent, settings.name)
         self._lock: Lock | None = None
         self._locked = ""
         self._refused_since: float | None = None
@@ -57,9 +71,11 @@ class Sender:
             self._cloudwatch.put(value)
         except NotSent as reason:
             self._beats.failed(now)
+            self._receipts.refused(str(reason))
             self._unsent.raised(f"CloudWatch does not get the heartbeat, the jobs go on: {reason}")
         else:
             self._beats.sent(value, sign, now)
+            self._receipts.taken()
             self._unsent.cleared("CloudWatch gets the heartbeat again")
 
     def last_words(self) -> None:
@@ -70,13 +86,12 @@ class Sender:
     def _holds(self, sign: Sign, now: float) -> bool:
         """Whether this is the one that sends. The account may be known only after some time."""
         name = f"heartbeat:{sign.account}:{self._settings.name}"
-        if self._lock is not None and self._locked == name:
-            return True
-        if self._lock is not None:
-            self._lock.release()
-            self._lock = None
+        if self._locked != name:
+            self.let_go()
+            self._locked = name
         try:
-            self._lock, self._locked = Lock(name), name
+            self._give_way_or_claim(f"{name}:foremost")
+            self._lock = self._lock or Lock(name)
         except Held as held:
             self._refused_since = self._refused_since or now
             if now - self._refused_since > _PATIENCE_SECONDS:
@@ -88,3 +103,19 @@ class Sender:
         self._refused_since = None
         self._elsewhere.cleared("This program sends the heartbeat now")
         return True
+
+    def _give_way_or_claim(self, name: str) -> None:
+        """Takes the lock `name` if this is the foremost sender. Raises Held where another is it,
+        and lets go of the sending then."""
+        if self._foremost:
+            self._claim = self._claim or Lock(name)
+        elif (holder := holder_of(name)) is not None:
+            self.let_go()
+            raise Held(holder, is_stopped=False)
+
+    def let_go(self) -> None:
+        """Leaves the sending to another, until it looks again."""
+        for lock in (self._lock, self._claim):
+            if lock is not None:
+                lock.release()
+        self._lock = self._claim = None
