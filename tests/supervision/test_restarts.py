@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from scheduler.devchain.supervisor import Supervisor
+from scheduler.plan import MONITOR
 from scheduler.supervision import Placement, render, templates
 
 # Stands in for the command `scheduler`: start number N ends the way that line N of its script
@@ -139,13 +140,16 @@ OF_OTHERS = ("beacon", "clef", "geth", "rskj")
 def test_every_program_is_restarted_by_the_same_rules(program: str) -> None:
     file = configparser.RawConfigParser()
     file.read(templates()[program])
-    assert file.sections() == [f"program:{program}"], "no groups, and the name of the file"
-    settings = dict(file[f"program:{program}"])
+    kind = "eventlistener" if program == MONITOR else "program"
+    assert file.sections() == [f"{kind}:{program}"], "no groups, and the name of the file"
+    settings = dict(file[f"{kind}:{program}"])
     assert (settings["startsecs"], settings["startretries"]) == ("0", "1000000")
     # To the programs of others 2 does not mean what it means to ours: a panic of Go's ends with it.
     rule = ("true", None) if program in OF_OTHERS else ("unexpected", "2")
     assert (settings["autorestart"], settings.get("exitcodes")) == rule
     assert settings["stopsignal"] == "TERM"
     assert int(settings["stopwaitsecs"]) > 10
-    assert settings["stdout_logfile"] == "${log_dir}/" + f"{program}-stdout.log"
+    # A listener speaks to supervisord by its standard output.
+    output = "NONE" if program == MONITOR else "${log_dir}/" + f"{program}-stdout.log"
+    assert settings["stdout_logfile"] == output
     assert settings["stderr_logfile"] == "${log_dir}/" + f"{program}-stderr.log"

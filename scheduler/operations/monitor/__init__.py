@@ -1,0 +1,1 @@
+"""scheduler-monitor: metrics, alerts, the heartbeat, a ping. Nothing depends on it."""
