@@ -15,7 +15,9 @@ step_supervisor() {
         else
             put_program "$program" scheduler "$boot"
         fi
-    done < <(tr , '\n' <<<"$PROGRAMS")
+    done < <(tr , '\n' <<<"$PROGRAMS" | grep --invert-match --line-regexp scheduler-monitor || true)
+    # On every box, and from the start: it tells, too, that nothing else runs.
+    put_program scheduler-monitor scheduler --autostart
     if ((${#CHANGED_PROGRAMS[@]})); then
         change "let supervisord know of ${CHANGED_PROGRAMS[*]}" update_programs "${CHANGED_PROGRAMS[@]}"
     fi
@@ -49,13 +51,14 @@ start_disk_guard() {
     systemctl enable --now scheduler-disk-guard.timer
 }
 
-# supervisorctl works without sudo for the group of whom setup was called by.
+# supervisorctl works without sudo for the group of whom setup was called by. scheduler-monitor asks
+# for the programs' states, so the socket is its user's.
 put_control_socket() {
     put_file "$PROGRAM_FILES/00-control.conf" 644 root:root <<EOF
 ; Written by provision/setup.sh: members of this group may start and stop the programs.
 [unix_http_server]
 chmod=0770
-chown=root:$(operators_group)
+chown=scheduler:$(operators_group)
 EOF
 }
 

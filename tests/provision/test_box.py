@@ -57,13 +57,34 @@ def test_each_step_is_announced_and_judged(said: str) -> None:
 
 
 def test_the_second_command_starts_what_executes_a_call(box: Machine) -> None:
-    assert states(box) == {"devchain": "RUNNING", "scheduler": "STOPPED"}
+    assert states(box) == {
+        "devchain": "RUNNING", "scheduler": "STOPPED", "scheduler-monitor": "RUNNING"
+    }  # fmt: skip
     started = box.run("supervisorctl", "start", "scheduler", user=OPERATOR)
     assert started.stdout == "scheduler: started\n"
     call = schedule(box)
     eventually(lambda: outcomes(box, call), 60, "the call has an outcome in the log")
     [outcome] = outcomes(box, call)
     assert outcome.startswith(f"succeeded at block {call.target} (target {call.target}): executed")
+
+
+READ_METRICS = """
+from urllib.request import urlopen
+print(urlopen("http://127.0.0.1:9469/metrics", timeout=10).read().decode())
+"""
+
+
+def test_the_monitor_sees_the_box_and_may_ask_supervisord(box: Machine) -> None:
+    python = "/opt/scheduler/current/bin/python"
+    running = 'scheduler_program_state{program="scheduler",state="RUNNING"} 1.0'
+
+    def sees() -> bool:
+        return running in box.run(python, "-c", READ_METRICS, check=False).stdout
+
+    eventually(sees, 60, "the monitor knows that the scheduler runs")
+    told = box.run("scheduler", "doctor", user=OPERATOR, check=False).stdout
+    wrong = [line for line in told.splitlines() if line.startswith("FAIL")]
+    assert wrong == [], told
 
 
 def test_a_second_run_changes_nothing(box: Machine) -> None:

@@ -24,7 +24,8 @@ def box(bare_box: Machine, said: str) -> Machine:
 
 def test_clef_signs_for_a_geth_that_a_consensus_client_drives(box: Machine, said: str) -> None:
     assert states(box) == {
-        "beacon": "RUNNING", "clef": "RUNNING", "geth": "RUNNING", "scheduler": "STOPPED"
+        "beacon": "RUNNING", "clef": "RUNNING", "geth": "RUNNING", "scheduler": "STOPPED",
+        "scheduler-monitor": "RUNNING",
     }  # fmt: skip
     fund(box, account(said), *map(address_of, Role))
     paid = f"eth.getBalance('{address_of(Role.CUSTOMER)}') > 0"

@@ -228,7 +228,7 @@ def test_a_box_without_node_has_a_key_file_that_its_user_alone_reads(small: Mach
 
 
 def test_a_program_that_was_to_start_at_boot_waits_for_its_node(small: Machine) -> None:
-    assert states(small) == {"scheduler": "RUNNING"}
+    assert states(small) == {"scheduler": "RUNNING", "scheduler-monitor": "RUNNING"}
     eventually(lambda: "Waiting" in log(small), 30, "the scheduler says what it waits for")
     assert "0123456789abcdef" not in log(small)
 
