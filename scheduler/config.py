@@ -28,7 +28,7 @@ from scheduler.errors import Misconfigured
 from scheduler.jobs import loading
 from scheduler.moc.jobs import TASKS
 from scheduler.networks import chain_id_of, networks
-from scheduler.plan import MOC_PROGRAMS, SCHEDULER, SCHEDULER_V6
+from scheduler.plan import MOC_PROGRAMS, MONITOR, SCHEDULER, SCHEDULER_V6
 from scheduler.spelling import speak_of
 from scheduler.transactions.journal.location import Location, Remote, is_remote
 
@@ -95,7 +95,7 @@ def _network(value: str) -> str:
 
 
 def _programs(values: tuple[str, ...]) -> tuple[str, ...]:
-    known = (SCHEDULER, SCHEDULER_V6, *MOC_PROGRAMS)
+    known = (SCHEDULER, SCHEDULER_V6, *MOC_PROGRAMS, MONITOR)
     if not values or not set(values) <= set(known):
         raise ValueError(f"name programs of these: {', '.join(known)}")
     return values
@@ -452,21 +452,16 @@ class Settings(_Section):
         return self
 
     @property
-    def urls(self) -> dict[str, tuple[str, ...]]:
-        """Those that are set, by their keys; they may hold secrets."""
+    def urls(self) -> list[tuple[str, str]]:
+        """Those that are set, with their keys; they may hold secrets."""
         monitor = self.monitor
         found = {
             "monitor.second-rpc-url": monitor.second_rpc_url,
             "monitor.ping-url": monitor.ping_url,
             "monitor.webhook": monitor.webhook,
         }
-        others = {key: (url,) for key, url in found.items() if url is not None}
-        return {"rpc-url": self.rpc_url, **others}
-
-    @property
-    def url_secrets(self) -> list[str]:
-        """What in any of the URLs may be a password or a key."""
-        return [secret for urls in self.urls.values() for url in urls for secret in secrets_in(url)]
+        nodes = [("rpc-url", url) for url in self.rpc_url]
+        return [*nodes, *((key, url) for key, url in found.items() if url is not None)]
 
     def with_overrides(self, **values: object) -> "Settings":
         """These settings with what a command line says instead; None says nothing.
@@ -557,10 +552,8 @@ def load(file: Path | None, environment: Mapping[str, str] = os.environ) -> Sett
     given = {key: variable for key, variable in _ENVIRONMENT.items() if environment.get(variable)}
     values |= {key: environment[variable] for key, variable in given.items()}
     settings = _validated(values, str(path), given)
-    urls = settings.urls
-    if "rpc-url" in given:
-        del urls["rpc-url"]
-    _keep_private(path, urls)
+    written = [(key, url) for key, url in settings.urls if key not in given]
+    _keep_private(path, written)
     speak_of(chain_id_of(settings.network))
     return settings
 
@@ -584,9 +577,9 @@ def _exists(path: Path) -> bool:
     return True
 
 
-def _keep_private(path: Path, urls: Mapping[str, Sequence[str]]) -> None:
+def _keep_private(path: Path, urls: Sequence[tuple[str, str]]) -> None:
     """Raises Misconfigured where others can read a file with a password or key in a URL."""
-    secret = [key for key, values in urls.items() if any(map(secrets_in, values))]
+    secret = [key for key, url in urls if secrets_in(url)]
     if secret and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise Misconfigured(
             f"{path} can be read by others, and its {secret[0]} may hold a password or key; "

@@ -18,6 +18,9 @@ SCHEDULER_V6 = "scheduler-v6"
 # What watches a box, and does nothing on a chain.
 MONITOR = "scheduler-monitor"
 
+# What watches a box, and does nothing on a chain.
+MONITOR = "scheduler-monitor"
+
 MOC_PROGRAMS: Mapping[str, tuple[str, ...]] = {
     "scheduler-liquidation": ("liquidation", "bucket_liquidation"),
     "scheduler-settlement": ("run_settlement",),

@@ -25,6 +25,13 @@ WHOLE = {
     "monitor.cloudwatch": ("region",),
 }
 
+# Tables whose keys need one another.
+WHOLE = {
+    "keystore": ("file", "password-file"),
+    "monitor.email": ("server", "sender", "to", "user", "password-file"),
+    "monitor.cloudwatch": ("region",),
+}
+
 PAGE = Path(__file__).parents[1] / "docs" / "configuration.md"
 
 
@@ -76,15 +83,6 @@ def test_the_page_gives_each_key_a_default_and_an_example_that_works(
         whole = f"[{table}]\n" + "".join(
             f"{re.search('^- Example: `(.+)`$', described()[each], re.MULTILINE)[1]}\n"  # type: ignore[index]
             for each in dict.fromkeys([*(f"{table}.{name}" for name in WHOLE[table]), key])
-        )
-    companions = {"monitor.email": ("server", "sender", "to"), "monitor.cloudwatch": ("region",)}
-    if table in companions:
-        names = dict.fromkeys([*(f"{table}.{each}" for each in companions[table]), key])
-        if key in ("monitor.email.user", "monitor.email.password-file"):
-            names |= dict.fromkeys(["monitor.email.user", "monitor.email.password-file"])
-        whole = f"[{table}]\n" + "".join(
-            f"{re.search('^- Example: `(.+)`$', described()[each], re.MULTILINE)[1]}\n"  # type: ignore[index]
-            for each in names
         )
     if key == "journal-password-file":
         whole += "journal = 'postgresql://scheduler@db.example/scheduler'\n"

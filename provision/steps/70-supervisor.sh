@@ -15,7 +15,7 @@ step_supervisor() {
         else
             put_program "$program" scheduler "$boot"
         fi
-    done < <(tr , '\n' <<<"$PROGRAMS")
+    done < <(tr , '\n' <<<"$PROGRAMS" | grep --invert-match --line-regexp scheduler-monitor || true)
     # On every box, and from the start: it tells, too, that nothing else runs.
     put_program scheduler-monitor scheduler --autostart
     if ((${#CHANGED_PROGRAMS[@]})); then

@@ -27,9 +27,10 @@ def show(key: str | None, config_file: Path | None) -> None:
     """
     settings = config.load(config_file)
     values = dict(_flat(settings.model_dump(mode="json", by_alias=True)))
-    for name, urls in settings.urls.items():
-        told = [shown(url) for url in urls]
-        values[name] = told[0] if len(told) == 1 else told
+    urls = dict[str, list[str]]()
+    for name, url in settings.urls:
+        urls.setdefault(name, []).append(shown(url))
+    values |= {name: each[0] if len(each) == 1 else each for name, each in urls.items()}
     if key is None:
         for name, value in values.items():
             if value is not None:

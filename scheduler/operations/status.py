@@ -45,3 +45,8 @@ def from_json(text: str) -> Status:
 def schema() -> dict[str, Any]:
     """The document's JSON Schema (draft 2020-12), as docs/status.schema.json has it."""
     return _ADAPTER.json_schema(mode="serialization")
+
+
+def schema_text() -> str:
+    """The same, as that file."""
+    return json.dumps(schema(), indent=2, ensure_ascii=False)

@@ -1,5 +1,6 @@
 """Where scheduler-monitor sends the heartbeat, no program does; when it has gone, they do again."""
 
+import json
 import os
 import time
 from pathlib import Path
@@ -82,5 +83,9 @@ def test_whether_it_arrives_is_noted_beside_the_journal(pulse: Pulse, tmp_path: 
     each.look(time.time())
     [delivery] = records.deliveries(tmp_path / "journal.db")
     assert delivery.why == "no route to it"
-    assert (tmp_path / DIRECTORY).is_dir()
+    # Of a program that has ended, nobody minds what it could not send.
+    [path] = (tmp_path / DIRECTORY).iterdir()
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({**content, "at": time.time() - 61}))
+    assert records.deliveries(tmp_path / "journal.db") == ()
     each.let_go()

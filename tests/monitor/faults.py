@@ -158,7 +158,6 @@ def together(relay: Relay) -> list[Fault]:
         Fault("second node differs", "node.second", second_differs),
         Fault("account empty", "account.not_empty", account_empty),
         Fault("disk 97 % full", "disk.space", disk_full),
-        Fault("clock off by a minute", "clock.right", clock_off),
         Fault("program FATAL", "programs.run", program_fatal),
         Fault("key file readable", "files.private", key_readable),
         Fault("CloudWatch away", "telling.heartbeat", cloudwatch_away(relay)),
@@ -172,6 +171,7 @@ def others() -> list[list[Fault]]:
             Fault("still syncing", "node.synced", still_syncing),
             Fault("wrong chain", "node.chain", wrong_chain),
             Fault("journal locked", "journal.turns", journal_locked),
+            Fault("clock off by a minute", "clock.right", clock_off),
         ],
         [
             Fault("node stopped", "node.answers", node_stopped),

@@ -2,12 +2,15 @@
 
 import asyncio
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import click
 import pytest
 
+from scheduler.cli import scheduler_commands
 from scheduler.health import State
 from scheduler.operations.checks import machine
 from scheduler.operations.checks.model import Check, Level, fine, judged, worst, wrong
@@ -23,6 +26,7 @@ from scheduler.operations.facts.model import (
     Sync,
 )
 from scheduler.operations.monitor.alerts import Alerts
+from scheduler.operations.monitor.beat import BoxVitals
 from scheduler.operations.monitor.metrics import registry
 from scheduler.operations.page.app import Page
 from scheduler.operations.status import Status, as_json, from_json, status_of
@@ -42,6 +46,7 @@ from tests.monitor.samples import (
 )
 
 ALONE = replace(WELL, configured=replace(WELL.configured, second_endpoint=None), second=None)
+LEFT = replace(program(life=None), account=but("account", custodian=None).account)
 OLD_SLOT = replace(WELL.journal.open_slots[0], age=601.0)  # type: ignore[union-attr]
 FULL = Disk("/data", "the journal", 100 * 10**9, 4 * 10**9, 5 * 10**9, 10**6, False)
 EXPOSED = PrivateFile("/etc/key", "the key file", False, "0644", "scheduler", "0600", True)
@@ -70,7 +75,7 @@ WRONG: list[tuple[Facts, str, str, str]] = [
     (but("account", days_left=6.9), "account.lasts", "fail", "scheduler config needs"),
     (but("limits", balance=2 * 10**18), "account.lasts", "fail", ADDRESS),
     (but("account", latest=13), "account.nonces", "fail", "stop whoever"),
-    (but("account", custodian=None), "account.custodian", "fail", "supervisorctl start scheduler"),
+    (LEFT, "account.custodian", "fail", "supervisorctl start scheduler"),
     (but("journal", strangers=1), "account.strangers", "warn", "scheduler report"),
     (unread(supervisor="refused"), "programs.supervised", "fail", "systemctl status supervisor"),
     (program(process=process("FATAL")), "programs.run", "fail", "supervisorctl start scheduler"),
@@ -184,6 +189,18 @@ def test_what_is_wrong_is_said_by_its_check_and_no_other(
     assert others == set()
 
 
+@pytest.mark.parametrize("facts", [each[0] for each in WRONG])
+def test_what_mends_it_are_commands_that_there_are(facts: Facts) -> None:
+    for finding in findings(facts):
+        for line in re.findall(r"(?:^|: |, |then )scheduler ([a-z]+(?: [a-z]+)?)", finding.remedy):
+            command: click.Command = scheduler_commands
+            for word in line.split():
+                if isinstance(command, click.Group):
+                    found = command.get_command(click.Context(command), word)
+                    assert found is not None, finding.remedy
+                    command = found
+
+
 def test_every_check_is_shown_to_fail() -> None:
     assert {check for _, check, _, _ in WRONG} == {check.name for check in CHECKS}
 
@@ -272,6 +289,41 @@ def test_a_node_elsewhere_is_not_taken_for_a_program_here() -> None:
     facts = replace(unread(node="away"), programs=(PROGRAM, node))
     found = {each.check: each for each in findings(facts)}
     assert found["node.answers"].remedy.startswith("supervisorctl start geth")
+
+
+def test_one_fault_is_one_alert() -> None:
+    failing = replace(LIFE, state=State.FAILING, wrong=("the node is away",))
+    facts = replace(unread(node="away"), programs=(replace(PROGRAM, life=failing),))
+    found = {each.check: each for each in findings(facts)}
+    assert [name for name, each in found.items() if each.level is Level.FAIL] == ["node.answers"]
+    assert found["programs.work"].level is Level.UNKNOWN
+    assert found["programs.work"].reason.endswith("(follows from node.answers)")
+    # The heartbeat counts both.
+    vitals = BoxVitals().take(facts, tuple(found.values()))
+    assert len(vitals.wrong) == 2
+
+
+def test_what_checks_follow_from_are_checks() -> None:
+    names = {check.name for check in CHECKS}
+    assert {cause for check in CHECKS for cause in check.follows} <= names
+
+
+def test_a_head_is_not_old_since_the_clock_is_wrong() -> None:
+    ahead = replace(but("node", head_age=125.0), clock=replace(WELL.clock, offset=120.0))  # type: ignore[type-var]
+    assert levels(findings(ahead))["node.head"] == "ok"
+    behind = replace(but("node", head_age=5.0), clock=replace(WELL.clock, offset=-120.0))  # type: ignore[type-var]
+    assert levels(findings(behind))["node.head"] == "fail"
+
+
+def test_what_a_program_counts_adds_up_over_its_restarts() -> None:
+    vitals = BoxVitals()
+
+    def counted(exceptions: int) -> int:
+        facts = program(life=replace(LIFE, exceptions=exceptions))
+        return vitals.take(facts, findings(facts)).exceptions
+
+    # What was there before the first look is not news; 1 after 7 began anew.
+    assert [counted(number) for number in (5, 7, 7, 1, 2)] == [0, 2, 2, 3, 4]
 
 
 def test_the_worst_level_is_what_counts() -> None:

@@ -25,6 +25,7 @@ from scheduler.pulse import Pulse
 from scheduler.transactions.journal import Journal
 from scheduler.transactions.journal.overview import Overview
 from scheduler.transactions.journal.reading import reading
+from tests import nodes
 from tests.commands import free_port
 from tests.monitor.box import TimeServer
 
@@ -119,6 +120,23 @@ async def test_a_node_is_watched(anvil: Node) -> None:
     assert (compared.ahead, compared.agrees) == (0, True)
     await second.close()
     await watch.close()
+
+
+@pytest.mark.parametrize(("kind", "network"), [("geth", "dev"), ("rskj", "rsk-regtest")])
+async def test_other_nodes_are_understood_as_well(kind: str, network: str) -> None:
+    with nodes.started(kind) as node:
+        watch = NodeWatch(node.http, network)
+        found = await watch.look()
+        # geth that has just started says that it syncs, while it indexes transactions.
+        while found.sync is not None:
+            assert found.sync.percent <= 100
+            await asyncio.sleep(0.2)
+            found = await watch.look()
+        assert (found.kind, found.network) == (kind, network)
+        assert found.head_number >= 0
+        purse = await watch.purse("0x" + "12" * 20, found.kind, found.head_hash)
+        assert (purse.balance, purse.latest, purse.pending) == (0, 0, 0)
+        await watch.close()
 
 
 async def test_blocks_that_all_come_before_their_time_tell_of_the_clock(anvil: Node) -> None:

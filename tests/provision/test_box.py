@@ -68,6 +68,25 @@ def test_the_second_command_starts_what_executes_a_call(box: Machine) -> None:
     assert outcome.startswith(f"succeeded at block {call.target} (target {call.target}): executed")
 
 
+READ_METRICS = """
+from urllib.request import urlopen
+print(urlopen("http://127.0.0.1:9469/metrics", timeout=10).read().decode())
+"""
+
+
+def test_the_monitor_sees_the_box_and_may_ask_supervisord(box: Machine) -> None:
+    python = "/opt/scheduler/current/bin/python"
+    running = 'scheduler_program_state{program="scheduler",state="RUNNING"} 1.0'
+
+    def sees() -> bool:
+        return running in box.run(python, "-c", READ_METRICS, check=False).stdout
+
+    eventually(sees, 60, "the monitor knows that the scheduler runs")
+    told = box.run("scheduler", "doctor", user=OPERATOR, check=False).stdout
+    wrong = [line for line in told.splitlines() if line.startswith("FAIL")]
+    assert wrong == [], told
+
+
 def test_a_second_run_changes_nothing(box: Machine) -> None:
     before, running = state(box), box.processes("scheduler.launch")
     assert "== nothing had to be changed\n" in set_up(box)

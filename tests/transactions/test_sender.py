@@ -93,6 +93,8 @@ async def test_what_a_simulation_says_fails_is_refused_and_leaves_no_trace(at: O
     refused = {key: said.verdict for key, said in at.family.heard if isinstance(said, Refused)}
     assert refused["reverts"].kind is OutcomeKind.REVERTED
     assert refused["misses"].kind is OutcomeKind.NO_EFFECT
+    # For whoever measures it: what was refused, and that the other one left.
+    assert (at.desk.counters.refused, at.desk.counters.left) == (2, 1)
     await at.until_mined()
     assert at.bench.nonce(at.address) == 1
 

@@ -60,14 +60,16 @@ def custodian(facts: Facts) -> Verdict:
     if account is None or journal is None:
         return unknown("the account or the journal could not be read")
     waiting = [slot for slot in journal.open_slots if slot.account == account.address]
-    if waiting and account.custodian is None:
+    # Whichever program runs takes over what is left by those that do not.
+    at_work = [each.name for each in facts.programs or () if each.life and each.life.fresh]
+    if waiting and not at_work and account.custodian is None:
         return wrong(
             f"{count(len(waiting), 'transaction')} of the account "
             f"{'is' if len(waiting) == 1 else 'are'} on the way, and no program looks after "
             f"{'it' if len(waiting) == 1 else 'them'}",
             f"supervisorctl start {waiting[0].program}",
         )
-    return fine(account.custodian or "nothing is on its way")
+    return fine(f"{count(len(waiting), 'transaction')} on the way, looked after")
 
 
 def strangers(facts: Facts) -> Verdict:
@@ -92,7 +94,7 @@ def _unread(facts: Facts) -> Verdict:
 
 CHECKS = (
     Check("account.not_empty", "the account can pay", not_empty, (10,)),
-    Check("account.lasts", "its balance does for a while", lasts),
+    Check("account.lasts", "its balance does for a while", lasts, follows=("account.not_empty",)),
     Check("account.nonces", "nobody else sends from it", nonces, (5, 9)),
     Check("account.custodian", "what is on its way is looked after", custodian, (4, 9)),
     Check("account.strangers", "its nonces are the journal's", strangers, (2, 5)),

@@ -135,7 +135,7 @@ def invariants(facts: Facts) -> Verdict:
         told = ", ".join(f"{number} {_VIOLATIONS[name]}" for name, number in broken.items())
         return wrong(
             f"the journal contradicts itself, which is a fault of this program: {told}",
-            "scheduler pause; keep a copy: scheduler journal copy; and report it",
+            "scheduler pause; keep what is in it: scheduler journal export; and report it",
         )
     return fine("what must never be in it is not")
 

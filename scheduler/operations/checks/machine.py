@@ -178,6 +178,13 @@ CHECKS = (
     Check("memory.available", "there is memory", memory),
     Check("clock.right", "the clock is right", clock),
     Check("clock.synchronised", "something keeps the clock right", synchronised),
-    Check("files.private", "secrets are nobody else's", private, (7,), make_private),
-    Check("files.there", "what is configured is there", there, fix=make_directories),
+    Check("files.private", "secrets are nobody else's", private, (7,), fix=make_private),
+    Check(
+        "files.there",
+        "what is configured is there",
+        there,
+        (),
+        ("journal.readable",),
+        make_directories,
+    ),
 )

@@ -1,6 +1,6 @@
 """A check: what it looks at, and what it says of a box's facts. Pure but for the fixes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -24,6 +24,11 @@ class Verdict:
     level: Level
     reason: str
     remedy: str = ""
+
+    @property
+    def is_told(self) -> bool:
+        """Whether an operator is told of it."""
+        return self.level in (Level.FAIL, Level.WARN)
 
 
 def fine(reason: str) -> Verdict:
@@ -49,14 +54,16 @@ class Check:
     """One thing that can be wrong. `name` is what alerts and metrics call it, as PART.WHAT.
 
     `judge` is a pure function. `invariants` are those of docs/understand.md that it watches, and
-    `page` where the documentation says what to do. `fix` does what is safe, and says what it did;
-    it is asked only after the check failed, and may raise OSError.
+    `page` where the documentation says what to do. `follows` are checks whose failure explains
+    this one's, so that one fault is one alert. `fix` does what is safe, and says what it did; it
+    is asked only after the check failed, and may raise OSError.
     """
 
     name: str
     title: str
     judge: Callable[[Facts], Verdict]
     invariants: tuple[int, ...] = ()
+    follows: tuple[str, ...] = ()
     fix: Callable[[Facts], Sequence[str]] | None = None
 
     @property
@@ -79,16 +86,27 @@ class Finding:
 
 
 def judged(checks: Sequence[Check], facts: Facts) -> tuple[Finding, ...]:
-    """What each says of these facts, in their order. A check that itself fails says nothing of the
-    box: its finding is UNKNOWN, and the others are not kept from theirs."""
-    return tuple(_judged(check, facts) for check in checks)
+    """What each says of these facts, in their order.
+
+    A check that itself fails says nothing of the box: its finding is UNKNOWN, and the others are
+    not kept from theirs. So is one that fails for what another one tells already.
+    """
+    verdicts = {check.name: _verdict(check, facts) for check in checks}
+    return tuple(_finding(check, verdicts) for check in checks)
 
 
-def _judged(check: Check, facts: Facts) -> Finding:
+def _verdict(check: Check, facts: Facts) -> Verdict:
     try:
-        verdict = check.judge(facts)
+        return check.judge(facts)
     except Exception as error:
-        verdict = unknown(f"this check itself failed: {error!r}")
+        return unknown(f"this check itself failed: {error!r}")
+
+
+def _finding(check: Check, verdicts: Mapping[str, Verdict]) -> Finding:
+    verdict = verdicts[check.name]
+    causes = [name for name in check.follows if name in verdicts and verdicts[name].is_told]
+    if verdict.level is Level.FAIL and causes:
+        verdict = unknown(f"{verdict.reason} (follows from {causes[0]})")
     return Finding(
         check.name,
         check.title,

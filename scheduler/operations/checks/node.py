@@ -48,7 +48,7 @@ def head(facts: Facts) -> Verdict:
     node = facts.node
     if node is None:
         return _unasked(facts)
-    age, limit = head_age(node), facts.limits.head_age
+    age, limit = head_age(facts, node), facts.limits.head_age
     if age > limit:
         return wrong(
             f"no new block for {age:.0f} s: the head is still {node.head_number:,}; on "
@@ -58,9 +58,11 @@ def head(facts: Facts) -> Verdict:
     return fine(f"block {node.head_number:,}, {max(0.0, node.head_age):.0f} s old")
 
 
-def head_age(node: Node) -> float:
-    """For how long no block came: by its time, or by how long it was watched, in seconds."""
-    return max(node.head_age, node.still_for or 0.0)
+def head_age(facts: Facts, node: Node) -> float:
+    """For how long no block came, in seconds: by its time, allowing for a clock that is known to be
+    wrong, or by how long it was watched."""
+    offset = facts.clock.offset if facts.clock is not None else None
+    return max(node.head_age - (offset or 0.0), node.still_for or 0.0)
 
 
 def peers(facts: Facts) -> Verdict:
@@ -166,5 +168,11 @@ CHECKS = (
     Check("node.head", "new blocks come", head, (10,)),
     Check("node.peers", "it has peers", peers),
     Check("node.behind_journal", "it has what the journal has", behind_journal, (6,)),
-    Check("node.second", "a second node agrees with it", second, (6,)),
+    Check(
+        "node.second",
+        "a second node agrees with it",
+        second,
+        (6,),
+        follows=("node.chain", "node.synced", "node.head"),
+    ),
 )

@@ -10,6 +10,20 @@ SHOWN_SECONDS = 60.0
 """For how long an unexpected end is told, though the program runs again: several in a row are one
 alert."""
 
+# What keeps a program from its work, and is told by a check of its own.
+_KEPT_BY = (
+    "node.answers",
+    "node.chain",
+    "node.synced",
+    "node.head",
+    "node.behind_journal",
+    "account.not_empty",
+    "journal.turns",
+    "journal.readable",
+    "journal.quarantine",
+    "journal.holds",
+)
+
 _BAD = frozenset({"FATAL", "BACKOFF", "EXITED", "UNKNOWN"})
 
 
@@ -143,8 +157,10 @@ CHECKS = (
     Check("programs.installed", "supervisord knows the programs", installed),
     Check("programs.run", "the programs run", run, (10,)),
     Check("programs.stopped", "no program was stopped", stopped),
-    Check("programs.turn", "the programs give signs of life", turn, (10,)),
-    Check("programs.work", "the programs do what they are for", work, (10,)),
+    Check(
+        "programs.turn", "the programs give signs of life", turn, (10,), follows=("programs.run",)
+    ),
+    Check("programs.work", "the programs do what they are for", work, (10,), follows=_KEPT_BY),
     Check("programs.heads", "the programs follow the head", heads, (10,)),
     Check("programs.exits", "no program ends by itself", exits, (11,)),
 )

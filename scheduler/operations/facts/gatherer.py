@@ -10,6 +10,7 @@ from pathlib import Path
 
 from scheduler import config
 from scheduler.chain.endpoint import Endpoint
+from scheduler.chain.errors import NodeUnavailable, RpcError
 from scheduler.locks import holder_of
 from scheduler.networks import Network, network_of, networks
 from scheduler.operations.facts import journal as journals
@@ -27,7 +28,7 @@ from scheduler.operations.facts.model import (
     SecondNode,
 )
 from scheduler.operations.facts.node import NodeWatch, SecondWatch
-from scheduler.operations.facts.reading import Sources
+from scheduler.operations.facts.reading import LIMIT_SECONDS, Sources
 from scheduler.operations.keyfiles import address_in
 from scheduler.spelling import speak_of
 from scheduler.transactions.journal.location import is_there
@@ -50,7 +51,8 @@ class Gatherer:
         """`config_file` is where the settings are from, if they are from a file."""
         self._settings = settings
         self._config_file = config_file
-        self._node = NodeWatch(settings.rpc_url[0], settings.network)
+        self._nodes = [NodeWatch(each, settings.network) for each in settings.rpc_url]
+        self._node = self._nodes[0]
         second = settings.monitor.second_rpc_url
         self._second = None if second is None else SecondWatch(second)
         self._sources = Sources()
@@ -64,7 +66,7 @@ class Gatherer:
         path, journal = settings.journal_file(), settings.journal_location()
         around = asyncio.ensure_future(self._around())
         node, processes, signs, waits = await asyncio.gather(
-            sources.ask("node", self._node.look()),
+            sources.ask("node", self._looked(), LIMIT_SECONDS * len(self._nodes)),
             self._processes(),
             sources.call("signs", lambda: listing.lives(path)),
             sources.call("turns", lambda: journals.turns(journal)),
@@ -119,8 +121,26 @@ class Gatherer:
             monitor=monitor,
         )
 
+    async def _looked(self) -> Node:
+        """The first node that answers, in the order of preference, as programs take it.
+
+        Raises NodeUnavailable or RpcError of the first where none does.
+        """
+        first: NodeUnavailable | RpcError | None = None
+        for watch in self._nodes:
+            try:
+                found = await watch.look()
+            except (NodeUnavailable, RpcError) as error:
+                first = first or error
+            else:
+                self._node = watch
+                return found
+        assert first is not None
+        raise first
+
     async def close(self) -> None:
-        await self._node.close()
+        for watch in self._nodes:
+            await watch.close()
         if self._second is not None:
             await self._second.close()
 
@@ -197,7 +217,7 @@ class Gatherer:
         second = settings.monitor.second_rpc_url
         return Configured(
             network=settings.network,
-            endpoint=str(Endpoint.parse(settings.rpc_url[0])),
+            endpoint=", ".join(str(Endpoint.parse(each)) for each in settings.rpc_url),
             second_endpoint=None if second is None else str(Endpoint.parse(second)),
             journal=str(settings.journal_location()),
             signer=settings.signer,

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scheduler.operations.facts.model import Held, Journal, OpenSlot, Quarantine, Tally
-from scheduler.transactions.journal import JournalUnavailable, Location
+from scheduler.transactions.journal import JournalUnavailable
 from scheduler.transactions.journal.database import check_turns
+from scheduler.transactions.journal.location import Location
 from scheduler.transactions.journal.overview import Known, Money, Overview, Work
 from scheduler.transactions.journal.reading import reading
 
@@ -37,6 +38,14 @@ def turns(location: Location) -> str | None:
 
 def found(location: Location, chain: str | None, waits: str | None) -> Found:
     """What is in the journal, of this chain, None for any. Raises JournalUnavailable, OSError."""
+    try:
+        return _found(location, chain, waits)
+    except JournalUnavailable:
+        # A program may have begun to write in this moment, which is nothing to be told.
+        return _found(location, chain, waits)
+
+
+def _found(location: Location, chain: str | None, waits: str | None) -> Found:
     now = time.time()
     with reading(location) as opened:
         overview = Overview(opened, chain, now)

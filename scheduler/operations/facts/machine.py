@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from scheduler.chain.endpoint import secrets_in
 from scheduler.config import Settings
 from scheduler.operations.facts.model import Disk, Memory, PrivateFile
 
@@ -121,8 +122,10 @@ def _private(settings: Settings, config_file: Path | None) -> Iterator[tuple[Pat
         yield settings.journal_password_file, "the journal's password file", 0o600, False
     if settings.monitor.email is not None and settings.monitor.email.password_file is not None:
         yield settings.monitor.email.password_file, "the mail password's file", 0o600, False
-    if config_file is not None and settings.url_secrets:
+    if config_file is not None and any(secrets_in(url) for _, url in settings.urls):
         yield config_file, "the configuration, which has secrets in it", 0o600, False
+    if settings.journal_password_file is not None:
+        yield settings.journal_password_file, "the journal password's file", 0o600, False
     journal = settings.journal_file()
     yield journal.parent, "the journal's directory", 0o755, True
     if journal.exists():

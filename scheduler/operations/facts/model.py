@@ -242,7 +242,7 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Journal:
-    """What the journal has; sizes in bytes, amounts in wei.
+    """What the journal has; sizes in bytes, 0 of a database, amounts in wei.
 
     `turns` is None where a writer gets its turn, else what keeps it. `intents` counts by state,
     `violations` what must be zero by what it is. `losses` are the mined transactions of the last 24

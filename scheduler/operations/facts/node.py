@@ -165,8 +165,9 @@ class NodeWatch:
         left = None
         if before is not None and current > before[0]:
             left = (highest - current) * (now - before[1]) / (current - before[0])
-        percent = 100.0 * current / highest if highest else 0.0
-        return Sync(current, highest, min(percent, 100.0), left)
+        # geth (1.16) that has just started still indexes transactions, and says 0 of highest then.
+        highest = max(highest, current)
+        return Sync(current, highest, 100.0 * current / highest if highest else 0.0, left)
 
 
 class SecondWatch:

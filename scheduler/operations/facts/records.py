@@ -25,8 +25,9 @@ LIFE, ALERTS, INCIDENTS, CHANNELS = (
 
 KEPT_INCIDENTS = 200
 
-# What was not delivered so long ago is of a program that does not run any more.
-_OLD_SECONDS = 3600.0
+# A heartbeat that was noted so long ago is of a program that does not run any more. One that is
+# refused is tried again every ten seconds (scheduler.heartbeat.beats).
+_OLD_SECONDS, _REFUSED_SECONDS = 3600.0, 60.0
 
 
 def place(journal: Path) -> Path:
@@ -39,7 +40,10 @@ def deliveries(journal: Path) -> tuple[Delivery, ...]:
     found = []
     for path in sorted((journal.parent / HEARTBEATS).glob("*.json")):
         content = read(path)
-        if content is not None and time.time() - content["at"] < _OLD_SECONDS:
+        if content is None:
+            continue
+        limit = _OLD_SECONDS if content["why"] is None else _REFUSED_SECONDS
+        if time.time() - content["at"] < limit:
             found.append(
                 Delivery(f"heartbeat {content['name']}", content["taken_at"], content["why"])
             )

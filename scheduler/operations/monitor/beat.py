@@ -2,11 +2,25 @@
 
 from collections.abc import Sequence
 
-from scheduler.health import Vitals, more
+from scheduler.health import State, Vitals, more
 from scheduler.operations.checks.model import Finding, Level
 from scheduler.operations.facts.model import Facts
 
-_COUNTED = ("programs.run", "programs.turn", "programs.work", "programs.heads")
+# What keeps the programs from their work; what they say of it themselves is counted as well.
+_COUNTED = frozenset(
+    {
+        "node.answers",
+        "node.chain",
+        "node.synced",
+        "node.head",
+        "account.not_empty",
+        "journal.readable",
+        "journal.turns",
+        "programs.run",
+        "programs.turn",
+        "programs.heads",
+    }
+)
 
 
 class BoxVitals:
@@ -27,7 +41,11 @@ class BoxVitals:
             self._exceptions += more(now[0], before[0])
             self._pokes += more(now[1], before[1])
             self._before[program.name] = now
-        wrong = tuple(
+        wrong = [
             each.reason for each in findings if each.check in _COUNTED and each.level is Level.FAIL
-        )
-        return Vitals(wrong, self._exceptions, self._pokes)
+        ]
+        for program in facts.programs or ():
+            life = program.life
+            if life is not None and life.fresh and life.state is State.FAILING:
+                wrong += [f"{program.name}: {line}" for line in life.wrong]
+        return Vitals(tuple(wrong), self._exceptions, self._pokes)

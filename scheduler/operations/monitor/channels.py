@@ -90,7 +90,7 @@ class EmailChannel:
         try:
             with self._connected() as server:
                 server.send_message(mail)
-        except (OSError, smtplib.SMTPException, Misconfigured) as error:
+        except (OSError, ValueError, smtplib.SMTPException, Misconfigured) as error:
             words = " ".join(str(error).split()) or type(error).__name__
             raise NotDelivered(f"{self._settings.server}: {words}") from error
 

@@ -76,9 +76,11 @@ class Outbox:
                 message = waiting[0]
             try:
                 channel.send(message)
-            except NotDelivered as reason:
+            except Exception as error:
+                # Whatever it is, the next try may succeed, and the other channels tell of it.
+                reason = str(error) if isinstance(error, NotDelivered) else repr(error)
                 away.raised(f"{channel.name} does not take alerts, they wait: {reason}")
-                self._note(channel, str(reason))
+                self._note(channel, reason)
                 time.sleep(RETRY_SECONDS)
                 continue
             away.cleared(f"{channel.name} takes alerts again")

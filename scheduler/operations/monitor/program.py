@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from prometheus_client import start_http_server
 
 from scheduler import config, logs
+from scheduler.chain.endpoint import secrets_in
 from scheduler.errors import Misconfigured
 from scheduler.heartbeat.child import beating
 from scheduler.heartbeat.settings import SECRETS
@@ -107,7 +108,7 @@ def run(
     protocol = listener.output_is_the_protocol_s() if by_supervisord() else None
     if protocol is not None:
         die_with_parent()
-    secrets = settings.url_secrets
+    secrets = [secret for _, url in settings.urls for secret in secrets_in(url)]
     secrets += heartbeat["credentials"].values() if heartbeat else []
     logs.configure(secrets, form=settings.log_format)
     for remark in remarks:

@@ -5,12 +5,13 @@ SELECT state, count(*) AS number FROM intents WHERE %(chain)s::text IS NULL OR c
 
 -- name: outcomes
 -- Also of what was forgotten.
-SELECT family, state, sum(number)::bigint AS number FROM (
+SELECT family, state, sum(number) AS number FROM (
     SELECT family, state, count(*) AS number FROM intents
     WHERE state NOT IN ('planned', 'in_slot', 'suspended') AND (%(chain)s::text IS NULL OR chain = %(chain)s)
     GROUP BY family, state
     UNION ALL
-    SELECT family, state, number FROM forgotten WHERE %(chain)s::text IS NULL OR chain = %(chain)s) AS ended
+    SELECT family, state, number FROM forgotten
+    WHERE %(chain)s::text IS NULL OR chain = %(chain)s) AS ended
 GROUP BY family, state ORDER BY family, state;
 
 -- name: open_slots
@@ -40,7 +41,7 @@ WHERE o.judged_at >= %(since)s AND o.kind IN ('no_effect', 'reverted', 'deposit_
 
 -- name: work
 -- What each program's transactions came to, and how many of its slots are open.
-SELECT s.program, count(*) FILTER (WHERE s.state = 'open') AS in_flight, count(*) FILTER (WHERE o.kind = 'succeeded') AS done,
+SELECT s.program, count(DISTINCT s.nonce) FILTER (WHERE s.state = 'open') AS in_flight, count(*) FILTER (WHERE o.kind = 'succeeded') AS done,
        count(*) FILTER (WHERE o.kind <> 'succeeded') AS failed, max(CASE WHEN o.kind IS NOT NULL THEN a.id END)
        AS newest
 FROM slots s
@@ -54,15 +55,16 @@ GROUP BY s.program;
 SELECT intent, kind, detail, is_final, judged_at FROM outcomes WHERE attempt = %(attempt)s;
 
 -- name: money
--- In wei, as a floating number, as the other dialect has it.
-SELECT coalesce(sum(fees), 0) AS fees, coalesce(sum(earned), 0) AS earned, coalesce(sum(recent), 0) AS recent FROM (
-    SELECT o.gas_used * CAST(o.gas_price AS double precision) AS fees,
-           CAST(o.earned AS double precision) - CAST(o.returned AS double precision) AS earned,
-           CASE WHEN o.judged_at >= %(since)s THEN o.gas_used * CAST(o.gas_price AS double precision) END AS recent
+-- In wei.
+SELECT coalesce(sum(fees), 0) AS fees, coalesce(sum(earned), 0) AS earned,
+       coalesce(sum(recent), 0) AS recent FROM (
+    SELECT o.gas_used * CAST(o.gas_price AS numeric) AS fees,
+           CAST(o.earned AS numeric) - CAST(o.returned AS numeric) AS earned,
+           CASE WHEN o.judged_at >= %(since)s THEN o.gas_used * CAST(o.gas_price AS numeric) END AS recent
     FROM outcomes o JOIN attempts a ON a.id = o.attempt
     WHERE %(chain)s::text IS NULL OR a.chain = %(chain)s
     UNION ALL
-    SELECT CAST(fees AS double precision), CAST(earned AS double precision) - CAST(returned AS double precision), NULL FROM past_days
+    SELECT CAST(fees AS numeric), CAST(earned AS numeric) - CAST(returned AS numeric), NULL::numeric FROM past_days
     WHERE %(chain)s::text IS NULL OR chain = %(chain)s) AS booked;
 
 -- name: first_outcome

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from scheduler.chain.model import Address
-from scheduler.transactions.journal import named
 from scheduler.transactions.journal.reading import Reading
 
 DAY_SECONDS = 86_400
@@ -72,17 +71,17 @@ class Overview:
 
     def __init__(self, reading: Reading, chain: str | None, now: float) -> None:
         self._reading = reading
-        self._queries = named.queries(reading.dialect, "overview")
         self._chain = chain
         self._now = now
 
     def intents(self) -> dict[str, int]:
         """How many there are in each state."""
-        return {row["state"]: row["number"] for row in self._run("intents")}
+        return {row["state"]: int(row["number"]) for row in self._run("intents")}
 
     def outcomes(self) -> list[tuple[str, str, int]]:
         """By family and outcome, how many intents ended so, also those that were forgotten."""
-        return [(row["family"], row["state"], row["number"]) for row in self._run("outcomes")]
+        rows = self._run("outcomes")
+        return [(row["family"], row["state"], int(row["number"])) for row in rows]
 
     def open_slots(self) -> list[Open]:
         """Oldest first."""
@@ -93,6 +92,7 @@ class Overview:
         return [row["key"] for row in self._run("suspended")]
 
     def accounts(self) -> list[Known]:
+        """Those that the journal sends from, or keeps from sending."""
         return [Known(**row) for row in self._run("accounts")]
 
     def losses(self) -> int:
@@ -104,27 +104,33 @@ class Overview:
         """By program."""
         return {
             row["program"]: Work(
-                row["in_flight"], row["done"], row["failed"], self._judged(row["newest"])
+                int(row["in_flight"]),
+                int(row["done"]),
+                int(row["failed"]),
+                self._judged(row["newest"]),
             )
             for row in self._run("work")
         }
 
     def money(self) -> Money:
+        """What all transactions cost and brought in, and what gas costs in a day."""
         week_ago = self._now - 7 * DAY_SECONDS
         [sums] = self._run("money", since=week_ago)
         [row] = self._run("first_outcome", since=week_ago)
         first = row["first"]
         days = 1.0 if first is None else max(1.0, (self._now - first) / DAY_SECONDS)
-        return Money(int(sums["fees"]), int(sums["earned"]), int(sums["recent"] / days))
+        per_day = int(float(sums["recent"]) / days)
+        return Money(int(sums["fees"]), int(sums["earned"]), per_day)
 
     def violations(self) -> dict[str, int]:
         """What must be zero, by its name."""
-        return {row["name"]: row["number"] for row in self._run("violations")}
+        return {row["name"]: int(row["number"]) for row in self._run("violations")}
 
     def _judged(self, attempt: int | None) -> Judged | None:
-        for row in self._run("outcome", attempt=attempt):
-            return Judged(**{**row, "is_final": bool(row["is_final"])})
-        return None
+        if attempt is None:
+            return None
+        [row] = self._run("outcome", attempt=attempt)
+        return Judged(**{**row, "is_final": bool(row["is_final"])})
 
     def _run(self, query: str, **values: object) -> list[dict[str, Any]]:
-        return self._reading.run(self._queries[query], **values, chain=self._chain)
+        return self._reading.rows_of("overview", query, **values, chain=self._chain)

@@ -177,9 +177,9 @@ class Reading:
     def _run(self, query: str, **values: object) -> list[dict[str, Any]]:
         return list(self._each(query, **values))
 
-    def run(self, sql: str, **values: object) -> list[dict[str, Any]]:
-        """The rows of a query of whoever has queries of its own."""
-        return list(self._snapshot.rows(sql, values))
+    def rows_of(self, file: str, query: str, **values: object) -> list[dict[str, Any]]:
+        """What a query of another FILE.DIALECT.sql answers: of whoever has queries of its own."""
+        return list(self._snapshot.rows(named.queries(self._snapshot.dialect, file)[query], values))
 
     def _each(self, query: str, **values: object) -> Iterator[dict[str, Any]]:
         return self._snapshot.rows(self._queries[query], values)
