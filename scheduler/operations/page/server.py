@@ -35,6 +35,8 @@ class Server:
         bound = self._socket.getsockname()[1]
         self.url = f"http://{name}:{bound}/"
         log.info("the status page: %s", self.url)
+        # That it starts and ends is said already.
+        logging.getLogger("uvicorn").setLevel(logging.WARNING)
         hosts = {*LOOPBACK, name, *(name_of(each) for each in settings.page_hosts)}
         self._server = _Quiet(
             uvicorn.Config(
