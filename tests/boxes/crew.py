@@ -29,9 +29,11 @@ from scheduler.chain.model import HeadEvent
 from scheduler.chain.node import JsonRpcNode
 from scheduler.locks import Held
 from scheduler.networks import network_of
+from scheduler.plan import Plan
 from scheduler.processes import die_with_parent
-from scheduler.programs import PATIENCE_SECONDS, Awaited, Running
+from scheduler.programs import Awaited, Running
 from scheduler.pulse import Pulse
+from scheduler.reach import Reach
 from scheduler.roster import Roster
 from scheduler.service import Work, serve
 from scheduler.transactions.desk import Desk
@@ -131,8 +133,8 @@ class Member:
             heartbeat=Heartbeat(node.sage),
             journal=journal,
             locks=locks,
+            reach=Reach(_plan(task)),
             leases=self._leases,
-            patience=PATIENCE_SECONDS,
             wishes=wishes,
             wanted=known,
             batch=task.batch,
@@ -154,6 +156,25 @@ class Turns(Running):
         states = self.journal.intent_states([wish.key for wish in self.wishes])
         if len(states) == len(self.wishes) and self.flow.in_flight == 0:
             os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _plan(task: Task) -> Plan:
+    """As much of a plan as says which node is followed, and that there is another box."""
+    return Plan(
+        program=task.program,
+        endpoint=task.node,
+        network=None,
+        contracts=[],
+        account=None,
+        key_file=None,
+        password_file=None,
+        journal=task.journal,
+        max_gas_price=None,
+        min_tip=0,
+        budget={},
+        patient=True,
+        directory=task.directory,
+    )
 
 
 def _wish(task: Task, account: Account, number: int) -> Intent:

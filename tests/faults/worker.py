@@ -38,6 +38,7 @@ from scheduler.networks import network_of
 from scheduler.plan import Plan
 from scheduler.programs import Program, Running
 from scheduler.pulse import Pulse
+from scheduler.reach import Reach
 from scheduler.roster import Roster
 from scheduler.service import Work, serve
 from scheduler.transactions.custody import actor
@@ -204,6 +205,7 @@ def hitting(task: Task) -> Callable[[], Awaitable[Work]]:
             heartbeat=heartbeat,
             journal=journal,
             locks=locks,
+            reach=Reach(_plan(task)),
         )
 
     return assemble
@@ -211,7 +213,15 @@ def hitting(task: Task) -> Callable[[], Awaitable[Work]]:
 
 def executing(task: Task) -> Callable[[], Awaitable[Work]]:
     """The real program, which executes calls."""
-    plan = Plan(
+    program = Program(_plan(task))
+    if task.key is not None:
+        # As from a key file, whose opening takes seconds.
+        program._key = PrivateKey(bytes.fromhex(task.key))
+    return program.assemble
+
+
+def _plan(task: Task) -> Plan:
+    return Plan(
         program="scheduler",
         endpoint=task.wire,
         network=None,
@@ -225,11 +235,6 @@ def executing(task: Task) -> Callable[[], Awaitable[Work]]:
         budget={},
         patient=True,
     )
-    program = Program(plan)
-    if task.key is not None:
-        # As from a key file, whose opening takes seconds.
-        program._key = PrivateKey(bytes.fromhex(task.key))
-    return program.assemble
 
 
 async def work(task: Task, miner: Miner) -> bool:
