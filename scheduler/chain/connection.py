@@ -107,12 +107,17 @@ class Connection:
 
     async def _ask(self, requests: Sequence[Request]) -> list[Answer]:
         """The answers to what one message has room for, with what others ask just now."""
-        if any(request.method in ALONE for request in requests):
+        if any(_takes_long(request) for request in requests):
             return await self._exchange(requests)
         return await self._gathering.ask(requests, self.batch_limit)
 
     async def _exchange(self, requests: Sequence[Request]) -> list[Answer]:
         return await self._messages.exchange(requests)
+
+
+def _takes_long(request: Request) -> bool:
+    """Whether its answer may: the pending block is built when it is asked for, with all in it."""
+    return request.method in ALONE or request.params == ("pending", True)
 
 
 def all_well(answers: Sequence[Answer]) -> list[Json]:

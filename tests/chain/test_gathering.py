@@ -121,3 +121,25 @@ async def test_a_node_answers_them_as_if_each_had_asked_alone(rig: Rig, endpoint
     assert int(str(refused[1]), 16) > 0
     assert len(messages) == 2
     await node.close()
+
+
+async def test_what_the_pool_shows_is_asked_for_apart(rig: Rig, endpoint: str) -> None:
+    """A node builds a whole block for that; nobody else waits until it has."""
+    connection = connect(endpoint)
+    messages: list[list[str]] = []
+    exchange = connection._exchange
+
+    async def noted(requests: Sequence[Request]) -> list[Answer]:
+        messages.append([request.method for request in requests])
+        return await exchange(requests)
+
+    connection._exchange = noted  # type: ignore[method-assign]
+    node = JsonRpcNode(connection)
+    try:
+        await asyncio.gather(node.nonces(rig.account), node.pending(), node.syncing())
+    finally:
+        await node.close()
+    assert sorted(messages) == [
+        ["eth_getBlockByNumber"],
+        ["eth_getTransactionCount", "eth_getTransactionCount", "eth_syncing"],
+    ]
