@@ -117,6 +117,9 @@ class Hits:
     def due(self, head: Head) -> list[Intent]:
         return []
 
+    async def look_ahead(self, head: Head) -> None:
+        pass
+
     def upcoming(self, head: Head) -> list[Intent]:
         return []
 
