@@ -2,12 +2,14 @@
 it is told in one line, nothing is written by halves, and it goes on by itself."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psycopg
 import pytest
@@ -15,10 +17,11 @@ import pytest
 from scheduler.errors import Misconfigured
 from scheduler.transactions.intents import Verdict
 from scheduler.transactions.journal import Journal, JournalUnavailable, Remote, named
+from scheduler.transactions.journal.reading import reading
 from scheduler.transactions.journal.upkeep import migrate
 from scheduler.transactions.states import OutcomeKind
 from tests.commands import free_port
-from tests.postgres import PASSWORD, USER, Server, postgres
+from tests.postgres import PASSWORD, UNPRIVILEGED, USER, Server, postgres
 from tests.transactions.line import Cut, Line
 from tests.transactions.places import asked
 from tests.transactions.samples import ACCOUNT, intent, prepared, receipt
@@ -223,6 +226,7 @@ def reserves_in_the_end(journal: Journal) -> None:
 RESERVES = """
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from scheduler.transactions.journal import Journal, NonceTaken, Remote
 from tests.transactions.samples import ACCOUNT, intent, prepared
 
@@ -293,6 +297,63 @@ def test_what_a_contract_says_is_kept_though_it_has_a_nul(journal: Journal, wher
 def test_the_databases_clock_is_in_seconds_since_the_epoch(journal: Journal) -> None:
     [(now,)] = journal.rows.read("now")
     assert abs(now - time.time()) < 5
+
+
+def test_a_role_without_any_privilege_but_its_own_database_will_do(
+    server: Server, line: Line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As docs/postgresql.md has it made; also to ask for a commit whose answer was lost."""
+    server.sql("CREATE ROLE plain LOGIN PASSWORD 'plain'")
+    server.sql("CREATE DATABASE plain OWNER plain ENCODING 'UTF8' TEMPLATE template0")
+    monkeypatch.setenv("PGPASSWORD", "plain")
+    where = Remote(f"postgresql://plain@127.0.0.1:{line.port}/plain", tmp_path)
+    assert migrate(where).before == 0
+    journal = Journal.open(where)
+    journal.admit(ACCOUNT)
+    line.cut = Cut.ANSWER
+    journal.reserve(ACCOUNT, [prepared(0)])
+    assert line.cut is Cut.NEVER
+    assert nonces(journal) == [0]
+    with reading(where) as opened:
+        assert opened.size > 0
+    journal.close()
+
+
+def test_it_is_reached_with_tls_and_by_the_authority_that_is_trusted(tmp_path: Path) -> None:
+    with TemporaryDirectory() as name:
+        directory = Path(name)
+        # Whoever the server is must get there.
+        directory.chmod(0o755)
+        key, certificate, other = (directory / each for each in ("key", "certificate", "other"))
+        for path in (certificate, other):
+            subprocess.run(
+                ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1",
+                 "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
+                 "-keyout", str(key if path is certificate else directory / "unused"),
+                 "-out", str(path)],
+                check=True, capture_output=True,
+            )  # fmt: skip
+        key.chmod(0o600)
+        if os.getuid() == 0:
+            shutil.chown(key, UNPRIVILEGED)
+        with postgres(ssl="on", ssl_cert_file=str(certificate), ssl_key_file=str(key)) as server:
+            password = tmp_path / "password"
+            password.touch(0o600)
+            password.write_text(PASSWORD)
+            base = f"postgresql://{USER}@localhost:{server.port}/{server.database()}"
+
+            def trusting(authority: Path) -> Remote:
+                url = f"{base}?sslmode=verify-full&sslrootcert={authority}"
+                return Remote(url, tmp_path, password)
+
+            migrate(trusting(certificate))
+            journal = Journal.open(trusting(certificate))
+            encrypted = "SELECT ssl::text FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
+            assert journal._database._execute(encrypted, {}) == [("true",)]
+            journal.close()
+            assert "certificate verify failed; see sslmode and sslrootcert" in refused(
+                trusting(other)
+            )
 
 
 # --- what an operator can have wrong

@@ -162,7 +162,7 @@ _REMEDIES = (
         "write the password into a file and name it with journal-password-file",
     ),
     ("no pg_hba.conf entry", "let this box and role in, in the server's pg_hba.conf"),
-    ("does not exist", "make it, as docs/postgresql.md says; see what there is: psql -l"),
+    ("does not exist", "make it, as docs/postgresql.md says"),
     (
         "permission denied",
         "give the role its rights on the journal's tables, as docs/postgresql.md says",
