@@ -28,6 +28,7 @@ from pathlib import Path
 from scheduler.errors import Misconfigured, NotYet, Outdated
 from scheduler.locks import Held, Lock
 from scheduler.notices import Notice
+from scheduler.transactions.fencing import Fenced
 from scheduler.transactions.journal import JournalUnavailable
 from scheduler.transactions.journal.database import Database, opened
 from scheduler.transactions.journal.location import Location
@@ -191,9 +192,9 @@ class Leases:
             with suppress(JournalUnavailable):
                 self._ask("leases.release", mine=_as_json({hold.name: hold.token}))
 
-    def fencing(self, database: Database) -> "Fenced":
+    def fencing(self, database: Database) -> Fenced:
         """The same database for one that writes only as long as all that is held here is held."""
-        return Fenced(database, self)
+        return Fenced(database, self.check)
 
     def check(self, run: Callable[..., list[Row]]) -> None:
         """Within a transaction that is alone: raises LeaseLost unless all that is held is held."""
@@ -338,33 +339,6 @@ class Leases:
         if self._database is not None:
             self._database.close()
             self._database = None
-
-
-class Fenced:
-    """A database (see there) whose transactions begin with a look at the leases."""
-
-    def __init__(self, database: Database, leases: Leases) -> None:
-        self._database = database
-        self._leases = leases
-        self._is_inside = False
-        self.run = database.run
-        self.run_each = database.run_each
-        self.read = database.read
-        self.close = database.close
-
-    @contextmanager
-    def together(self, durable: bool = True, hurried: bool = False) -> Iterator[None]:
-        """As the database's own. Raises LeaseLost as well, and then has written nothing."""
-        with self._database.together(durable, hurried):
-            if self._is_inside:
-                yield
-                return
-            self._leases.check(self._database.run)
-            self._is_inside = True
-            try:
-                yield
-            finally:
-                self._is_inside = False
 
 
 def objection(name: str, standing: Sequence[Lease]) -> str | None:
