@@ -107,7 +107,8 @@ class Member:
                 raise wanted.held(held) from held
             taken.callback(asyncio.ensure_future(self._leases.keep()).cancel)
             journal = Journal(self._leases.fencing(opened(self._where)), time.time)
-            locks = taken.pop_all()
+            taken.callback(journal.close)
+            kept = taken.pop_all()
         logging.info("has the lease")
         wishes = [_wish(task, account, number) for number in range(task.count)]
         known = len(journal.intent_states([wish.key for wish in wishes]))
@@ -131,10 +132,10 @@ class Member:
             roster=Roster(None, [], []),
             looked_at=0,
             heartbeat=Heartbeat(node.sage),
-            journal=journal,
-            locks=locks,
+            held=kept,
             reach=Reach(_plan(task)),
             leases=self._leases,
+            journal=journal,
             wishes=wishes,
             wanted=known,
             batch=task.batch,
@@ -145,6 +146,7 @@ class Member:
 class Turns(Running):
     """A program that ends itself when all that it wishes for is final."""
 
+    journal: Journal
     wishes: list[Intent]
     wanted: int
     batch: int

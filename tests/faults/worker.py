@@ -184,9 +184,10 @@ def hitting(task: Task) -> Callable[[], Awaitable[Work]]:
         family = Hitting(task.contract)
         family.wishes = [_wish(task, account, *wish) for wish in task.wishes]
         policy = FeePolicy(bump_percent=RSKJ_PERCENT if network.node == "rskj" else GETH_PERCENT)
-        locks = ExitStack()
-        locks.callback(Lock(actor(family.name, account, task.contract)).release)
+        held = ExitStack()
+        held.callback(Lock(actor(family.name, account, task.contract)).release)
         journal = Journal.open(Path(task.journal))
+        held.callback(journal.close)
         # What the quarantine would prevent is to be seen: the journal alone must be enough.
         nonces = await node.nonces(account.address)
         journal.admit(account, accounted=nonces.pending)
@@ -203,8 +204,7 @@ def hitting(task: Task) -> Callable[[], Awaitable[Work]]:
             roster=Roster(None, [], []),
             looked_at=0,
             heartbeat=heartbeat,
-            journal=journal,
-            locks=locks,
+            held=held,
             reach=Reach(_plan(task)),
         )
 
@@ -245,7 +245,7 @@ async def work(task: Task, miner: Miner) -> bool:
         nonlocal done
         try:
             await on(running, event)
-            done = _finished(running.journal, task.effects)
+            done = _finished(running.flow._desk.journal, task.effects)
         finally:
             if done or miner.tired:
                 os.kill(os.getpid(), signal.SIGTERM)
