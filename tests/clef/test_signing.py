@@ -133,7 +133,10 @@ def signed(setup: Setup, way: str, **changes: object) -> bool:
     fields = {name: each for name, each in given.items() if each is not None}
     if way == "by geth":
         return "raw" in setup.geth.endpoint.request("eth_signTransaction", fields)
-    return asyncio.run(own.Clef(setup.clef.ipc).sign_transaction(fields)) != b""
+    [answer] = asyncio.run(own.Clef(setup.clef.ipc).sign_transactions([fields]))
+    if isinstance(answer, RpcError):
+        raise answer
+    return answer != b""
 
 
 @pytest.mark.parametrize("way", WAYS)
