@@ -46,10 +46,9 @@ LIBRARIES = {
 }  # fmt: skip
 GENERATED = ("__editable__", "_cython_", "_sysconfigdata_")
 OWN = {
-    "agenda", "alarm", "bounds", "chain", "errors", "health", "jobs", "launch", "locks", "logs",
-    "moc", "networks", "notices", "processes", "plan", "programs", "progress", "pulse",
-    "redaction", "reach", "roster",
-    "service", "toml", "transactions",
+    "agenda", "alarm", "bounds", "chain", "counters", "errors", "health", "jobs", "launch",
+    "locks", "logs", "moc", "networks", "notices", "preference", "processes", "plan", "programs",
+    "progress", "pulse", "redaction", "reach", "roster", "service", "spelling", "toml", "transactions",
 }  # fmt: skip
 
 # Puts a program together as `scheduler.launch` does, and turns its loop once.
