@@ -237,3 +237,15 @@ async def test_a_box_with_nothing_is_told_part_by_part(
     assert facts.files is not None
     assert [each.missing for each in facts.files] == [True]
     assert facts.memory is not None
+
+
+async def test_of_several_nodes_the_first_that_answers_is_looked_at(
+    anvil: Node, tmp_path: Path
+) -> None:
+    config = tmp_path / "config.toml"
+    away = f"http://127.0.0.1:{free_port()}"
+    config.write_text(f'rpc-url = ["{away}", "{anvil.http}"]\njournal = "{tmp_path}/journal.db"\n')
+    facts = await looked_once(load(config, {}), config)
+    assert facts.node is not None
+    assert facts.node.endpoint == anvil.http
+    assert facts.configured.endpoint == f"{away}, {anvil.http}"
