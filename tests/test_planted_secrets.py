@@ -3,6 +3,7 @@ in what it writes: every program, both forms of the log, at DEBUG."""
 
 import json
 import threading
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -228,3 +229,37 @@ def test_a_fault_in_a_command_shows_no_key(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "RuntimeError: …" in done.stderr
     assert_hidden(tmp_path, [done.stdout, done.stderr])
+
+
+@pytest.mark.parametrize("form", [LINES, JSON])
+def test_what_is_repeated_to_the_monitor_is_neither_logged_nor_shown_nor_measured(
+    tmp_path: Path, form: str
+) -> None:
+    """It has no key of an account, but the URLs of nodes and of those whom it tells."""
+    hook = "hook0123456789abcdefghijkl"
+    with Parrot(RPC_PASSWORD, API_KEY, hook) as parrot:
+        config = tmp_path / "config.toml"
+        lines = [f'rpc-url = "{parrot.url}"', f'account = "{MOC}"', "[monitor]",
+                 f'webhook = "http://{parrot.place}/hooks/{hook}"', "metrics-port = 0",
+                 f'second-rpc-url = "{parrot.url}"', 'page-address = "127.0.0.1:0"',
+                 f'supervisor = "{tmp_path / "none"}"']  # fmt: skip
+        config.write_text("\n".join([*lines, ""]))
+        config.chmod(0o600)
+        case = Case(("scheduler", "run", "scheduler-monitor", "--config", str(config)), {})
+        with started(tmp_path, case, SCHEDULER_LOG_FORMAT=form) as running:
+            places = [running.saw(what).split()[-1] for what in ("metrics:", "status page:")]
+            running.saw("node.answers")
+            running.saw("does not take alerts")
+            shown = [read(place.rstrip('"}')) for place in places]
+            assert running.stop() == 0
+    assert 'check="node.answers",level="fail"} 1.0' in shown[0]
+    assert 'id="check-node.answers" data-level="fail"' in shown[1]
+    said = running.lines + running.errors + shown
+    assert [text for text in said if hook in text] == []
+    assert_hidden(tmp_path, said)
+
+
+def read(url: str) -> str:
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        text: str = answer.read().decode()
+    return text

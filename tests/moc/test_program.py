@@ -1,5 +1,6 @@
 """The jobs as the supervised program does them, from its configuration."""
 
+import csv
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,6 +43,10 @@ def test_the_program_does_what_is_due_and_ends_in_peace(
     assert program.errors == []
     listed = finished(tmp_path, "scheduler", "journal", "list", "--config", config)
     assert "succeeded" in listed.stdout
+    report = finished(tmp_path, "scheduler", "report", "--csv", "--config", config)
+    fees = {row["family"]: int(row["fees"]) for row in csv.DictReader(report.stdout.splitlines())}
+    assert {"jobs/daily_inrate_payment", "jobs/pay_bitpro_holders"} <= fees.keys()
+    assert min(fees.values()) > 0
 
 
 def test_a_declared_job_is_done_as_well(running_chain: World, tmp_path: Path) -> None:
