@@ -101,6 +101,7 @@ def test_a_running_program_loads_what_is_on_the_list_and_nothing_else(
     own = {name.split(".")[1] for name in modules if name.startswith("scheduler.")}
     assert own - OWN == set()
     assert ("websockets" in top) is (way == "ws")
+    assert ("h11" in top) is (way == "http")
 
 
 def test_a_journal_in_a_database_takes_its_own_library_and_nothing_else(
