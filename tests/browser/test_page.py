@@ -261,6 +261,7 @@ def test_the_pictures_of_the_documentation_are_of_now(
     place.mkdir(exist_ok=True)
     for name, (size, dark) in pictures.items():
         with opened(chromium, box.url, size, dark) as page:
+            page.wait_for_selector(".line .mark.next", state="attached", timeout=30_000)
             if name.endswith("intent"):
                 page.goto(story_of(box, page))
             page.screenshot(path=place / f"{name}.png")
