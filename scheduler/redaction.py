@@ -13,6 +13,11 @@ HIDDEN = "…"
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://[^\s'\"<>]+", re.IGNORECASE)
 
+# A password is all that is secret in a database's URL, and the journal's holds none
+# (scheduler/config.py): its host and name must be read by whoever is to mend it.
+_DATABASE = re.compile(r"postgres(?:ql)?://", re.IGNORECASE)
+_ITS_PASSWORD = re.compile(r"(?<=://)([^:@]*:).*(?=@)|((?:ssl)?password=)[^&]*", re.IGNORECASE)
+
 # What programs and libraries write before a secret. A hash is no secret, and has the form of a
 # private key: so the form alone tells nothing, and known keys are hidden by their digits.
 _NAMED = re.compile(
@@ -56,6 +61,8 @@ def redacted(text: str) -> str:
 
 def _without_its_secrets(match: "re.Match[str]") -> str:
     url = match[0]
+    if _DATABASE.match(url):
+        return _ITS_PASSWORD.sub(lambda found: f"{found[1] or found[2]}{HIDDEN}", url)
     try:
         return without(secrets_in(url), url)
     except ValueError:

@@ -77,3 +77,21 @@ def test_what_looks_like_a_secret_is_hidden(text: str, shown: str) -> None:
 )
 def test_hashes_addresses_and_our_own_words_are_shown(text: str) -> None:
     assert redacted(text) == text
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://ann@one,two:5433/journal?sslmode=verify-full", None),
+        ("postgresql://ann@/journal?host=/run/postgresql&port=5432", None),
+        ("postgresql://ann:hush@box/journal", "postgresql://ann:…@box/journal"),
+        ("postgresql://ann:hu/sh:@h@box/journal", "postgresql://ann:…@box/journal"),
+        ("postgres://:hush@box/journal", "postgres://:…@box/journal"),
+        ("postgresql://box/j?port=1&password=hush", "postgresql://box/j?port=1&password=…"),
+        ("postgresql://box/j?sslpassword=hush", "postgresql://box/j?sslpassword=…"),
+    ],
+)
+def test_of_a_databases_url_only_the_password_is_hidden(url: str, shown: str | None) -> None:
+    """Else no command that a message names could be typed."""
+    line = f"cannot be read; see: pg_isready -d '{url}'"
+    assert redacted(line) == line.replace(url, shown or url)
