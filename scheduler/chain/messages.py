@@ -129,8 +129,9 @@ class Messages:
     def without_secrets(self, answer: Answer) -> Answer:
         """The answer; a node's own words may repeat the key with which it was asked."""
         if isinstance(answer, RpcError):
-            words = self._transport.endpoint.without_secrets(answer.message)
-            if words != answer.message:
+            without = self._transport.endpoint.without_secrets
+            words, data = without(answer.message), str(answer.data)
+            if words != answer.message or without(data) != data:
                 return type(answer)(answer.code, words, None)
         return answer
 
