@@ -20,7 +20,7 @@ from tests.commands import finished, refusal
 REQUESTS = 10_000
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
     """A box whose page is for those who have the token."""
     home = tmp_path_factory.mktemp("locked")
