@@ -17,7 +17,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from scheduler.chain.endpoint import secrets_in
 from scheduler.chain.model import Address
-from scheduler.config import AddressField, RpcUrl, in_words
+from scheduler.config.fields import AddressField, RpcUrl, in_words
 from scheduler.errors import Misconfigured
 from scheduler.moc.jobs import TASKS
 from scheduler.networks import networks

@@ -14,7 +14,7 @@ HIDDEN = "…"
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://[^\s'\"<>]+", re.IGNORECASE)
 
 # A password is all that is secret in a database's URL, and the journal's holds none
-# (scheduler/config.py): its host and name must be read by whoever is to mend it.
+# (scheduler/config/fields.py): its host and name must be read by whoever is to mend it.
 _DATABASE = re.compile(r"postgres(?:ql)?://", re.IGNORECASE)
 _ITS_PASSWORD = re.compile(r"(?<=://)([^:@]*:).*(?=@)|((?:ssl)?password=)[^&]*", re.IGNORECASE)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from scheduler import config, toml
-from scheduler.config import Settings, load
+from scheduler.config import Settings, fields, load, model
 from scheduler.errors import Misconfigured
 from scheduler.networks import networks
 from scheduler.plans import plan_of
@@ -95,7 +95,7 @@ def test_the_page_names_every_network_and_variable() -> None:
     text = described()["network"]
     assert all(re.search(rf"\b{name}\b", text) for name in networks())
     assert set(re.findall(r"`(SCHEDULER_\w+)`", PAGE.read_text())) == {
-        *config._ENVIRONMENT.values(),
+        *config.ENVIRONMENT.values(),
         "SCHEDULER_CONFIG",
     }
 
@@ -175,7 +175,7 @@ def test_the_command_line_wins_and_leaves_the_rest() -> None:
     unit=st.sampled_from(["gwei", "ether"]),
 )
 def test_an_amount_is_exact(number: object, unit: str) -> None:
-    wei = config._wei(f"{number:f} {unit}")
+    wei = fields.wei(f"{number:f} {unit}")
     assert wei == int(f"{number:f}".replace(".", "")) * (1 if unit == "gwei" else 10**9)
 
 
@@ -198,7 +198,7 @@ def test_the_journal_is_on_the_box_s_volume_where_there_is_one_else_at_home(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(config, "BOX_DATA", tmp_path / "data")
+    monkeypatch.setattr(model, "BOX_DATA", tmp_path / "data")
     at_home = tmp_path / "home/.local/share/scheduler-kit/journal.db"
     assert Settings().journal_path() == at_home
     assert at_home.parent.is_dir()
@@ -211,7 +211,7 @@ def test_a_home_in_which_nothing_can_be_made_is_told(
 ) -> None:
     (tmp_path / "home").write_text("a file\n")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(config, "BOX_DATA", tmp_path / "data")
+    monkeypatch.setattr(model, "BOX_DATA", tmp_path / "data")
     with pytest.raises(Misconfigured, match=r"cannot be made: Not a directory; name another"):
         Settings().journal_path()
 

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator
 from pydantic.fields import FieldInfo
 
 from scheduler import config, toml
-from scheduler.config import Settings
+from scheduler.config import Settings, fields
 from scheduler.networks import networks
 
 WORDS = toml.loads(Path(__file__).with_name("options.toml").read_text(encoding="utf-8"))
@@ -20,13 +20,13 @@ WIDTH = 100
 
 # What a validator of the model takes, in words.
 _TAKEN = {
-    config._wei: 'an amount, such as `"50 gwei"`, or a number of wei',
-    config.address_from: "an address",
-    config._path: "a whole path",
-    config._rpc_url: "a URL, or a path",
-    config._web_url: "a URL",
-    config._host_and_port: "HOST or HOST:PORT",
-    config._listening_at: "HOST:PORT",
+    fields.wei: 'an amount, such as `"50 gwei"`, or a number of wei',
+    fields.address_from: "an address",
+    fields.whole_path: "a whole path",
+    fields.rpc_url: "a URL, or a path",
+    fields.web_url: "a URL",
+    fields.host_and_port: "HOST or HOST:PORT",
+    fields.listening_at: "HOST:PORT",
 }
 _TYPES = {str: "a text", int: "a whole number", float: "a number", bool: "`true` or `false`"}
 
@@ -73,7 +73,7 @@ def section_of(field: FieldInfo) -> type[BaseModel] | None:
 
 def _option(key: str, field: FieldInfo) -> str:
     words = WORDS[key]
-    variable = config._ENVIRONMENT.get(key)
+    variable = config.ENVIRONMENT.get(key)
     lines = [
         f"### `{key}`",
         "",
@@ -111,7 +111,7 @@ def _default(key: str, field: FieldInfo) -> str:
 
 
 def _literal(value: object, field: FieldInfo) -> str:
-    if config._wei in _validators(field.annotation, field.metadata) and value:
+    if fields.wei in _validators(field.annotation, field.metadata) and value:
         return json.dumps(f"{int(str(value)) / 10**18:g} ether")
     if isinstance(value, tuple):
         return json.dumps(list(value))
@@ -164,7 +164,7 @@ def _one_of(values: list[str]) -> str:
 
 
 def _variables() -> str:
-    rows = [*((variable, f"`{key}`") for key, variable in config._ENVIRONMENT.items()),
+    rows = [*((variable, f"`{key}`") for key, variable in config.ENVIRONMENT.items()),
             ("SCHEDULER_CONFIG", "which file")]  # fmt: skip
     lines = [f"| `{variable}` | {what} |" for variable, what in rows]
     return "\n".join(["| variable | key |", "|---|---|", *lines])

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler.config import AlertMetric, Email
+from scheduler.config.model import AlertMetric, Email
 from scheduler.operations.checks.model import Finding, Level
 from scheduler.operations.facts import records
 from scheduler.operations.monitor.alerts import CONFIRMED, Alerts, Kind, Message

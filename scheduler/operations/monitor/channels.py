@@ -15,7 +15,7 @@ from typing import Protocol
 import requests
 
 from scheduler.chain.endpoint import secrets_in, without
-from scheduler.config import AlertMetric, Email, Monitor
+from scheduler.config.model import AlertMetric, Email, Monitor
 from scheduler.errors import Misconfigured
 from scheduler.operations.monitor.alerts import Kind, Message
 from scheduler.transactions.secrets import private_file

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import uvicorn
 
-from scheduler.config import Monitor
+from scheduler.config.model import Monitor
 from scheduler.errors import Misconfigured
 from scheduler.operations.page.app import Page, application
 from scheduler.operations.page.guard import LOOPBACK, name_of

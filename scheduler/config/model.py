@@ -1,216 +1,50 @@
-"""The settings of a box: one typed model, read from a file and the environment."""
+"""Every key of the configuration, with its kind and its default; docs/configuration.md is made of
+it."""
 
-import os
 import re
-import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import parse_qs, urlsplit
 
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
-    PlainValidator,
     ValidationError,
     model_validator,
 )
-from pydantic_core import ErrorDetails
 
-from scheduler import toml
-from scheduler.chain.addresses import address_from
-from scheduler.chain.endpoint import Endpoint, secrets_in
-from scheduler.chain.model import Address
+from scheduler.config.fields import (
+    AddressField,
+    JournalField,
+    PathField,
+    RpcUrl,
+    RpcUrls,
+    WebUrl,
+    Wei,
+    host_and_port,
+    in_words,
+    listening_at,
+    network_name,
+    programs_of_a_box,
+)
 from scheduler.errors import Misconfigured
 from scheduler.jobs import loading
 from scheduler.moc.jobs import TASKS
-from scheduler.networks import chain_id_of, networks
-from scheduler.plan import MOC_PROGRAMS, MONITOR, SCHEDULER, SCHEDULER_V6
-from scheduler.spelling import speak_of
-from scheduler.transactions.journal.location import Location, Remote, is_remote
+from scheduler.plan import SCHEDULER
+from scheduler.transactions.journal.location import Location, Remote
 
-DEFAULT_FILE = Path("/etc/scheduler/config.toml")
 DEFAULT_ENDPOINT = "http://127.0.0.1:8545"
 
 BOX_DATA = Path("/data/scheduler")
 USER_DATA = Path("~/.local/share/scheduler-kit")
 
-_HIGHEST_PORT = 65_535
-
 _LOOPBACK = re.compile(r"(127(\.\d{1,3}){3}|localhost|\[::1\]):\d+")
 
-_WEI_PER = {"wei": 1, "gwei": 10**9, "ether": 10**18}
-_AMOUNT = re.compile(r"^\s*([0-9]+(?:\.[0-9]+)?)\s*(wei|gwei|ether)\s*$")
 
-
-# What pydantic finds, in an operator's words; its other findings are in ours already.
-_WORDS = {
-    "missing": "it is missing",
-    "int_type": "write a whole number, without quotes",
-    "bool_type": "write true or false",
-    "string_type": "write a text, in quotes",
-    "model_type": "write {group}",
-    "dict_type": "write {group}",
-    "tuple_type": "write a list, in brackets",
-    "greater_than": "write a number greater than {gt}",
-    "greater_than_equal": "write a number of {ge} or more",
-    "literal_error": "write {expected}",
-}
-
-
-def in_words(finding: ErrorDetails, group: str) -> str:
-    """What is wrong, of a finding of pydantic's; never the value, which may be a secret.
-
-    `group` is what the file's language calls what has keys.
-    """
-    words = _WORDS.get(finding["type"])
-    if words is None:
-        return finding["msg"].removeprefix("Value error, ")
-    return words.format(group=group, **finding.get("ctx", {}))
-
-
-def _wei(value: object) -> object:
-    """`"50 gwei"` as wei; what is no such text is left to be refused."""
-    if not isinstance(value, str):
-        return value
-    match = _AMOUNT.match(value)
-    if match is None:
-        raise ValueError('write an amount with its unit, such as "50 gwei"')
-    number, unit = match.groups()
-    whole, _, decimals = number.partition(".")
-    scale = _WEI_PER[unit]
-    wei, rest = divmod(int(whole + decimals) * scale, 10 ** len(decimals))
-    if rest:
-        raise ValueError("an amount has no fractions of a wei")
-    return wei
-
-
-def _network(value: str) -> str:
-    if value not in networks():
-        raise ValueError(f"write one of {', '.join(networks())}")
-    return value
-
-
-def _programs(values: tuple[str, ...]) -> tuple[str, ...]:
-    known = (SCHEDULER, SCHEDULER_V6, *MOC_PROGRAMS, MONITOR)
-    if not values or not set(values) <= set(known):
-        raise ValueError(f"name programs of these: {', '.join(known)}")
-    return values
-
-
-def _path(value: Path) -> Path:
-    # Relative ones would name another file after a start in another directory.
-    try:
-        path = value.expanduser()
-    except RuntimeError as error:
-        raise ValueError("there is no such home directory; write the whole path") from error
-    if not path.is_absolute():
-        raise ValueError("write a whole path, beginning with / or ~/")
-    return path
-
-
-def _journal(value: object) -> Path | str:
-    """A path, or the URL of a PostgreSQL database, which is shown and so holds no secret."""
-    if isinstance(value, Path):
-        return _path(value)
-    if not isinstance(value, str):
-        raise ValueError("write a text, in quotes: a path, or postgresql://USER@HOST/DATABASE")
-    if not is_remote(value):
-        if "://" in value:
-            raise ValueError("a URL of a journal begins with postgresql://")
-        return _path(Path(value))
-    # The value is not told: it may hold the password.
-    if not re.fullmatch(r"[!-~]+", value):
-        raise ValueError("a URL holds no blanks and no letters beyond ASCII; write them as %XX")
-    try:
-        parts = urlsplit(value)
-    except ValueError as error:
-        raise ValueError("write postgresql://USER@HOST/DATABASE") from error
-    if parts.password is not None or {"password", "sslpassword"} & parse_qs(parts.query).keys():
-        raise ValueError(
-            "a URL is shown, so it holds no password: write that into a file that only this user "
-            'can read, and name the file with journal-password-file = "…"'
-        )
-    return value
-
-
-def _rpc_url(value: str) -> str:
-    """What no node's address can be is refused, and never repeated: it may hold a key."""
-    scheme, separator, _ = value.partition("://")
-    if not separator:
-        path = value.removeprefix("ipc:")
-        if not path.startswith(("/", "~")):
-            raise ValueError(
-                "write http://, https://, ws:// or wss:// and the host, or the path of the node's "
-                "IPC socket, beginning with / or ~/"
-            )
-        return str(_path(Path(path)))
-    if scheme.lower() not in ("http", "https", "ws", "wss"):
-        raise ValueError("a URL of a node begins with http://, https://, ws:// or wss://")
-    if not re.fullmatch(r"[!-~]+", value):
-        raise ValueError("a URL holds no blanks and no letters beyond ASCII; write them as %XX")
-    try:
-        Endpoint.parse(value).host.encode("idna")
-    except UnicodeError as error:
-        raise ValueError("its host is no host name") from error
-    return value
-
-
-def _listed(value: object) -> object:
-    """One node's address as a list; of a text, several are told apart by blanks."""
-    if not isinstance(value, str):
-        return value
-    return re.split(r"\s+(?=[a-z]+://|[/~])", value)
-
-
-def _rpc_urls(values: tuple[str, ...]) -> tuple[str, ...]:
-    if not values:
-        raise ValueError(
-            "write the URL of a node; of several, each is asked when none before answers"
-        )
-    found, faults = [], []
-    for number, value in enumerate(values, 1):
-        try:
-            found.append(_rpc_url(value))
-        except ValueError as error:
-            faults.append(str(error) if len(values) == 1 else f"number {number}: {error}")
-    if faults:
-        raise ValueError("\n".join(faults))
-    if len(set(found)) < len(found):
-        raise ValueError("the same node is there twice; name each once")
-    return tuple(found)
-
-
-def _host_and_port(value: str) -> str:
-    if not re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[\w.-]+)(:[0-9]{1,5})?", value):
-        raise ValueError("write a host name or an address, and :PORT behind it where it needs one")
-    return value
-
-
-def _listening_at(value: str) -> str:
-    match = re.fullmatch(r"(?:\[[0-9a-fA-F:]+\]|[\w.-]+):([0-9]{1,5})", value)
-    if match is None or int(match[1]) > _HIGHEST_PORT:
-        raise ValueError("write HOST:PORT, such as 127.0.0.1:9470")
-    return value
-
-
-def _web_url(value: str) -> str:
-    """Never repeated: whoever knows it can write there."""
-    if not re.fullmatch(r"https?://[!-~]+", value) or not urlsplit(value).hostname:
-        raise ValueError("write a URL that begins with https:// or http://")
-    return value
-
-
-Wei = Annotated[int, BeforeValidator(_wei), Field(ge=0, strict=True)]
-AddressField = Annotated[Address, AfterValidator(address_from)]
-PathField = Annotated[Path, AfterValidator(_path)]
-JournalField = Annotated[Path | str, PlainValidator(_journal)]
-RpcUrl = Annotated[str, AfterValidator(_rpc_url)]
-RpcUrls = Annotated[tuple[str, ...], BeforeValidator(_listed), AfterValidator(_rpc_urls)]
-WebUrl = Annotated[str, AfterValidator(_web_url)]
+# What a command line says, by the key that it sets.
+_OPTIONS = {"rpc-url": "--rpchost, --rpcport or --ipcpath", "alarm": "--address"}
 
 
 class _Section(BaseModel):
@@ -348,7 +182,7 @@ class Email(_Section):
     is the first line of `password-file`.
     """
 
-    server: Annotated[str, AfterValidator(_host_and_port)]
+    server: Annotated[str, AfterValidator(host_and_port)]
     sender: Annotated[str, Field(min_length=3)]
     to: Annotated[tuple[str, ...], Field(min_length=1)]
     user: str | None = None
@@ -374,13 +208,13 @@ class Monitor(_Section):
     Amounts in wei; `slot_age` in seconds, None for what follows from the network.
     """
 
-    page_address: Annotated[str, AfterValidator(_listening_at)] = "127.0.0.1:9470"
-    page_hosts: tuple[Annotated[str, AfterValidator(_host_and_port)], ...] = ()
+    page_address: Annotated[str, AfterValidator(listening_at)] = "127.0.0.1:9470"
+    page_hosts: tuple[Annotated[str, AfterValidator(host_and_port)], ...] = ()
     page_token_file: PathField | None = None
     metrics_port: Annotated[int, Field(ge=0, le=65_535, strict=True)] = 9469
     supervisor: PathField = Path("/var/run/supervisor.sock")
     second_rpc_url: RpcUrl | None = None
-    time_server: Annotated[str, AfterValidator(_host_and_port)] | None = None
+    time_server: Annotated[str, AfterValidator(host_and_port)] | None = None
     gas_days: Annotated[float, Field(ge=0)] = 7
     balance: Wei = 0
     slot_age: Annotated[int, Field(ge=1, strict=True)] | None = None
@@ -403,7 +237,7 @@ class Box(_Section):
     """[box]: what provision/setup.sh sets up on a machine; the programs do not read it."""
 
     node: Literal["geth", "rskj", "none"] | None = None
-    programs: Annotated[tuple[str, ...], AfterValidator(_programs)] = (SCHEDULER,)
+    programs: Annotated[tuple[str, ...], AfterValidator(programs_of_a_box)] = (SCHEDULER,)
 
 
 class Settings(_Section):
@@ -412,7 +246,7 @@ class Settings(_Section):
     `rpc_url` are the nodes in the order of preference.
     """
 
-    network: Annotated[str, AfterValidator(_network)] | None = None
+    network: Annotated[str, AfterValidator(network_name)] | None = None
     rpc_url: RpcUrls = (DEFAULT_ENDPOINT,)
     account: AddressField | None = None
     signer: Literal["node", "keystore", "environment", "clef"] = "node"
@@ -471,7 +305,7 @@ class Settings(_Section):
         given = {
             name.replace("_", "-"): value for name, value in values.items() if value is not None
         }
-        return _validated({**self.model_dump(by_alias=True), **given}, "the command line", _OPTIONS)
+        return validated({**self.model_dump(by_alias=True), **given}, "the command line", _OPTIONS)
 
     @property
     def has_account(self) -> bool:
@@ -489,7 +323,7 @@ class Settings(_Section):
         programs leave for this box alone."""
         if isinstance(self.journal, Path):
             return self.journal
-        directory = BOX_DATA if _exists(BOX_DATA) else USER_DATA.expanduser()
+        directory = BOX_DATA if is_there(BOX_DATA) else USER_DATA.expanduser()
         return directory / "journal.db"
 
     def journal_path(self) -> Path:
@@ -512,96 +346,7 @@ class Settings(_Section):
         return file
 
 
-# What a command line says, by the key that it sets.
-_OPTIONS = {"rpc-url": "--rpchost, --rpcport or --ipcpath", "alarm": "--address"}
-
-# Top-level keys that may be given in the environment, which wins over the file.
-_ENVIRONMENT = {
-    "network": "SCHEDULER_NETWORK",
-    "rpc-url": "SCHEDULER_RPC_URL",
-    "account": "SCHEDULER_ACCOUNT",
-    "signer": "SCHEDULER_SIGNER",
-    "mode": "SCHEDULER_MODE",
-    "journal": "SCHEDULER_JOURNAL",
-    "journal-password-file": "SCHEDULER_JOURNAL_PASSWORD_FILE",
-    "log-format": "SCHEDULER_LOG_FORMAT",
-}
-
-
-def remote_journal(url: str, directory: Path, password_file: Path | None) -> Remote:
-    """The PostgreSQL database that a command line names. Raises Misconfigured."""
-    try:
-        if is_remote(url):
-            return Remote(str(_journal(url)), directory, password_file)
-    except ValueError as error:
-        raise Misconfigured(f"POSTGRES-URL: {error}") from None
-    raise Misconfigured("POSTGRES-URL: write postgresql://USER@HOST/DATABASE")
-
-
-def load(file: Path | None, environment: Mapping[str, str] = os.environ) -> Settings:
-    """The settings of this box.
-
-    From `file`, else the one that SCHEDULER_CONFIG names, else /etc/scheduler/config.toml where
-    that exists, else defaults; then from the environment, where empty variables say nothing.
-    From now on the process speaks of their network. Raises Misconfigured, naming the key and what
-    to write.
-    """
-    found = source(file, environment)
-    path = found or DEFAULT_FILE
-    values: dict[str, object] = {} if found is None else _read(found)
-    given = {key: variable for key, variable in _ENVIRONMENT.items() if environment.get(variable)}
-    values |= {key: environment[variable] for key, variable in given.items()}
-    settings = _validated(values, str(path), given)
-    written = [(key, url) for key, url in settings.urls if key not in given]
-    _keep_private(path, written)
-    speak_of(chain_id_of(settings.network))
-    return settings
-
-
-def source(file: Path | None, environment: Mapping[str, str] = os.environ) -> Path | None:
-    """The file that `load` reads, None where there is none."""
-    named = file or (Path(text) if (text := environment.get("SCHEDULER_CONFIG")) else None)
-    if named is not None:
-        return named
-    return DEFAULT_FILE if _exists(DEFAULT_FILE) else None
-
-
-def _exists(path: Path) -> bool:
-    """Whether it is there, also where this user may not look: then its use will say so."""
-    try:
-        path.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except OSError:
-        return True
-    return True
-
-
-def _keep_private(path: Path, urls: Sequence[tuple[str, str]]) -> None:
-    """Raises Misconfigured where others can read a file with a password or key in a URL."""
-    secret = [key for key, url in urls if secrets_in(url)]
-    if secret and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise Misconfigured(
-            f"{path} can be read by others, and its {secret[0]} may hold a password or key; "
-            f"run: chmod 600 {path}"
-        )
-
-
-def _read(path: Path) -> dict[str, object]:
-    try:
-        return toml.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise Misconfigured(
-            f"{path} cannot be read: {error.strerror}; name the right file with --config, "
-            "or make it readable for this user"
-        ) from error
-    except toml.TOMLDecodeError as error:
-        raise Misconfigured(f"{path} is not TOML: {error}") from error
-    except UnicodeDecodeError as error:
-        raise Misconfigured(f"{path} is not UTF-8 text") from error
-
-
-def _validated(values: Mapping[str, object], source: str, elsewhere: Mapping[str, str]) -> Settings:
+def validated(values: Mapping[str, object], source: str, elsewhere: Mapping[str, str]) -> Settings:
     """`source` says where the values are from, `elsewhere` which keys are from another place."""
     try:
         return Settings.model_validate(values)
@@ -621,3 +366,14 @@ def _explained(error: ValidationError, source: str, elsewhere: Mapping[str, str]
             message = f"there is no such key; the top-level ones are {known}"
         lines += [f"{place}: {line}" for line in message.splitlines()]
     return "\n".join(lines)
+
+
+def is_there(path: Path) -> bool:
+    """Whether it is there, also where this user may not look: then its use will say so."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
