@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from scheduler.chain.model import Head, HeadEvent, Nonces, Sent
 from scheduler.errors import NotYet
 from scheduler.notices import Notice
+from scheduler.transactions.bidding import TRANSFER_GAS
 from scheduler.transactions.care import FOREIGN_PATIENCE, GONE_PATIENCE
 from scheduler.transactions.desk import Desk
 from scheduler.transactions.encoding import DynamicFee, Fee, LegacyFee, Transaction
@@ -29,7 +30,6 @@ from scheduler.transactions.intents import (
     Verdict,
 )
 from scheduler.transactions.journal import Account, IntentTaken, NonceTaken, Prepared
-from scheduler.transactions.keeper import TRANSFER_GAS
 from scheduler.transactions.sender import Sender
 from scheduler.transactions.states import OutcomeKind
 

@@ -15,10 +15,10 @@ from scheduler.devchain.evidence import Witness
 from scheduler.devchain.scheduling import DEFAULT_PAYMENT, ScheduledCall
 from scheduler.operations.report import By, statements
 from scheduler.transactions.appraisal import appraised
+from scheduler.transactions.bidding import intent_of
 from scheduler.transactions.encoding import LegacyFee
 from scheduler.transactions.intents import Effects
 from scheduler.transactions.journal.reading import reading
-from scheduler.transactions.keeper import intent_of
 from scheduler.transactions.simulation import Aim, Trial, simulated
 from scheduler.transactions.states import OutcomeKind
 from tests import nodes

@@ -9,11 +9,11 @@ from eth_keys.datatypes import PrivateKey
 
 from scheduler.chain.errors import RpcError
 from scheduler.locks import Lock
+from scheduler.transactions.bidding import intent_of
 from scheduler.transactions.custody import actor
 from scheduler.transactions.encoding import sign
 from scheduler.transactions.intents import Urgency
 from scheduler.transactions.journal import Replacement
-from scheduler.transactions.keeper import intent_of
 from scheduler.transactions.ladder import GETH_PERCENT, fee_of, outbid
 from scheduler.transactions.states import IntentState, Purpose
 from tests.holders import holder, stop
