@@ -55,6 +55,7 @@ class Gatherer:
         self._node = self._nodes[0]
         second = settings.monitor.second_rpc_url
         self._second = None if second is None else SecondWatch(second)
+        self._journal = journals.JournalWatch(settings.journal_location())
         self._sources = Sources()
         self._network: Network | None = networks()[settings.network] if settings.network else None
         self._chain: str | None = None
@@ -78,9 +79,7 @@ class Gatherer:
                 self._chain = node.chain or self._chain
         found = None
         if is_there(journal):
-            found = await sources.call(
-                "journal", lambda: journals.found(journal, self._chain, waits)
-            )
+            found = await sources.call("journal", lambda: self._journal.look(self._chain, waits))
         programs = listing.programs(
             settings.box.programs, processes, signs or {}, None if found is None else found.work
         )
