@@ -9,6 +9,9 @@ and whoever was stopped for a while, or cut off, writes nothing after somebody e
 Bytes that a former holder had committed may still leave. They are in slots that the new one looks
 after, as after any restart.
 
+A database that is another server's since a failover may lack what was committed last, and bytes of
+that may have left: whoever had a lease before begins anew, and compares the journal with the chain.
+
 On its own box a program holds the kernel's lock of the same name, too: that is gone with the
 process, and tells who has it.
 """
@@ -146,6 +149,8 @@ class Leases:
         self._holds: dict[str, Hold] = {}
         self._until = float("inf")
         self._lost: str | None = None
+        # Of the database, when the first of what is held was taken.
+        self._timeline = ""
         self._is_given_up = False
         self._gives_way_until = 0.0
         self._troubles = Notice(log)
@@ -161,13 +166,13 @@ class Leases:
         try:
             asked = time.monotonic()
             # Who had it here before is gone, since the kernel gave its lock to this process.
-            token = self._taken(name, emptied=self._box.place if kernel else None)
+            token, timeline = self._taken(name, emptied=self._box.place if kernel else None)
         except BaseException:
             if kernel is not None:
                 kernel.release()
             raise
         if not self._holds:
-            self._until, self._lost = asked + self._term, None
+            self._until, self._lost, self._timeline = asked + self._term, None, timeline
         hold = self._holds[name] = Hold(name, token, kernel, self)
         return hold
 
@@ -201,10 +206,12 @@ class Leases:
         self.check_here()
         mine = self._mine
         if mine:
-            [(count,)] = run("leases.held", mine=_as_json(mine))
-            if count != len(mine):
+            [(count, timeline)] = run("leases.held", mine=_as_json(mine))
+            if timeline != self._timeline:
+                self._lost = self._lost or "the database is one that was a standby's, or put back"
+            elif count != len(mine):
                 self._lost = self._lost or "the lease of this box is over"
-                self.check_here()
+            self.check_here()
 
     def check_here(self) -> None:
         """The same, as far as this process knows. Raises LeaseLost."""
@@ -271,8 +278,8 @@ class Leases:
             "but times in logs and in the journal do: see which is wrong with timedatectl on both"
         )
 
-    def _taken(self, name: str, emptied: str | None) -> int:
-        """Its token. Raises HeldByBox, NotYet, JournalUnavailable."""
+    def _taken(self, name: str, emptied: str | None) -> tuple[int, str]:
+        """Its token, and the database's timeline. Raises HeldByBox, NotYet, JournalUnavailable."""
         standing = self.standing()
         self._must_be_free(name, standing, emptied)
         why_not = objection(name, standing)
@@ -284,8 +291,8 @@ class Leases:
             rows = database.run("leases.take", **values)
         if not rows:
             raise HeldByBox("another box, which was faster,")
-        [(token,)] = rows
-        return int(token)
+        [(token, timeline)] = rows
+        return int(token), str(timeline)
 
     def give_up(self, scope: str) -> list[str]:
         """Has the program of this box named `scope`, or with "all" every one, give others their

@@ -10,7 +10,7 @@ ON CONFLICT (name) DO UPDATE SET token = leases.token + 1, box = excluded.box,
     pid = excluded.pid, program = excluded.program, place = excluded.place,
     ends_at = excluded.ends_at, given_up = false
 WHERE leases.ends_at <= clock_timestamp() OR leases.place = %(emptied)s
-RETURNING token;
+RETURNING token, left(pg_walfile_name(pg_current_wal_lsn()), 8);
 
 -- name: renew
 UPDATE leases SET ends_at = clock_timestamp() + make_interval(secs => %(seconds)s)
@@ -30,7 +30,8 @@ WHERE leases.name = mine.name AND leases.token = mine.token
 RETURNING leases.name;
 
 -- name: held
-SELECT count(*)
+-- And the server's timeline: that of a standby that was promoted is another.
+SELECT count(*), left(pg_walfile_name(pg_current_wal_lsn()), 8)
 FROM leases JOIN jsonb_to_recordset(CAST(%(mine)s AS jsonb)) AS mine (name text, token bigint)
     ON leases.name = mine.name AND leases.token = mine.token
 WHERE ends_at > clock_timestamp();
