@@ -137,6 +137,11 @@ def test_a_journal_may_be_in_a_database(tmp_path: Path) -> None:
     [
         ("'postgresql://scheduler:hush@box/journal'", "holds no password"),
         ("'postgresql://scheduler@box/journal?password=hush'", "holds no password"),
+        # To libpq these are passwords, though other readers of URLs see none.
+        ("'postgresql://scheduler:h#hush@box/journal'", "holds no password"),
+        ("'postgresql://scheduler:h?hush@box/journal'", "holds no password"),
+        ("'postgresql://scheduler:h/hush@box/journal'", "holds no password"),
+        ("'postgresql://scheduler@box/journal?user=a#&password=hush'", "holds no password"),
         ("'postgresql://box/my hush'", "holds no blanks"),
         ("'postgresql://[hush/journal'", "write postgresql://USER@HOST/DATABASE"),
         ("'mysql://hush@box/journal'", "begins with postgresql://"),

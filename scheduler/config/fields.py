@@ -104,10 +104,13 @@ def journal_place(value: object) -> Path | str:
     if not re.fullmatch(r"[!-~]+", value):
         raise ValueError("a URL holds no blanks and no letters beyond ASCII; write them as %XX")
     try:
-        parts = urlsplit(value)
+        urlsplit(value)
     except ValueError as error:
         raise ValueError("write postgresql://USER@HOST/DATABASE") from error
-    if parts.password is not None or {"password", "sslpassword"} & parse_qs(parts.query).keys():
+    # To libpq a password goes on to the @, and may have in it what ends a host elsewhere: / # ?
+    before_host = value.partition("://")[2].rpartition("@")[0]
+    queried = parse_qs(value.partition("?")[2]).keys()
+    if ":" in before_host or {"password", "sslpassword"} & queried:
         raise ValueError(
             "a URL is shown, so it holds no password: write that into a file that only this user "
             'can read, and name the file with journal-password-file = "…"'
