@@ -282,7 +282,8 @@ class Leases:
         """Its token, and the database's timeline. Raises HeldByBox, NotYet, JournalUnavailable."""
         standing = self.standing()
         self._must_be_free(name, standing, emptied)
-        why_not = objection(name, standing)
+        # What this process has itself is nobody else's with another account.
+        why_not = objection(name, [lease for lease in standing if lease.name not in self._holds])
         if why_not is not None:
             raise NotYet(why_not)
         values = {"name": name, "seconds": self._term, "emptied": emptied, **self._me}

@@ -10,7 +10,7 @@ import pytest
 
 from scheduler.errors import NotYet
 from scheduler.locks import Held, Lock
-from scheduler.transactions.custody import actor, custodian
+from scheduler.transactions.custody import actor, check_succession, custodian
 from scheduler.transactions.journal import Account, Journal, JournalUnavailable
 from scheduler.transactions.journal.database import opened
 from scheduler.transactions.journal.holds import Mode
@@ -19,6 +19,7 @@ from scheduler.transactions.leases import Box, HeldByBox, LeaseLost, Leases
 from tests.boxes.journals import migrated
 from tests.holders import holder, stop
 from tests.postgres import Server
+from tests.transactions.samples import ACCOUNT, prepared
 
 SHORT = 0.6
 """Seconds that a lease of a test lasts which waits for its end."""
@@ -268,6 +269,23 @@ def test_another_account_for_the_same_contract_is_no_standby(box: Boxes) -> None
         other.take(actor("jobs/price", Account(chain, "0xbb"), contract))
     other.take(actor("jobs/settlement", Account(chain, "0xbb"), contract))
     other.take(custodian(Account(chain, "0xbb")))
+
+
+def test_what_the_account_of_before_sent_is_told_as_on_a_single_box(
+    where: Remote, box: Boxes
+) -> None:
+    """Who looks whether it has a program has the lease of its own account by then, and is no other
+    box with a wrong one."""
+    journal, one = Journal.open(where), box(os.urandom(4).hex())
+    journal.admit(ACCOUNT)
+    sent = prepared(0)
+    journal.reserve(ACCOUNT, [sent])
+    family, contract = sent.intent.family, sent.intent.contract
+    changed = Account(ACCOUNT.chain, "0x" + "bb" * 20)
+    one.take(actor(family, changed, contract))
+    with pytest.raises(NotYet, match=f"what {ACCOUNT.address} sent .* is not final yet"):
+        check_succession(journal, one, changed, family, contract)
+    journal.close()
 
 
 def test_a_box_on_another_chain_is_no_standby(box: Boxes) -> None:
