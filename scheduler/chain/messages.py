@@ -23,15 +23,25 @@ _log = logging.getLogger("CHAIN")
 class Messages:
     """Exchanges messages over a transport.
 
-    `batch_limit` is the most requests in one, as far as is known: one that takes fewer is noticed.
+    `batch_limit` is the most requests in one, as far as is known: a node that takes fewer is
+    noticed, and takes no more whatever it is set to afterwards.
     """
 
     def __init__(self, transport: Transport, batch_limit: int) -> None:
         self._transport = transport
-        self.batch_limit = batch_limit
+        self._wanted = batch_limit
+        self._learned: int | None = None
         self.ids = count(1)
         self._rest = Rest()
         self._rests_told = False
+
+    @property
+    def batch_limit(self) -> int:
+        return self._wanted if self._learned is None else min(self._wanted, self._learned)
+
+    @batch_limit.setter
+    def batch_limit(self, limit: int) -> None:
+        self._wanted = limit
 
     async def exchange(self, requests: Sequence[Request]) -> list[Answer]:
         """The answers to what goes in one message, in its order. Raises NodeUnavailable."""
@@ -63,7 +73,7 @@ class Messages:
 
     def _learn(self, batch_limit: int) -> None:
         if batch_limit < self.batch_limit:
-            self.batch_limit = batch_limit
+            self._learned = batch_limit
             _log.info(
                 "Node %s takes no more than %d requests in a message", self._name, batch_limit
             )

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scheduler.chain.connection import Connection, connect
+from scheduler.chain.dialect import GETH
 from scheduler.chain.errors import NodeUnavailable, RpcError, TooManyRequests
 from scheduler.chain.jsonrpc import Request
 from scheduler.chain.limits import FIRST_REST, LONGEST_REST, Rest, is_about_rate, seconds_in
@@ -54,6 +55,17 @@ async def test_the_largest_batch_is_learned_once_and_kept_to(
     assert await connection.read(balances(40)) == ["0x0"] * 40
     assert max(limited.sizes()) <= limit
     assert sum(limited.sizes()) == 40
+
+
+async def test_what_was_learned_is_kept_though_the_node_is_looked_at_again(
+    limited: Provider, connection: Connection
+) -> None:
+    """Of several nodes the one that is worked with is looked at, too, over the same connection."""
+    limited.batch_limit = 3
+    await connection.read(balances(10))
+    learned = connection.batch_limit
+    JsonRpcNode(connection).speak(GETH)
+    assert connection.batch_limit == learned <= 3
 
 
 async def test_a_refusal_that_is_not_about_size_teaches_nothing(
