@@ -58,13 +58,14 @@ class Rest:
     def refused(self, now: float, wanted: float | None) -> None:
         """It refused, and wants to be left alone for so many seconds; None where it does not say.
 
-        Messages that were under way together are refused together: that is once.
+        Messages that were under way together are refused together: that is once. It is asked again
+        after LONGEST_REST whatever it wants, to find out what changed meanwhile.
         """
-        if wanted is None:
+        if wanted is None or wanted < FIRST_REST:
             if now < self._until:
                 return
             wanted, self._next = self._next, min(LONGEST_REST, 2 * self._next)
-        self._until = max(self._until, now + wanted)
+        self._until = max(self._until, now + min(wanted, LONGEST_REST))
 
     def taken(self) -> None:
         """It took a message."""

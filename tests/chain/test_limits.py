@@ -123,6 +123,23 @@ async def test_who_wants_to_be_left_alone_for_long_is_not_asked_before(
     assert PATIENCE < 39
 
 
+async def test_who_says_at_once_but_refuses_is_not_asked_without_a_pause(
+    limited: Provider, connection: Connection
+) -> None:
+    limited.refusals, limited.retry_after = 1000, "0"
+    with pytest.raises(TooManyRequests):
+        await connection.read(balances(3))
+    assert 1 < len(limited.asked) <= 1 + PATIENCE / FIRST_REST
+
+
+@given(st.floats(min_value=0, allow_nan=False))
+def test_nobody_is_left_alone_for_ever(wanted: float) -> None:
+    """A day's quota, say, may be raised, or a clock have been wrong: that is noticed."""
+    rest = Rest()
+    rest.refused(7.0, wanted)
+    assert 0 < rest.left(7.0) <= LONGEST_REST
+
+
 async def test_what_sends_is_not_sent_twice_by_itself(
     limited: Provider, connection: Connection
 ) -> None:
