@@ -89,7 +89,11 @@ class Flow:
                 await self._act(event)
         except Exception as error:
             trouble = error
-        await self._look_after(event, followed)
+        try:
+            await self._look_after(event, followed)
+        except NotYet as error:
+            # A further bid that nobody signs keeps nothing back that is due later.
+            trouble = trouble or error
         if looked:
             await self._look_ahead(event.head)
             # What became of them does not wait for what is kept back, which may be for days.

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from scheduler.chain.errors import RpcError
+from scheduler.chain.model import Head
 from scheduler.errors import NotYet
 from scheduler.transactions.encoding import DynamicFee, LegacyFee, sign
 from scheduler.transactions.expectations import Expectations, View
@@ -97,6 +98,29 @@ async def test_what_was_dropped_is_sent_again_where_no_further_bid_is_signed(
     with pytest.raises(NotYet, match="nothing was signed"):
         await stuck(at, 1)
     assert at.node.sent == [attempt.hash]
+
+
+async def test_families_look_ahead_though_no_further_bid_is_signed(
+    at: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that clef's rules do not let be outbid kept new calls from being claimed."""
+    at.want(at.wish())
+    await at.turn()
+    looked: list[int] = []
+
+    async def busy(_: object) -> None:
+        raise NotYet("nothing was signed")
+
+    async def look_ahead(head: Head) -> None:
+        looked.append(head.number)
+
+    monkeypatch.setattr(at.desk.signer, "sign", busy)
+    monkeypatch.setattr(at.family, "look_ahead", look_ahead)
+    await stuck(at, 2)
+    with pytest.raises(NotYet, match="nothing was signed"):
+        await stuck(at, 1)
+    assert looked[-1] == (await at.head()).number
+    assert at.flow.in_flight == 1
 
 
 async def test_a_price_that_the_blocks_left_behind_is_raised_until_it_is_mined(at: Office) -> None:
