@@ -4,15 +4,13 @@ import asyncio
 import logging
 import os
 import time
-from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from eth_keys.datatypes import PrivateKey
 
-from scheduler.agenda import SHOWN, Appointment
 from scheduler.alarm.claiming import drawing
 from scheduler.alarm.claims import Claims
 from scheduler.alarm.detection import version_at
@@ -21,18 +19,10 @@ from scheduler.alarm.leftovers import Leftovers
 from scheduler.alarm.version import Version
 from scheduler.bounds import budget, claim_policy, deposits, rule_book
 from scheduler.chain.blocksage import Heartbeat
-from scheduler.chain.errors import (
-    ChainChanged,
-    FirstBlockMissing,
-    NodeGone,
-    NodeUnavailable,
-    RpcError,
-)
 from scheduler.chain.fingerprint import fingerprint
-from scheduler.chain.model import Address, Head, HeadEvent
+from scheduler.chain.model import Address, Head
 from scheduler.chain.node import JsonRpcNode
-from scheduler.errors import HeldElsewhere, Misconfigured, NotYet, Outdated, StandingBy
-from scheduler.health import Vitals, together
+from scheduler.errors import HeldElsewhere, Misconfigured, NotYet, StandingBy
 from scheduler.jobs.declaration import Job
 from scheduler.jobs.family import JobFamily, families_of
 from scheduler.locks import Held, Hold, KernelLocks, Locks
@@ -40,7 +30,8 @@ from scheduler.networks import Network
 from scheduler.plan import Plan
 from scheduler.pulse import Pulse
 from scheduler.reach import Reach, Reached, account_of
-from scheduler.roster import LOOK_AGAIN_BLOCKS, Roster, roster_of
+from scheduler.roster import Roster, roster_of
+from scheduler.running import Running
 from scheduler.service import Work
 from scheduler.transactions.clef import Clef
 from scheduler.transactions.custody import actor, check_succession
@@ -63,115 +54,8 @@ ALARM_VERSION = "0.7"
 DAY_SECONDS = 86_400
 WEEK_SECONDS = 7 * DAY_SECONDS
 
-FAILING_SECONDS = 60.0
-"""For how long a node is worked with, where there are others, whose heads come, but that does not
-answer, or refuses, what the work needs."""
-
 log = logging.getLogger("SCHEDULER")
 moc_log = logging.getLogger("MOC")
-
-
-@dataclass(slots=True)
-class Running:
-    """A program that has everything it needs. At block `looked_at` its contracts were looked at;
-    `held` are its journal and its locks."""
-
-    node: JsonRpcNode
-    network: Network
-    chain: str
-    flow: Flow
-    families: Sequence[AlarmClock | JobFamily]
-    roster: Roster
-    looked_at: int
-    heartbeat: Heartbeat
-    held: ExitStack
-    reach: Reach
-    leases: Leases | None = None
-    same_chain: bool = False
-    failing_since: float | None = None
-
-    def follow(self) -> AsyncIterator[HeadEvent]:
-        return self.reach.follow(self.node)
-
-    async def on(self, event: HeadEvent) -> None:
-        """See Work. Where there are other nodes, one that answers no more than its heads is left,
-        too: it may have lost what it needs, or refuse what it is asked."""
-        try:
-            await self._on(event)
-        except (NodeUnavailable, RpcError) as error:
-            now = time.monotonic()
-            since = self.failing_since = self.failing_since or now
-            if now - since > FAILING_SECONDS and self.reach.has_better():
-                self.reach.failed()
-                raise NodeGone(f"Node {self.node.endpoint} is of no use: {error}") from error
-            raise
-        self.failing_since = None
-
-    async def _on(self, event: HeadEvent) -> None:
-        self._check_leases()
-        if event.rebased or not self.same_chain:
-            await self._check_chain()
-        self.heartbeat.beat(event.head)
-        try:
-            await self.flow.on(event)
-        finally:
-            await self._check_contracts(event.head)
-
-    def waited(self, seconds: float) -> None:
-        self._check_leases()
-        self.heartbeat.waited(seconds)
-
-    def counts(self) -> Mapping[str, int]:
-        calls = Counter[str]()
-        for family in self.families:
-            calls.update(family.counts())
-        shadowed = {"shadowed": self.flow.shadowed} if self.flow.shadowed else {}
-        return {**calls, "due": self.flow.due, "in_flight": self.flow.in_flight, **shadowed}
-
-    def agenda(self) -> list[Appointment]:
-        """What is next, the nearest first of each kind of time."""
-        clocks = [family for family in self.families if isinstance(family, AlarmClock)]
-        found = [each for clock in clocks for each in clock.agenda(SHOWN)]
-        return sorted(found, key=lambda each: (each.unit, each.at))[:SHOWN]
-
-    def vitals(self) -> Vitals:
-        """Those of the families, and whether there is a chain that moves."""
-        still = "no block came for long" if self.heartbeat.is_stuck else None
-        chain = Vitals(tuple(filter(None, (self.node.away, still))))
-        return together([chain, *(family.vitals() for family in self.families)])
-
-    def _check_leases(self) -> None:
-        """Raises LeaseLost."""
-        if self.leases is not None:
-            self.leases.check_here()
-
-    async def _check_chain(self) -> None:
-        """Raises ChainChanged unless this is the chain for which the program was put together.
-
-        Following compares with what it saw first, and a development chain may have been reset
-        before that: nonces of one chain must not be used on another.
-        """
-        self.same_chain = False
-        try:
-            found = await fingerprint(self.node, self.network.development)
-        except FirstBlockMissing:
-            found = None
-        if found != self.chain:
-            raise ChainChanged(f"{self.node.endpoint} serves another chain than a moment before")
-        self.same_chain = True
-
-    async def _check_contracts(self, head: Head) -> None:
-        """Raises Outdated where the jobs' contracts have another code than they were found with."""
-        if self.roster.jobs and head.number - self.looked_at >= LOOK_AGAIN_BLOCKS:
-            change = await self.roster.change(self.node, head)
-            if change is not None:
-                raise Outdated(change)
-            self.looked_at = head.number
-
-    async def close(self) -> None:
-        self.flow.close()
-        self.held.close()
-        await self.node.close()
 
 
 class Program:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from scheduler import preference, programs, reach
+from scheduler import preference, programs, reach, running
 from scheduler.chain.errors import NodeGone, NodeUnavailable, RpcError
 from scheduler.chain.node import JsonRpcNode
 from scheduler.config import Settings
@@ -187,7 +187,7 @@ def chain() -> Iterator[DevelopmentChain]:
 async def test_one_whose_blocks_come_but_that_refuses_what_the_work_needs_is_left(
     chain: DevelopmentChain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(programs, "FAILING_SECONDS", 1.0)
+    monkeypatch.setattr(running, "FAILING_SECONDS", 1.0)
     with provider(chain.node.http) as main, provider(chain.node.http) as spare:
         settings = {
             "rpc-url": [main.url, spare.url],

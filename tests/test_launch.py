@@ -48,8 +48,8 @@ GENERATED = ("__editable__", "_cython_", "_sysconfigdata_")
 OWN = {
     "agenda", "alarm", "bounds", "chain", "counters", "errors", "health", "jobs", "launch",
     "locks", "logs", "moc", "networks", "notices", "plan", "preference", "processes",
-    "programs", "progress", "pulse", "reach", "redaction", "roster", "service", "spelling",
-    "toml", "transactions",
+    "programs", "progress", "pulse", "reach", "redaction", "roster", "running", "service",
+    "spelling", "toml", "transactions",
 }  # fmt: skip
 
 # Puts a program together as `scheduler.launch` does, and turns its loop once.

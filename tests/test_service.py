@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from eth_account import Account
 
-from scheduler import programs
+from scheduler import running
 from scheduler.chain.errors import ChainChanged, NodeUnavailable
 from scheduler.devchain.chain import DevelopmentChain
 from scheduler.devchain.nodes import start_geth
@@ -226,7 +226,7 @@ async def test_a_check_of_the_chain_that_failed_is_made_again(
         return outcome
 
     work = await Program(plan_for(chain, tmp_path)).assemble()
-    monkeypatch.setattr(programs, "fingerprint", fingerprint)
+    monkeypatch.setattr(running, "fingerprint", fingerprint)
     try:
         events = work.follow()
         first = await anext(events)

@@ -31,10 +31,11 @@ from scheduler.locks import Held
 from scheduler.networks import network_of
 from scheduler.plan import Plan
 from scheduler.processes import die_with_parent
-from scheduler.programs import Awaited, Running
+from scheduler.programs import Awaited
 from scheduler.pulse import Pulse
 from scheduler.reach import Reach
 from scheduler.roster import Roster
+from scheduler.running import Running
 from scheduler.service import Work, serve
 from scheduler.transactions.desk import Desk
 from scheduler.transactions.fees import FeePolicy

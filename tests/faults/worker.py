@@ -36,10 +36,11 @@ from scheduler.health import Vitals
 from scheduler.locks import Lock
 from scheduler.networks import network_of
 from scheduler.plan import Plan
-from scheduler.programs import Program, Running
+from scheduler.programs import Program
 from scheduler.pulse import Pulse
 from scheduler.reach import Reach
 from scheduler.roster import Roster
+from scheduler.running import Running
 from scheduler.service import Work, serve
 from scheduler.transactions.custody import actor
 from scheduler.transactions.desk import Desk
