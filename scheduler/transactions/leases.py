@@ -231,12 +231,11 @@ class Leases:
 
     async def renew(self) -> None:
         """Makes what is held last from now on; says once why it cannot."""
-        mine = self._mine
-        if not mine:
+        if not self._holds:
             return
         asked = time.monotonic()
         try:
-            kept, others, apart = await asyncio.to_thread(self._renewed, mine)
+            mine, kept, others, apart = await asyncio.to_thread(self._renewed)
         except (JournalUnavailable, Misconfigured) as error:
             self._troubles.raised(
                 f"the lease of this box cannot be renewed: {error}; without it another box takes "
@@ -255,10 +254,13 @@ class Leases:
             self._until = asked + self._term
         self._tell_clock(apart)
 
-    def _renewed(self, mine: Mapping[str, int]) -> tuple[dict[str, bool], list[Lease], float]:
-        """Which of these are renewed, and whether they are given up; who holds the others; and by
-        how many seconds this box's clock is ahead of the database's."""
-        rows = self._ask("leases.renew", mine=_as_json(mine), seconds=self._term)
+    def _renewed(self) -> tuple[dict[str, int], dict[str, bool], list[Lease], float]:
+        """What was held; which of it are renewed, and whether they are given up; who holds the
+        others; and by how many seconds this box's clock is ahead of the database's."""
+        with self._turn, self._open() as database:
+            # Not before it is this thread's turn: what was let go until then is not renewed.
+            mine = self._mine
+            rows = database.read("leases.renew", mine=_as_json(mine), seconds=self._term)
         kept: dict[str, bool] = dict(rows)
         others = self.standing() if len(kept) < len(mine) else []
         before = time.time()
@@ -266,7 +268,7 @@ class Leases:
         after = time.time()
         # Within the time that the question took, the database's clock was read.
         apart = max(before - clock, 0.0) or min(after - clock, 0.0)
-        return kept, others, apart
+        return mine, kept, others, apart
 
     def _tell_clock(self, apart: float) -> None:
         if abs(apart) < CLOCK_SECONDS:
@@ -333,8 +335,8 @@ class Leases:
 
     @property
     def _mine(self) -> dict[str, int]:
-        """The token of each name that is held."""
-        return {name: hold.token for name, hold in self._holds.items()}
+        """The token of each name that is held, for whichever thread asks."""
+        return {name: hold.token for name, hold in self._holds.copy().items()}
 
     def close(self) -> None:
         """Lets go all that is held, and ends the connection."""

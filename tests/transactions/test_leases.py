@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -112,6 +113,24 @@ async def test_what_is_renewed_does_not_end(box: Boxes, name: str) -> None:
     with pytest.raises(Held):
         other.take(name)
     one.check_here()
+
+
+async def test_what_is_let_go_while_it_is_renewed_is_free_at_once(
+    box: Boxes, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A renewal that came to the database after the release gave nobody the lease for its term."""
+    one = box("one")
+    one.take(name)
+    hold = one.take(f"{name}2")
+
+    async def late(renew: Callable[..., Any], *values: object) -> Any:
+        hold.release()
+        return renew(*values)
+
+    monkeypatch.setattr("scheduler.transactions.leases.asyncio.to_thread", late)
+    await one.renew()
+    one.check_here()
+    box("other").take(f"{name}2")
 
 
 async def test_who_comes_back_late_has_it_again_if_nobody_took_it(box: Boxes, name: str) -> None:
