@@ -182,7 +182,7 @@ class Program:
     def _shared(self) -> Leases | None:
         """What excludes the programs of other boxes; None where the journal is this box's alone."""
         if isinstance(self._journal, Remote):
-            return Leases(self._journal, self._plan.program)
+            return Leases(self._journal, self._plan.program, shadow=self._plan.shadow)
         return None
 
     def _opened(self, chain: str) -> Journal:

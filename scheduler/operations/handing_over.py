@@ -38,13 +38,13 @@ def hand_over(location: Location, scope: str) -> bool:
         # The account's own is taken when it is needed.
         given_up = [name for name in leases.give_up(scope) if not name.startswith(CUSTODIAN)]
         if not given_up:
-            others = [each for each in leases.standing() if scope in (ALL, each.program)]
+            others = [each for each in _working(leases) if scope in (ALL, each.program)]
             _tell_others(others)
             return others != []
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while time.monotonic() < deadline:
             taken = [
-                each for each in leases.standing() if each.name in given_up and each.place != here
+                each for each in _working(leases) if each.name in given_up and each.place != here
             ]
             if len(taken) == len(given_up):
                 _tell_taken(taken)
@@ -54,6 +54,11 @@ def hand_over(location: Location, scope: str) -> bool:
         leases.close()
     click.echo("no other box stands by")
     return False
+
+
+def _working(leases: Leases) -> list[Lease]:
+    """What programs have that do not only look on: those do none of the work."""
+    return [each for each in leases.standing() if not each.looks_on]
 
 
 def _tell_others(others: Sequence[Lease]) -> None:

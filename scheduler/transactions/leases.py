@@ -54,6 +54,10 @@ CLOCK_SECONDS = 5.0
 what the operator reads in logs and in the journal does."""
 
 
+_SHADOW = " (shadow)"
+"""What a program that only looks on has behind its name: it gives way to one that works."""
+
+
 class HeldByBox(Held):
     """A program of another box holds the lease."""
 
@@ -79,6 +83,10 @@ class Lease:
     @property
     def holder(self) -> str:
         return f"{self.box}, process {self.pid} ({self.program})"
+
+    @property
+    def looks_on(self) -> bool:
+        return self.program.endswith(_SHADOW)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,18 +139,21 @@ class Leases:
         box: Box | None = None,
         term: float = TERM_SECONDS,
         connect: Callable[[Location], Database] = opened,
+        shadow: bool = False,
     ) -> None:
-        """For the journal at `location`; nothing is opened yet. `term` in seconds."""
+        """For the journal at `location`; nothing is opened yet. `term` in seconds. In the `shadow`
+        a program only looks on."""
         self._location = location
         self._connect = connect
         self._box = box or Box.here()
         self._me: dict[str, object] = {
             "box": self._box.name,
             "pid": os.getpid(),
-            "program": program,
+            "program": program + _SHADOW if shadow else program,
             "place": self._box.place,
         }
         self._term = term
+        self._shadow = shadow
         self._database: Database | None = None
         # Leases are renewed from another thread, so that a slow database keeps nothing else back.
         self._turn = threading.Lock()
@@ -182,7 +193,7 @@ class Leases:
         kernel = self._box.lock(name)
         if kernel is not None:
             kernel.release()
-        self._must_be_free(name, self.standing(), emptied=self._box.place if kernel else None)
+        self._must_be_free(name, self._in_the_way(), emptied=self._box.place if kernel else None)
 
     def let_go(self, hold: Hold) -> None:
         """Ends a lease, if it is still this process's; one that nobody can be told of ends by
@@ -282,7 +293,7 @@ class Leases:
 
     def _taken(self, name: str, emptied: str | None) -> tuple[int, str]:
         """Its token, and the database's timeline. Raises HeldByBox, NotYet, JournalUnavailable."""
-        standing = self.standing()
+        standing = self._in_the_way()
         self._must_be_free(name, standing, emptied)
         # What this process has itself is nobody else's with another account.
         why_not = objection(name, [lease for lease in standing if lease.name not in self._holds])
@@ -306,6 +317,10 @@ class Leases:
     def standing(self) -> list[Lease]:
         """Who holds what now. Raises JournalUnavailable."""
         return [Lease(*row) for row in self._ask("leases.standing")]
+
+    def _in_the_way(self) -> list[Lease]:
+        """What others have, and do not give this process as soon as it asks."""
+        return [lease for lease in self.standing() if self._shadow or not lease.looks_on]
 
     def _give_way(self) -> None:
         if time.monotonic() < self._gives_way_until:

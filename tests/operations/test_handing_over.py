@@ -90,6 +90,26 @@ def test_it_waits_until_another_box_has_taken_over(
     ]
 
 
+def test_a_box_that_only_looks_on_has_taken_over_nothing(
+    where: Remote, here: Leases, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with closing(Leases(where, "scheduler", Box("other", "another boot"), shadow=True)) as shadow:
+
+        def take() -> None:
+            time.sleep(0.5)
+            here.close()
+            shadow.take(NAME)
+
+        other = threading.Thread(target=take)
+        other.start()
+        assert not hand_over(where, "all")
+        other.join()
+        assert capsys.readouterr().out == "no other box stands by\n"
+        assert [lease.name for lease in shadow.standing()] == [NAME]
+        assert not hand_over(where, "scheduler")
+    assert capsys.readouterr().out == ""
+
+
 def test_where_nobody_takes_over_it_is_drained_as_a_single_box(
     where: Remote, here: Leases, capsys: pytest.CaptureFixture[str]
 ) -> None:

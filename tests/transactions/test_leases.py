@@ -52,8 +52,9 @@ def box(where: Remote) -> Iterator[Boxes]:
     """Makes boxes of this one process, by their names."""
     made: list[Leases] = []
 
-    def make(name: str, term: float = 60.0) -> Leases:
-        leases = Leases(where, "scheduler", Elsewhere(name, f"the boot of {name}"), term)
+    def make(name: str, term: float = 60.0, shadow: bool = False) -> Leases:
+        place = Elsewhere(name, f"the boot of {name}")
+        leases = Leases(where, "scheduler", place, term, shadow=shadow)
         made.append(leases)
         return leases
 
@@ -267,6 +268,29 @@ def test_a_stopped_process_of_the_same_box_keeps_its_lease_only_to_its_end(
                 other.take(name)
             time.sleep(SHORT)
             assert other.take(name).kernel is None
+
+
+async def test_who_only_looks_on_gives_way_to_who_works(box: Boxes, name: str) -> None:
+    """A second box in the shadow, to try it, had the lease when the first was started again: that
+    stood by, and nobody did the work."""
+    one, other = box("one", shadow=True), box("other")
+    one.take(name)
+    with pytest.raises(HeldByBox, match=r"one, process \d+ \(scheduler \(shadow\)\)"):
+        box("third", shadow=True).take(name)
+    other.look(name)
+    assert other.take(name).token == 2
+    await one.renew()
+    with pytest.raises(LeaseLost, match="other, process"):
+        one.check_here()
+    one.close()
+    with pytest.raises(HeldByBox):
+        one.take(name)
+
+
+def test_the_account_of_who_only_looks_on_is_in_nobodys_way(box: Boxes) -> None:
+    chain, contract = os.urandom(8).hex(), "0x" + "cc" * 20
+    box("one", shadow=True).take(actor("jobs/price", Account(chain, "0xaa"), contract))
+    box("other").take(actor("jobs/price", Account(chain, "0xbb"), contract))
 
 
 def test_it_is_looked_at_without_being_taken(box: Boxes, name: str) -> None:

@@ -2,7 +2,8 @@
 SELECT name, box, pid, program, place FROM leases WHERE ends_at > clock_timestamp() ORDER BY name;
 
 -- name: take
--- Of what has not ended, only what a process had in whose place nobody else can be by now.
+-- Of what has not ended, only what a process had in whose place nobody else can be by now; and what
+-- one has that only looks on, for one that works.
 INSERT INTO leases (name, token, box, pid, program, place, ends_at)
 VALUES (%(name)s, 1, %(box)s, %(pid)s, %(program)s, %(place)s,
         clock_timestamp() + make_interval(secs => %(seconds)s))
@@ -10,6 +11,7 @@ ON CONFLICT (name) DO UPDATE SET token = leases.token + 1, box = excluded.box,
     pid = excluded.pid, program = excluded.program, place = excluded.place,
     ends_at = excluded.ends_at, given_up = false
 WHERE leases.ends_at <= clock_timestamp() OR leases.place = %(emptied)s
+    OR (leases.program LIKE '%% (shadow)' AND excluded.program NOT LIKE '%% (shadow)')
 RETURNING token, left(pg_walfile_name(pg_current_wal_lsn()), 8);
 
 -- name: renew
