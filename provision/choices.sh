@@ -100,6 +100,8 @@ from_configuration() {
     while read -r key variable; do
         value=$(setting "$key" <<<"$settings")
         given=${!variable}
+        # What is shown of a URL lacks its key, and so does not tell whether it is the same.
+        [[ $key != rpc-url || -z $given ]] || ! is_configured_node "$given" || given=$value
         [[ -z $given || $given == "$value" ]] || refuse \
             "this box is set up with $key = $value in $CONFIG_FILE: change it there, then run: sudo $0"
         printf -v "$variable" %s "$value"
@@ -115,6 +117,15 @@ EOF
     [[ -z $SIGNER || $SIGNER == "$value" ]] ||
         refuse "this box signs with $value by $CONFIG_FILE: change it there, then run: sudo $0"
     SIGNER=$value
+}
+
+# Whether what --rpc-url says is what the configuration says, keys and all.
+is_configured_node() {
+    printf %s "$1" | "$OPT/current/bin/python" -c 'import sys
+from pathlib import Path
+from scheduler.config import load
+file, given = Path(sys.argv[1]), {"SCHEDULER_RPC_URL": sys.stdin.read()}
+sys.exit(load(file, given).rpc_url != load(file, {}).rpc_url)' "$CONFIG_FILE" 2>/dev/null
 }
 
 # A value of what `scheduler config show` printed; of a list, separated by commas.

@@ -75,6 +75,31 @@ stand_in() {
     done
 }
 
+# The project's own commands, as a box has them in $OPT/current.
+install_commands() {
+    OPT=$BATS_TEST_TMPDIR/opt
+    mkdir "$OPT"
+    ln -s "${ENVIRONMENT:-$ROOT/.venv}" "$OPT/current"
+}
+
+@test "the node's URL with a key that the box was set up with may be given again, and no other" {
+    install_commands
+    CONFIG_FILE=$PWD/config.toml
+    url=http://node.example:8545/v3/0123456789abcdef0123456789abcdef
+    printf '%s\n' 'network = "sepolia"' "rpc-url = \"$url\"" '[box]' 'node = "none"' >config.toml
+    chmod 600 config.toml
+    RPC_URL=$url
+    from_configuration
+    [ "$NODE" = none ]
+    # Another key on the same host looks the same where it is shown.
+    for RPC_URL in "${url/0123/3210}" http://node.example:8545 "no URL" "$url $url/2"; do
+        run from_configuration
+        [ "$status" = "$REFUSED" ]
+        [[ $output == *"this box is set up with rpc-url = http://node.example:8545/… in $CONFIG_FILE: change it there"* ]]
+        [[ $output != *0123456789* ]]
+    done
+}
+
 @test "who signs follows from network and node, and geth on public networks unlocks nothing" {
     NETWORK=dev NODE=geth && [ "$(default_signer)" = node ]
     NETWORK=sepolia NODE=geth && [ "$(default_signer)" = clef ]

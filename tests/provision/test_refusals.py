@@ -221,7 +221,7 @@ def test_a_box_without_node_has_a_key_file_that_its_user_alone_reads(small: Mach
         "600 scheduler key.password",
         "644 root firewall-ports",
     ]
-    assert "== nothing had to be changed\n" in set_up(small)
+    assert "== nothing had to be changed\n" in set_up(small, *ELSEWHERE)
     shown = small.run("nft", "list", "table", "inet", "scheduler_kit").stdout
     assert "tcp dport 22 accept" in shown
     assert "30303" not in shown
