@@ -158,7 +158,8 @@ check_choices() {
         geth,clef) [[ $NETWORK != dev ]] || refuse "--signer clef: on dev the node itself signs; leave it out" ;;
         geth,node) [[ $NETWORK == dev ]] ||
             refuse "--signer node: geth unlocks no accounts any more; use --signer clef, with which its JSON-RPC signs" ;;
-        *,clef) refuse "--signer clef goes with geth on this box; use --signer keystore" ;;
+        none,clef) ;;
+        *,clef) refuse "--signer clef goes with geth on this box, or a node elsewhere; use --signer keystore" ;;
         none,node) [[ -f $CONFIG_FILE ]] || refuse "--signer node goes with a node on this box; use --signer keystore" ;;
         *) refuse "--signer $SIGNER: write clef, node or keystore" ;;
     esac
@@ -176,7 +177,7 @@ check_choices() {
 # Refuses a machine that is not fit; too little memory or cores is only said.
 check_machine() {
     local system memory cores least_memory least_cores
-    system=$(. /etc/os-release && echo "$ID $VERSION_ID")
+    system=$(distribution)
     case $system in
         "ubuntu 22.04" | "ubuntu 24.04") ;;
         "debian 12")
@@ -185,6 +186,8 @@ check_machine() {
             ;;
         *) refuse "this is $system; it works on Ubuntu 22.04 and 24.04, and on Debian 12" ;;
     esac
+    [[ $SIGNER != clef || $system == ubuntu* || -n $CLEF_BINARY ]] || clef_is_installed ||
+        refuse "Debian has no package of clef: give it with --clef-binary PATH, or choose --signer keystore"
     case $(uname --machine) in
         x86_64 | aarch64) ;;
         *) refuse "this is $(uname --machine); it works on amd64 and arm64" ;;
@@ -199,6 +202,9 @@ check_machine() {
     ((cores >= least_cores)) ||
         warn "$cores cores; $NETWORK with node $NODE wants $least_cores: it may fall behind"
 }
+
+# The distribution and its version, as it calls itself.
+distribution() { (. /etc/os-release && echo "$ID $VERSION_ID"); }
 
 # Refuses where somebody else has a port that this box's node needs.
 check_ports() {

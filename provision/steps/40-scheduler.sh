@@ -96,7 +96,7 @@ first_configuration() {
 # docs/configuration.md. After a change: scheduler config check, then supervisorctl restart scheduler
 network = "$NETWORK"
 rpc-url = "$RPC_URL"
-signer = "$([[ $SIGNER == keystore ]] && echo keystore || echo node)"
+signer = "$(configured_signer)"
 journal = "$DATA/scheduler/journal.db"
 EOF
     if [[ $SIGNER == keystore ]]; then
@@ -106,6 +106,9 @@ EOF
 file = "$ETC/keys/key.json"
 password-file = "$ETC/keys/key.password"
 EOF
+    fi
+    if [[ $(configured_signer) == clef ]]; then
+        printf '\n[clef]\nipc = "%s"\n' "$DATA/clef/clef.ipc"
     fi
     if [[ $NETWORK == dev && $NODE == geth ]]; then
         printf '\n[alarm]\naddresses = ["%s"]\n' "$DEV_ALARM"
@@ -117,4 +120,12 @@ EOF
         printf '\n[moc]\nsplit = true\n'
     fi
     printf '\n[box]\nnode = "%s"\nprograms = ["%s"]\n' "$NODE" "${PROGRAMS//,/\", \"}"
+}
+
+# Where geth asks clef, it is the node that signs; without it, the schedulers ask it themselves.
+configured_signer() {
+    case $SIGNER,$NODE in
+        clef,none | keystore,*) echo "$SIGNER" ;;
+        *) echo node ;;
+    esac
 }

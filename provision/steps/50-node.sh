@@ -6,7 +6,10 @@ step_node() {
     about "the node ($NODE)"
     [[ $NODE == none ]] || put_node_user
     case $NODE,$NETWORK in
-        none,*) note "it is at $(without_key "$RPC_URL")" ;;
+        none,*)
+            note "it is at $(without_key "$RPC_URL")"
+            [[ $SIGNER != clef ]] || put_clef scheduler
+            ;;
         geth,dev)
             put_binary geth "$NODE_BINARY"
             put_development_chain
@@ -14,7 +17,7 @@ step_node() {
         geth,*)
             put_geth
             put_beacon
-            [[ $SIGNER != clef ]] || put_clef
+            [[ $SIGNER != clef ]] || put_clef geth
             ;;
         rskj,*) put_rskj ;;
     esac
@@ -180,21 +183,23 @@ checkpoint_url() {
     esac
 }
 
-# The program that signs for geth. Its account is made in the next step.
+clef_is_installed() { [[ -x $(place_of clef)/clef ]]; }
+
+# The program that signs for whoever asks at its socket: geth, or without it the schedulers. Its account
+# is made in the next step: put_clef USER
 put_clef() {
+    local asks=$1
     if [[ -n $CLEF_BINARY ]]; then
         put_binary clef "$CLEF_BINARY"
-    elif [[ ! -x $(place_of clef)/clef ]]; then
-        [[ $(. /etc/os-release && echo "$ID") == ubuntu ]] ||
-            refuse "Debian has no package of clef: give it with --clef-binary PATH, or choose --signer keystore"
+    elif ! clef_is_installed; then
         put_archive geth "$GETH_ARCHIVE"
         change "install clef" apt_install clef
     fi
     put_user clef
     put_directory "$ETC/clef" 700 clef:clef
     put_on_volume clef 2750 clef
-    [[ " $(id --name --groups geth 2>/dev/null) " == *" clef "* ]] ||
-        change "let geth speak to clef" usermod --append --groups clef geth
+    [[ " $(id --name --groups "$asks" 2>/dev/null) " == *" clef "* ]] ||
+        change "let $asks speak to clef" usermod --append --groups clef "$asks"
     put_program clef clef --autostart --bin-dir "$OPT/current/src/provision" \
         --arguments "$(network_value "$NETWORK" chain) $(place_of clef)/clef"
 }

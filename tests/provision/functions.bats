@@ -111,6 +111,67 @@ install_commands() {
     [[ $output == *"geth unlocks no accounts any more; use --signer clef"* ]]
 }
 
+@test "without geth the schedulers ask clef themselves, and beside rskj it is refused" {
+    install_commands
+    NETWORK=sepolia NODE=none SIGNER=clef PROGRAMS=scheduler RPC_URL=https://node.example
+    check_choices
+    first_configuration >config.toml
+    [ "$(scheduler_command config show signer --config config.toml)" = clef ]
+    [ "$(scheduler_command config show clef.ipc --config config.toml)" = /data/clef/clef.ipc ]
+    # Which is what setup finds there when it is run again.
+    CONFIG_FILE=config.toml SIGNER=''
+    from_configuration
+    [ "$SIGNER" = clef ]
+    NODE=geth RPC_URL=ws://127.0.0.1:8546
+    first_configuration >config.toml
+    [ "$(scheduler_command config show signer --config config.toml)" = node ]
+    [[ $(cat config.toml) != *clef* ]]
+    from_configuration
+    [ "$SIGNER" = clef ]
+    NETWORK=rsk-testnet NODE=rskj
+    run check_choices
+    [ "$status" = "$REFUSED" ]
+    [[ $output == *"--signer clef goes with geth on this box, or a node elsewhere"* ]]
+}
+
+@test "without geth clef's socket is the schedulers', and it signs for the network's chain" {
+    NETWORK=hoodi NODE=none SIGNER=clef DRY_RUN=yes RPC_URL=https://node.example/v3/0123456789
+    code_is_there() { true; }
+    getent() { echo somebody; }
+    put_program() { echo "put_program $*"; }
+    place_of() { echo "$PWD/bin"; }
+    stand_in clef ''
+    stand_in id scheduler
+    run step_node
+    [[ $output == *"it is at https://node.example"* ]]
+    [[ $output == *"would let scheduler speak to clef"* ]]
+    [[ $output == *"put_program clef clef --autostart "*" --arguments 560048 $PWD/bin/clef"* ]]
+    [[ $output != *geth* ]]
+    stand_in id "scheduler clef"
+    run step_node
+    [[ $output != *"would let"* ]]
+}
+
+@test "Debian needs a clef that is given, which is said before anything is changed" {
+    NETWORK=sepolia NODE=none SIGNER=clef
+    place_of() { echo "$PWD/bin"; }
+    distribution() { echo "debian 12"; }
+    run check_machine
+    [ "$status" = "$REFUSED" ]
+    [[ $output == *"Debian has no package of clef: give it with --clef-binary PATH"* ]]
+    CLEF_BINARY=/home/me/clef
+    run check_machine
+    [[ $output != *clef* ]]
+    CLEF_BINARY=''
+    stand_in clef ''
+    run check_machine
+    [[ $output != *clef* ]]
+    rm bin/clef
+    distribution() { echo "ubuntu 24.04"; }
+    run check_machine
+    [[ $output != *clef* ]]
+}
+
 @test "a node of another kind than the network's is refused" {
     NETWORK=rsk-testnet NODE=geth SIGNER=keystore PROGRAMS=scheduler
     run check_choices
