@@ -16,12 +16,13 @@ ARG PIP_NO_INDEX
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 WORKDIR /build
 # What installs stays behind: the environment that goes into the image has neither pip nor setuptools.
-COPY requirements.txt requirements-aws.txt requirements-image.txt ./
+COPY requirements.txt requirements-aws.txt requirements-image.txt requirements-postgresql.txt ./
 RUN python3 -m venv tools \
     && tools/bin/pip install --quiet --require-hashes --only-binary :all: -r requirements-image.txt \
     && python3 -m venv --without-pip /opt/scheduler \
     && tools/bin/pip --python /opt/scheduler/bin/python install --quiet \
-        --require-hashes --only-binary :all: -r requirements.txt -r requirements-aws.txt
+        --require-hashes --only-binary :all: \
+        -r requirements.txt -r requirements-aws.txt -r requirements-postgresql.txt
 COPY setup.py pyproject.toml README.md LICENSE ./
 COPY conf.d conf.d
 COPY scheduler scheduler
@@ -37,7 +38,8 @@ RUN groupadd --gid 10001 scheduler \
     && install --directory --owner 10001 --group 10001 /data/scheduler
 COPY --from=build /opt/scheduler /opt/scheduler
 ENV PATH=/opt/scheduler/bin:$PATH PYTHONDONTWRITEBYTECODE=1 MOC_JOBS_NETWORK=${NETWORK}
-# The journal: give it a volume that outlives the container. Nothing else is written.
+# The journal, unless it is in a database (SCHEDULER_JOURNAL): give it a volume that outlives the
+# container. Nothing else is written.
 VOLUME /data/scheduler
 WORKDIR /data/scheduler
 USER 10001:10001

@@ -62,14 +62,14 @@ go_back() {
 # needs, and copies of the journal.
 prune() {
     local path id libraries
-    libraries=" $(libraries_of "$RELEASE/src") $(libraries_of "$FORMER/src") "
+    libraries=$(cat "$RELEASE"/lib/python*/site-packages/libraries.pth "$FORMER"/lib/python*/site-packages/libraries.pth)
     for path in "$OPT"/releases/*; do
         [[ -d $path && $path != "$RELEASE" && $path != "$FORMER" ]] || continue
         id=$(basename "$path")
         change "remove the old version $id" rm -rf "$path" "$JOURNAL.before-$id"
     done
     for path in "$OPT"/libraries/*; do
-        [[ ! -d $path || $libraries == *" $path "* ]] ||
+        [[ ! -d $path || $libraries == *"$path/"* ]] ||
             change "remove libraries that nothing uses any more, $path" rm -rf "$path"
     done
 }

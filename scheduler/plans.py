@@ -11,7 +11,16 @@ from scheduler.moc_config import MocConfig
 from scheduler.plan import MOC_JOBS, MOC_PROGRAMS, SCHEDULER, Plan
 from scheduler.stored_keys import with_stored_keys
 from scheduler.transactions.environment import key_for
+from scheduler.transactions.journal.location import directory_of, is_there
 from scheduler.transactions.shadow import REMARK as SHADOW
+
+# Whether what is mounted there outlives the container cannot be seen from within.
+_LOST = (
+    "there is no journal at {journal} yet; where each container begins so, what was sent before is "
+    "forgotten, and each waits in quarantine: give {directory} a volume that outlives the "
+    "container, or keep the journal in a PostgreSQL database, "
+    "SCHEDULER_JOURNAL=postgresql://USER@HOST/DATABASE"
+)
 
 
 def plan_of(
@@ -126,8 +135,19 @@ def plan_with(program: str, settings: config.Settings, key: str | None, patient:
         cleanup=settings.alarm.cleanup,
         log_format=settings.log_format,
         shadow=settings.mode == "shadow",
-        remarks=[SHADOW] if settings.mode == "shadow" else [],
+        remarks=_remarks(settings),
     )
+
+
+def _remarks(settings: config.Settings) -> list[str]:
+    """What the operator is told first."""
+    if settings.mode == "shadow":
+        return [SHADOW]
+    journal = settings.journal_location()
+    # As in scheduler.entry: a container's first process.
+    if os.getpid() == 1 and not is_there(journal):
+        return [_LOST.format(journal=journal, directory=directory_of(journal))]
+    return []
 
 
 def _text(path: Path | None) -> str | None:

@@ -73,9 +73,13 @@ call_aws cloudwatch put-metric-alarm --alarm-name "$IMAGE-silent" "${metric[@]}"
     --threshold 1 --treat-missing-data breaching >/dev/null
 say "set the alarms $IMAGE-error and $IMAGE-silent"
 
-# One task at a time: the old one ends before the new one begins.
-running=(--cluster "$cluster" --task-definition "$revision" --desired-count 1 --deployment-configuration
-    'minimumHealthyPercent=0,maximumPercent=100,deploymentCircuitBreaker={enable=true,rollback=true}')
+# One task at a time: the old one ends before the new one begins. With the journal in a database a
+# second one stands by, and takes over while the other is replaced.
+tasks=1 least=0
+in_database='"SCHEDULER_JOURNAL",[[:space:]]*"value":[[:space:]]*"postgres(ql)?://'
+[[ ! $definition =~ $in_database ]] || tasks=2 least=50
+running=(--cluster "$cluster" --task-definition "$revision" --desired-count "$tasks" --deployment-configuration
+    "minimumHealthyPercent=$least,maximumPercent=100,deploymentCircuitBreaker={enable=true,rollback=true}")
 began=$(date +%s)
 if [[ $service == ACTIVE ]]; then
     call_aws ecs update-service --service "$IMAGE" "${running[@]}" >/dev/null

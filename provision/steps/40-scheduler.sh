@@ -2,10 +2,11 @@
 # This project's code, beside what was there before, and the box's configuration.
 
 # What a box needs of the checkout.
-SOURCES=(scheduler conf.d provision docs config.json moc_jobs.py requirements.txt setup.py pyproject.toml
-    README.md LICENSE)
-# What builds this project itself.
-BUILD_PINS=scheduler/devchain/pins/requirements-build.txt
+SOURCES=(scheduler conf.d provision docs config.json moc_jobs.py requirements.txt
+    requirements-postgresql.txt setup.py pyproject.toml README.md LICENSE)
+# The libraries of a release: what programs need, what a journal in a database needs (which is brought
+# there by a command, before any configuration names it), and what builds this project itself.
+PINS=(requirements.txt requirements-postgresql.txt scheduler/devchain/pins/requirements-build.txt)
 
 step_scheduler() {
     about "the schedulers' code in $OPT, configuration in $ETC"
@@ -54,7 +55,7 @@ install_release() {
 # The libraries that a release wants, pinned by hash: those with the same pins share an environment.
 libraries_of() {
     local pins
-    pins=$(cat "$1/requirements.txt" "$1/$BUILD_PINS" | sha256sum | cut --characters=1-12)
+    pins=$(cat "${PINS[@]/#/$1/}" | sha256sum | cut --characters=1-12)
     echo "$OPT/libraries/$pins"
 }
 
@@ -62,8 +63,7 @@ install_libraries() {
     local libraries=$1 source=$2
     rm -rf "$libraries"
     python3 -m venv "$libraries"
-    pip_install "$libraries" --require-hashes --only-binary :all: \
-        -r "$source/requirements.txt" -r "$source/$BUILD_PINS"
+    pip_install "$libraries" --require-hashes --only-binary :all: "${PINS[@]/#/--requirement=$source/}"
     touch "$libraries/complete"
 }
 

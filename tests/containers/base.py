@@ -22,7 +22,7 @@ PACKAGES = "ca-certificates,python3,python3-venv"
 # What only takes room.
 _NEEDLESS = ("usr/share/doc", "usr/share/man", "usr/share/locale", "var/cache", "var/lib/apt/lists")
 
-REQUIREMENTS = ("requirements.txt", "requirements-aws.txt", "requirements-image.txt")
+REQUIREMENTS = tuple(f"requirements{part}.txt" for part in ("", "-aws", "-image", "-postgresql"))
 
 
 def base() -> Path:

@@ -1,6 +1,7 @@
 """scripts/deploy.sh with AWS's client on moto's server: what is made, and nothing by halves."""
 
 import json
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.containers.aws import ACCOUNT, REGION, Aws, aws
+from tests.containers.base import ROOT
 from tests.containers.conftest import ENVIRONMENT, IMAGE, script
 from tests.containers.tools import Tools
 
@@ -50,10 +52,13 @@ class Operator:
     def put_key(self, kind: str = "SecureString") -> None:
         self.ssm.put_parameter(Name=KEY, Type=kind, Value=SECRET, Overwrite=True)
 
-    def deploys(self, *arguments: str, **changes: str) -> tuple[int, str, str]:
+    def deploys(
+        self, *arguments: str, checkout: Path = ROOT, **changes: str
+    ) -> tuple[int, str, str]:
         """Exit status, standard output and standard error; no secret is in any."""
         environment = {**self.environment, "WAIT_SECONDS": "1", **changes}
-        done = script("scripts/deploy.sh", *arguments, environment=environment, seconds=100)
+        deploy = str(checkout / "scripts" / "deploy.sh")
+        done = script(deploy, *arguments, environment=environment, seconds=100)
         assert SECRET not in done.stdout + done.stderr + str(self.tools.calls())
         return done.returncode, done.stdout, done.stderr
 
@@ -133,6 +138,30 @@ def test_a_service_is_made_with_all_that_belongs_to_it_and_updated_then(
     assert status == 0, errors
     assert operator.service()["taskDefinition"] == service["taskDefinition"][:-1] + "2"
     assert [len(part) for part in operator.made()] == [2, 1, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("journal", "tasks", "least"),
+    [("postgresql://moc@db.example.net/moc", 2, 50), ("/data/scheduler/journal.db", 1, 0)],
+    ids=["database", "file"],
+)
+def test_a_second_task_stands_by_where_the_journal_is_in_a_database(
+    operator: Operator, tmp_path: Path, journal: str, tasks: int, least: int
+) -> None:
+    checkout = tmp_path / "checkout"
+    for part in ("scripts", "environments"):
+        shutil.copytree(ROOT / part, checkout / part)
+    file = checkout / "environments" / ENVIRONMENT / "task-definition.json"
+    definition = json.loads(file.read_text())
+    (container,) = definition["containerDefinitions"]
+    container["environment"].append({"name": "SCHEDULER_JOURNAL", "value": journal})
+    file.write_text(json.dumps(definition, indent=2))
+    # moto runs one task of a service, so the wait for a second one has no end.
+    status, _, errors = operator.deploys("-e", ENVIRONMENT, checkout=checkout)
+    assert status == tasks - 1, errors
+    assert operator.service()["desiredCount"] == tasks
+    (making,) = [call for call in operator.tools.calls() if " ecs create-service " in call]
+    assert f"minimumHealthyPercent={least},maximumPercent=100," in making
 
 
 def test_a_dry_run_shows_what_would_be_registered_and_does_nothing(operator: Operator) -> None:

@@ -312,6 +312,19 @@ install_commands() {
     [[ $output == *"policy drop;"* ]]
 }
 
+@test "a release takes its libraries' pins along, and what a journal in a database needs is among them" {
+    code_files | tr '\0' '\n' >taken
+    for file in "${PINS[@]}"; do
+        grep --quiet --line-regexp "$file" taken
+    done
+    pip_install() { printf '%s\n' "${@:2}" | sed -n 's/^--requirement=//p' | xargs cat >installed; }
+    python3() { mkdir libraries; }
+    install_libraries "$PWD/libraries" "$ROOT"
+    for name in pydantic psycopg psycopg-binary setuptools; do
+        grep --quiet "^$name==" installed
+    done
+}
+
 @test "a URL's key is not shown" {
     [ "$(without_key https://user:word@node.example:8545/v3/0123456789abcdef)" = https://node.example:8545 ]
 }
