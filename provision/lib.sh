@@ -165,6 +165,9 @@ programs_in() {
 # Of those that run, the ones that use the journal.
 running_schedulers() { programs_in RUNNING STARTING BACKOFF | grep '^scheduler' || true; }
 
+# Whether a journal is a PostgreSQL database, which other boxes may share, and no file of this one.
+is_database() { [[ ${1,,} == postgres://* || ${1,,} == postgresql://* ]]; }
+
 # A consistent copy of a SQLite file, also while it is written to: copy_database FROM TO
 copy_database() {
     "$OPT/current/bin/python" - "$1" "$2" <<'EOF'
@@ -211,6 +214,15 @@ operators_group() {
 
 # The address that a key file says it is of.
 address_in() { sed 's/.*"address": *"\([0-9a-f]*\)".*/0x\1/' "$1"; }
+
+# An address as the wallets of this box's network write it, and all commands.
+spelled() {
+    printf %s "$1" | "$OPT/current/bin/python" -c 'import sys
+from pathlib import Path
+from scheduler import config, spelling
+config.load(Path(sys.argv[1]))
+print(spelling.spelled(sys.stdin.read()))' "$CONFIG_FILE"
+}
 
 # Runs the project's command on this box.
 scheduler_command() { "$OPT/current/bin/scheduler" "$@"; }

@@ -34,6 +34,7 @@ say_node() {
 say_account() {
     local address amount
     address=$(sending_address)
+    [[ -z $address ]] || address=$(spelled "$address")
     if [[ -n $address && $NETWORK != dev ]] && amount=$(scheduler_command config needs --config "$CONFIG_FILE" 2>/dev/null); then
         note "the account is $address: send it at least $amount"
     elif [[ -n $address ]]; then

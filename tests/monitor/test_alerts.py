@@ -28,6 +28,7 @@ from scheduler.operations.monitor.listener import event_of
 from scheduler.operations.monitor.outbox import Outbox
 from scheduler.operations.monitor.pinging import heads_are_processed
 from scheduler.operations.status import status_of
+from scheduler.spelling import speak_of, spelled_output
 from tests.commands import free_port, until
 from tests.heartbeat import cloudwatch
 from tests.monitor.box import Told
@@ -195,6 +196,26 @@ def test_a_mail_says_what_is_wrong_and_what_to_do() -> None:
     assert "What to do: restart it" in first
     assert "To: c@d.org" in first
     assert "is well again after 5 minutes" in second
+
+
+def test_alerts_name_an_account_as_the_networks_wallets_write_it() -> None:
+    small = "0x5aaeb6053f3e94c9b9a09f33669435e7ef1beaed"
+    message = replace(MESSAGE, reason=f"{small} is empty", remedy=f"send ether to {small}")
+    told = Told()
+    try:
+        with spelled_output(), mail_server() as (address, mails):
+            speak_of(30)
+            mail = Email(server=address, sender="a@b.org", to=("c@d.org",))
+            EmailChannel(mail, "box-1").send(message)
+            WebhookChannel(told.url, "box-1").send(message)
+    finally:
+        told.close()
+    [sent] = mails
+    [posted] = told.messages
+    for text in (sent, str(posted)):
+        assert small not in text
+        assert "0x5aaEB6053f3e94c9b9a09f33669435E7ef1bEAeD is empty" in text
+        assert "send ether to 0x5aaEB6053f3e94c9b9a09f33669435E7ef1bEAeD" in text
 
 
 def test_a_mail_server_that_is_away_is_told(tmp_path: Path) -> None:

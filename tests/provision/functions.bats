@@ -325,6 +325,22 @@ install_commands() {
     done
 }
 
+@test "the account is named as the network's wallets write it" {
+    install_commands
+    CONFIG_FILE=config.toml SIGNER=keystore
+    echo '{"address":"5aaeb6053f3e94c9b9a09f33669435e7ef1beaed"}' >key.json
+    while read -r NETWORK address; do
+        printf '%s\n' "network = \"$NETWORK\"" 'signer = "keystore"' '[keystore]' \
+            "file = \"$PWD/key.json\"" "password-file = \"$PWD/key.password\"" >config.toml
+        run say_account
+        [ "$output" = "   the account is $address: send it at least $(scheduler_command config needs --config config.toml)" ]
+    done <<'EOF'
+mainnet 0x5aaeb6053f3e94c9b9a09f33669435e7ef1beaed
+rsk-mainnet 0x5aaEB6053f3e94c9b9a09f33669435E7ef1bEAeD
+rsk-testnet 0x5aAeb6053F3e94c9b9A09F33669435E7EF1BEaEd
+EOF
+}
+
 @test "a URL's key is not shown" {
     [ "$(without_key https://user:word@node.example:8545/v3/0123456789abcdef)" = https://node.example:8545 ]
 }

@@ -18,6 +18,7 @@ from scheduler.chain.endpoint import secrets_in, without
 from scheduler.config.model import AlertMetric, Email, Monitor
 from scheduler.errors import Misconfigured
 from scheduler.operations.monitor.alerts import Kind, Message
+from scheduler.spelling import spelled
 from scheduler.transactions.secrets import private_file
 
 log = logging.getLogger("ALERT")
@@ -85,8 +86,8 @@ class EmailChannel:
         mail["To"] = ", ".join(self._settings.to)
         mail["Date"] = formatdate(message.at)
         # A header is one line.
-        mail["Subject"] = " ".join(message.subject(self._box).split())[:200]
-        mail.set_content(message.text(self._box))
+        mail["Subject"] = spelled(" ".join(message.subject(self._box).split()))[:200]
+        mail.set_content(spelled(message.text(self._box)))
         try:
             with self._connected() as server:
                 server.send_message(mail)
@@ -128,15 +129,15 @@ class WebhookChannel:
         self._box = box
 
     def send(self, message: Message) -> None:
-        text = message.text(self._box).strip()
+        text = spelled(message.text(self._box).strip())
         body = {
             "text": text,
             "content": text,
             "box": self._box,
             "kind": message.kind.value,
             "check": message.check,
-            "reason": message.reason,
-            "remedy": message.remedy,
+            "reason": spelled(message.reason),
+            "remedy": spelled(message.remedy),
             "at": message.at,
             "since": message.since,
         }
