@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Keeps what cannot be made again: configuration, keys and journal, also while programs run.
+# Keeps what cannot be made again: configuration, keys and journal, also while programs run. A journal in
+# a database is its server's to keep (docs/postgresql.md).
 #   sudo provision/backup.sh [FILE]      (docs/install.md; back with restore.sh)
 # FILE holds secrets: it is root's alone, and belongs where nobody else can read it.
 set -euo pipefail
@@ -24,4 +25,7 @@ fi
 install --mode=600 /dev/null "$file"
 tar --create --gzip --directory="$stage" . >"$file"
 say "$file has the configuration, the keys$([[ ! -f $journal ]] || echo " and the journal") of this box"
+if is_database "$journal"; then
+    say "The journal is not in it, but in the database, which all boxes share; to keep that: pg_dump -Fc -d '$journal' -f journal.dump"
+fi
 say "It holds secrets: copy it to where nobody else can read it. Back with: sudo provision/restore.sh $file"

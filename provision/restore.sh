@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Puts a backup's configuration, keys and journal back: sudo provision/restore.sh [--yes] FILE
 # What is there is moved aside, never deleted. The journal may be older than the chain: the programs
-# find that out, and send nothing before the account is quiet (docs/journal.md, Quarantine).
+# find that out, and send nothing before the account is quiet (docs/journal.md, Quarantine). A journal in
+# a database stays as it is, since other boxes may be at work with it (docs/postgresql.md).
 set -euo pipefail
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 AGAIN="sudo $0${*:+ $*}"
@@ -23,7 +24,15 @@ stage=$(mktemp --directory)
 trap 'status=$?; rm -rf "$stage"; end_with $status' EXIT
 tar --extract --gzip --directory="$stage" --preserve-permissions --file="$file"
 journal=$(scheduler_command config show journal --config "$stage/etc/config.toml")
-confirmed "put back configuration and keys in $ETC${journal:+ and the journal $journal}, and stop the schedulers for it?" ||
+file_too=
+[[ ! -f $stage/journal.db ]] || file_too=" and the journal $journal"
+if [[ -f $CONFIG_FILE ]]; then
+    former=$(scheduler_command config show journal --config "$CONFIG_FILE" || true)
+    if is_database "$former" && [[ $former != "$journal" ]]; then
+        warn "this box's journal is the database $former, the backup's is $journal: no other box may be at work with the database any more"
+    fi
+fi
+confirmed "put back configuration and keys in $ETC$file_too, and stop the schedulers for it?" ||
     refuse "nothing was changed"
 
 aside=before-restore-$(date +%Y%m%d-%H%M%S)
@@ -31,13 +40,16 @@ mapfile -t running < <(running_schedulers)
 ((${#running[@]} == 0)) || supervisorctl stop "${running[@]}"
 [[ ! -d $ETC ]] || mv "$ETC" "$ETC.$aside"
 cp --archive "$stage/etc" "$ETC"
-if [[ -f $stage/journal.db ]]; then
+if [[ -n $file_too ]]; then
     for part in "$journal" "$journal-wal" "$journal-shm"; do
         [[ ! -e $part ]] || mv "$part" "$part.$aside"
     done
     install --mode=600 --owner=scheduler --group=scheduler "$stage/journal.db" "$journal"
 fi
-say "what was there is in $ETC.$aside${journal:+ and $journal.$aside}"
+say "what was there is in $ETC.$aside${file_too:+ and $journal.$aside}"
+if is_database "$journal"; then
+    say "The journal, the database $journal, is as it was; to put back a copy of it: docs/postgresql.md, Upgrades"
+fi
 check_configuration ||
     warn "the configuration is refused: see the line above"
 ((${#running[@]} == 0)) || supervisorctl start "${running[@]}"

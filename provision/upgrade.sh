@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Puts this checkout's version in the place of the one on the box: sudo provision/upgrade.sh
+# Puts this checkout's version in the place of the one on the box: sudo provision/upgrade.sh [--yes]
 # New code beside old; the schedulers are stopped, the journal is migrated, and what ran is started
-# again. Where any of that fails, or a program does not stay up, the box is as it was before.
+# again. Where any of that fails, or a program does not stay up, the box is as it was before: but for the
+# schema of a database, which is asked for first, since the programs of all boxes must be stopped for it.
 set -euo pipefail
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 ROOT=$(dirname "$HERE")
-AGAIN="sudo $0"
+AGAIN="sudo $0${*:+ $*}"
 # shellcheck source=provision/lib.sh
 source "$HERE/lib.sh"
 # shellcheck source=provision/steps/40-scheduler.sh
@@ -18,9 +19,29 @@ PATIENCE=15
 upgrade() { migrate_journal && switch_to "$RELEASE" && stay_up; }
 
 migrate_journal() {
-    [[ -f $JOURNAL ]] || return 0
-    copy_database "$JOURNAL" "$COPY" && set_owner "$COPY" 600 scheduler:scheduler &&
-        runuser --user scheduler -- "$RELEASE/bin/scheduler" journal migrate --config "$CONFIG_FILE"
+    if is_database "$JOURNAL"; then
+        # Whole or not at all, and for good.
+        new_release_migrates && MIGRATED=yes
+    elif [[ -f $JOURNAL ]]; then
+        copy_database "$JOURNAL" "$COPY" && set_owner "$COPY" 600 scheduler:scheduler && new_release_migrates
+    fi
+}
+
+new_release_migrates() {
+    runuser --user scheduler -- "$RELEASE/bin/scheduler" journal migrate --config "$CONFIG_FILE" "$@"
+}
+
+# Of a database: what there is to migrate is known before anything is stopped, and is never done while
+# other boxes are at work with it.
+check_database() {
+    local planned
+    planned=$(new_release_migrates --dry-run) ||
+        refuse "the new version cannot work with the journal (see the line above); nothing was changed"
+    [[ $planned == *" would go from schema "* ]] || return 0
+    NEW_SCHEMA=yes
+    note "$planned, with which no program of the former version works"
+    confirmed "are the programs of all other boxes stopped?" ||
+        refuse "nothing was changed; in which order boxes are upgraded: docs/postgresql.md, Upgrades"
 }
 
 # Everything that names a release: the link, and the programs' files. supervisord starts again what
@@ -66,7 +87,7 @@ prune() {
     for path in "$OPT"/releases/*; do
         [[ -d $path && $path != "$RELEASE" && $path != "$FORMER" ]] || continue
         id=$(basename "$path")
-        change "remove the old version $id" rm -rf "$path" "$JOURNAL.before-$id"
+        change "remove the old version $id" rm -rf "$path" ${COPY:+"$JOURNAL.before-$id"}
     done
     for path in "$OPT"/libraries/*; do
         [[ ! -d $path || $libraries == *"$path/"* ]] ||
@@ -74,13 +95,17 @@ prune() {
     done
 }
 
-(($# == 0)) || refuse "usage: sudo $0"
+[[ ${1:-} != --yes ]] || { YES=yes && shift; }
+(($# == 0)) || refuse "usage: sudo $0 [--yes]"
 [[ $(id --user) == 0 ]] || refuse "this must be run by root: $AGAIN"
 code_is_there || refuse "there is no code in $OPT: first sudo provision/setup.sh"
 FORMER=$(readlink --canonicalize "$OPT/current")
 RELEASE=$OPT/releases/$(release_id)
 JOURNAL=$("$FORMER/bin/scheduler" config show journal --config "$CONFIG_FILE")
-COPY=$JOURNAL.before-$(basename "$RELEASE")
+NEW_SCHEMA='' MIGRATED=''
+# A database is not copied: what its programs on other boxes write would be lost by going back.
+COPY=
+is_database "$JOURNAL" || COPY=$JOURNAL.before-$(basename "$RELEASE")
 if [[ $RELEASE == "$FORMER" ]]; then
     say "== this version is the one on the box: $(basename "$RELEASE")"
     exit 0
@@ -91,15 +116,26 @@ about "from $(basename "$FORMER") to $(basename "$RELEASE")"
 [[ -e $RELEASE/complete ]] || change "install this version in $RELEASE" install_release "$RELEASE"
 check_configuration "$RELEASE" >/dev/null ||
     refuse "the new version refuses $CONFIG_FILE (see the line above): correct it; nothing was changed"
+! is_database "$JOURNAL" || check_database
 mapfile -t RUNNING < <(running_schedulers)
 ((${#RUNNING[@]} == 0)) || change "stop ${RUNNING[*]}" supervisorctl stop "${RUNNING[@]}"
+if [[ -n $NEW_SCHEMA ]] &&
+    ! confirmed "is there a copy of the database as it is now (pg_dump -Fc -d '$JOURNAL' -f journal.dump)?"; then
+    ((${#RUNNING[@]} == 0)) || supervisorctl start "${RUNNING[@]}"
+    refuse "nothing was changed"
+fi
 note "migrate the journal, switch, and start again${RUNNING[*]:+ ${RUNNING[*]}}"
 if ! upgrade >>"$(step_log)" 2>&1; then
     reason=$(tail --lines=1 "$(step_log)" | head --bytes=300)
+    if [[ -n $NEW_SCHEMA && -n $MIGRATED ]]; then
+        AGAIN="sudo $HERE/setup.sh"
+        fail "the box goes on to $(basename "$RELEASE"), since the database has its schema now, but $reason"
+    fi
     note "going back to $(basename "$FORMER")"
     go_back >>"$(step_log)" 2>&1
     fail "the box runs $(basename "$FORMER") as before, since $reason"
 fi
 prune
-say "== upgrade: done; the journal as it was before is in $COPY"
+say "== upgrade: done${COPY:+; the journal as it was before is in $COPY}"
+[[ -z $NEW_SCHEMA ]] || say "Then all other boxes: sudo provision/upgrade.sh, each; until then their programs wait"
 say "Next: sudo provision/setup.sh, for what else the new version sets up; supervisorctl status"

@@ -8,13 +8,14 @@ from scheduler import config
 from scheduler.errors import Misconfigured
 from scheduler.operations.journal_file import config_option, journal_there, operator, plainly
 from scheduler.pulse import at_work
-from scheduler.transactions.journal.location import check_library
+from scheduler.transactions.journal.location import Remote, check_library
 from scheduler.transactions.journal.upkeep import migrate as migrate_journal
 
 
 @click.command()
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 @config_option
-def migrate(config_file: Path | None) -> None:
+def migrate(dry_run: bool, config_file: Path | None) -> None:
     """Bring the journal to this release's schema.
 
     Of a file a copy is kept as it was; programs do the same when they start, without one. In a
@@ -22,13 +23,16 @@ def migrate(config_file: Path | None) -> None:
     """
     location = journal_there(config_file)
     with plainly():
-        done = migrate_journal(location)
+        done = migrate_journal(location, dry_run)
+    is_new = done.before == 0 and isinstance(location, Remote)
     if done.before == done.now:
         click.echo(f"the journal {location} has schema {done.now} already")
-    elif done.before == 0 and done.backup is None:
-        click.echo(f"the journal {location} was made, with schema {done.now}")
+    elif is_new:
+        was = "would be" if dry_run else "was"
+        click.echo(f"the journal {location} {was} made, with schema {done.now}")
     else:
-        click.echo(f"the journal {location} went from schema {done.before} to {done.now}")
+        went = "would go" if dry_run else "went"
+        click.echo(f"the journal {location} {went} from schema {done.before} to {done.now}")
     if done.backup is not None:
         click.echo(f"as it was before, it is in {done.backup}")
 

@@ -264,6 +264,9 @@ def test_an_empty_file_becomes_a_journal_and_says_from_what_to_what(tmp_path: Pa
     path.touch()
     line = refusal(tmp_path, "scheduler", "journal", "list", status=1)
     assert line.endswith("run: scheduler journal migrate")
+    dry = finished(tmp_path, "scheduler", "journal", "migrate", "--dry-run")
+    assert dry.stdout == f"the journal {path} would go from schema 0 to {NEWEST}\n"
+    assert path.stat().st_size == 0
     done = finished(tmp_path, "scheduler", "journal", "migrate")
     assert done.returncode == 0
     assert done.stdout.splitlines() == [

@@ -178,8 +178,11 @@ def test_commands_work_on_a_database_as_on_a_file(home: Path, where: Remote) -> 
         return done.stdout + done.stderr
 
     assert "make it with: scheduler journal migrate" in said("pause", code=1)
+    dry = ("journal", "migrate", "--dry-run")
+    assert said(*dry) == f"the journal {where} would be made, with schema 1\n"
     assert said("journal", "migrate") == f"the journal {where} was made, with schema 1\n"
-    assert said("journal", "migrate") == f"the journal {where} has schema 1 already\n"
+    for command in (dry, ("journal", "migrate")):
+        assert said(*command) == f"the journal {where} has schema 1 already\n"
     asked(where, "DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
     copied(home, where)
     assert "the newest 1 of 5" in said("journal", "list", "--limit", "1")
