@@ -26,6 +26,7 @@ class Operator:
 
     def __init__(self, server: Aws, home: Path) -> None:
         self.server = server
+        self.checkout = ROOT
         self.tools = Tools(home, server.environment["PATH"])
         ec2 = server.client("ec2")
         self.environment = {
@@ -52,12 +53,10 @@ class Operator:
     def put_key(self, kind: str = "SecureString") -> None:
         self.ssm.put_parameter(Name=KEY, Type=kind, Value=SECRET, Overwrite=True)
 
-    def deploys(
-        self, *arguments: str, checkout: Path = ROOT, **changes: str
-    ) -> tuple[int, str, str]:
+    def deploys(self, *arguments: str, **changes: str) -> tuple[int, str, str]:
         """Exit status, standard output and standard error; no secret is in any."""
         environment = {**self.environment, "WAIT_SECONDS": "1", **changes}
-        deploy = str(checkout / "scripts" / "deploy.sh")
+        deploy = str(self.checkout / "scripts" / "deploy.sh")
         done = script(deploy, *arguments, environment=environment, seconds=100)
         assert SECRET not in done.stdout + done.stderr + str(self.tools.calls())
         return done.returncode, done.stdout, done.stderr
@@ -148,7 +147,7 @@ def test_a_service_is_made_with_all_that_belongs_to_it_and_updated_then(
 def test_a_second_task_stands_by_where_the_journal_is_in_a_database(
     operator: Operator, tmp_path: Path, journal: str, tasks: int, least: int
 ) -> None:
-    checkout = tmp_path / "checkout"
+    operator.checkout = checkout = tmp_path / "checkout"
     for part in ("scripts", "environments"):
         shutil.copytree(ROOT / part, checkout / part)
     file = checkout / "environments" / ENVIRONMENT / "task-definition.json"
@@ -157,7 +156,7 @@ def test_a_second_task_stands_by_where_the_journal_is_in_a_database(
     container["environment"].append({"name": "SCHEDULER_JOURNAL", "value": journal})
     file.write_text(json.dumps(definition, indent=2))
     # moto runs one task of a service, so the wait for a second one has no end.
-    status, _, errors = operator.deploys("-e", ENVIRONMENT, checkout=checkout)
+    status, _, errors = operator.deploys("-e", ENVIRONMENT)
     assert status == tasks - 1, errors
     assert operator.service()["desiredCount"] == tasks
     (making,) = [call for call in operator.tools.calls() if " ecs create-service " in call]

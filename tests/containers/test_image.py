@@ -214,7 +214,9 @@ def test_killed_and_started_without_a_volume_while_a_transaction_is_pending_it_s
         before = pending(world)
         first.kill()
     with image.run(tmp_path, **variables) as second:
-        second.saw("there is no journal at /data/scheduler/journal.db yet; .* a volume that outlives")
+        second.saw(
+            "there is no journal at /data/scheduler/journal.db yet; .* a volume that outlives"
+        )
         second.saw("this journal never sent from .* before; nothing new is sent until")
         assert pending(world) == before
         for _ in range(8):

@@ -54,7 +54,7 @@ def test_the_journal_is_in_the_database_that_the_environment_names(
     """As in a container: the password is a variable, too, and nothing of the journal is a file."""
     url = f"postgresql://{USER}@127.0.0.1:{database_server.port}/{database_server.database()}"
     variables = {"SCHEDULER_JOURNAL": url, "PGPASSWORD": PASSWORD, "ACCOUNT_PK_SECRET": SECRET}
-    made = finished(tmp_path, "scheduler", "journal", "migrate", **variables)
+    made = finished(tmp_path, "scheduler", "journal", "migrate", seconds=30, **variables)
     assert made.stdout == f"the journal {url} was made, with schema 1\n"
     with rootstock(KEY) as (world, stand_in):
         path = written(tmp_path, world, stand_in.http)
@@ -68,6 +68,6 @@ def test_the_journal_is_in_the_database_that_the_environment_names(
                 assert program.stop() == 0
             assert PASSWORD not in str(program.lines)
         assert program.having("never sent from|Calling") == []
-    listed = finished(tmp_path, "scheduler", "journal", "list", **variables)
+    listed = finished(tmp_path, "scheduler", "journal", "list", seconds=30, **variables)
     assert "payBitProHoldersInterestPayment" in listed.stdout
     assert not list(tmp_path.glob("**/journal.db"))
