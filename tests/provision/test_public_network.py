@@ -79,7 +79,10 @@ def test_a_wrong_jwt_is_refused(box: Machine) -> None:
     box.run("supervisorctl", "start", "beacon")
     try:
         eventually(
-            lambda: "401" in log(box, "/var/log/supervisor/beacon-stderr.log").splitlines()[-1:][0],
+            lambda: (
+                "401"
+                in "".join(log(box, "/var/log/supervisor/beacon-stderr.log").splitlines()[-1:])
+            ),
             30,
             "geth refuses the consensus client",
         )
