@@ -73,8 +73,7 @@ stay_up() {
 go_back() {
     ((${#RUNNING[@]} == 0)) || supervisorctl stop "${RUNNING[@]}" || true
     if [[ -f $COPY ]]; then
-        rm -f "$JOURNAL-wal" "$JOURNAL-shm"
-        mv "$COPY" "$JOURNAL"
+        rm -f "$JOURNAL-wal" "$JOURNAL-shm" && mv "$COPY" "$JOURNAL" || return
     fi
     switch_to "$FORMER"
 }
@@ -132,7 +131,7 @@ if ! upgrade >>"$(step_log)" 2>&1; then
         fail "the box goes on to $(basename "$RELEASE"), since the database has its schema now, but $reason"
     fi
     note "going back to $(basename "$FORMER")"
-    go_back >>"$(step_log)" 2>&1
+    go_back >>"$(step_log)" 2>&1 || fail "$reason; and going back to $(basename "$FORMER") failed, too"
     fail "the box runs $(basename "$FORMER") as before, since $reason"
 fi
 prune

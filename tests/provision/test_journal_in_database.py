@@ -215,6 +215,14 @@ def test_a_migration_that_fails_leaves_box_and_database_as_they_were(
     assert box.told()[-1] == "start scheduler"
 
 
+def test_a_way_back_that_fails_is_said(box: Box) -> None:
+    """It ended without a word, with the reason in the log alone."""
+    box.upgrade_to("SELECT 1/0;")
+    box.program.unlink()
+    said = box.run("upgrade.sh", "--yes", status=1)
+    assert f"; and going back to {FORMER} failed, too; its log is /var/log/" in said
+
+
 def test_nothing_goes_back_to_a_version_that_the_database_has_left(
     box: Box, database_server: Server
 ) -> None:
