@@ -167,7 +167,7 @@ def test_a_reboot_brings_back_what_was_enabled(box: Machine) -> None:
 
 
 def test_a_power_cut_sends_nothing_twice_and_is_said(box: Machine) -> None:
-    """Killed at once, geth comes back some blocks behind, as a rule: then the journal knows more."""
+    """Killed at once, geth comes back some blocks behind, as a rule: the journal knows more."""
     calls = [schedule(box), schedule(box, 40)]
     eventually(lambda: outcomes(box, calls[0]), 60, "the first call has an outcome in the log")
     before = log(box)
@@ -184,7 +184,7 @@ def test_a_power_cut_sends_nothing_twice_and_is_said(box: Machine) -> None:
     first = re.search(r"Heartbeat: block #(\d+)", said)
     assert first is not None
     told = re.search(r"the node is at block \d+, behind block \d+, which the journal was wr", said)
-    assert (told is not None) == (int(first[1]) < written_at), said
+    assert told is not None or int(first[1]) >= written_at, said
 
 
 # Event of FutureBlockCall v0.7.
