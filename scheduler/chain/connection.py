@@ -66,10 +66,9 @@ class Connection:
         transactions one after the other, since a node may handle messages in any order.
         Raises NodeUnavailable.
         """
-        chunks = [
-            requests[start : start + self.batch_limit]
-            for start in range(0, len(requests), self.batch_limit)
-        ]
+        # Once: a limit that was learned may be over in the middle.
+        limit = self.batch_limit
+        chunks = [requests[start : start + limit] for start in range(0, len(requests), limit)]
         if len(chunks) < 2 or any(request.method in SENDING for request in requests):
             parts = [await self._ask(chunk) for chunk in chunks]
         else:

@@ -3,6 +3,7 @@ in smaller ones, or later. What its limits are it says by refusing."""
 
 import asyncio
 import logging
+import time
 from collections.abc import Sequence
 from itertools import count
 
@@ -17,6 +18,10 @@ SENDING = frozenset({"eth_sendRawTransaction", "eth_sendTransaction"})
 PATIENCE = 5.0
 """Seconds that a read waits for a provider that wants to be left alone; for longer, it fails."""
 
+KEPT_SECONDS = 600.0
+"""For how long a limit that was learned is kept to: what taught it may have passed, and is learned
+again where it has not."""
+
 _log = logging.getLogger("CHAIN")
 
 
@@ -24,20 +29,23 @@ class Messages:
     """Exchanges messages over a transport.
 
     `batch_limit` is the most requests in one, as far as is known: a node that takes fewer is
-    noticed, and takes no more whatever it is set to afterwards.
+    noticed, and for a while takes no more whatever it is set to afterwards.
     """
 
     def __init__(self, transport: Transport, batch_limit: int) -> None:
         self._transport = transport
         self._wanted = batch_limit
         self._learned: int | None = None
+        self._learned_at = 0.0
         self.ids = count(1)
         self._rest = Rest()
         self._rests_told = False
 
     @property
     def batch_limit(self) -> int:
-        return self._wanted if self._learned is None else min(self._wanted, self._learned)
+        if self._learned is None or time.monotonic() - self._learned_at >= KEPT_SECONDS:
+            return self._wanted
+        return min(self._wanted, self._learned)
 
     @batch_limit.setter
     def batch_limit(self, limit: int) -> None:
@@ -73,10 +81,12 @@ class Messages:
 
     def _learn(self, batch_limit: int) -> None:
         if batch_limit < self.batch_limit:
-            self._learned = batch_limit
-            _log.info(
-                "Node %s takes no more than %d requests in a message", self._name, batch_limit
-            )
+            before, self._learned = self._learned, batch_limit
+            self._learned_at = time.monotonic()
+            if batch_limit != before:
+                _log.info(
+                    "Node %s takes no more than %d requests in a message", self._name, batch_limit
+                )
 
     async def _in_time(self, requests: Sequence[Request]) -> list[Answer]:
         """Waits while the provider wants to be left alone. Raises TooManyRequests where that takes

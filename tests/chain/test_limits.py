@@ -1,5 +1,6 @@
 """What a provider refuses for being too much goes in smaller messages, or later."""
 
+import time
 from collections.abc import AsyncIterator, Iterator
 from itertools import pairwise
 
@@ -12,7 +13,7 @@ from scheduler.chain.dialect import GETH
 from scheduler.chain.errors import NodeUnavailable, RpcError, TooManyRequests
 from scheduler.chain.jsonrpc import Request
 from scheduler.chain.limits import FIRST_REST, LONGEST_REST, Rest, is_about_rate, seconds_in
-from scheduler.chain.messages import PATIENCE
+from scheduler.chain.messages import KEPT_SECONDS, PATIENCE
 from scheduler.chain.node import JsonRpcNode
 from scheduler.devchain.nodes import Node
 from tests import nodes
@@ -66,6 +67,21 @@ async def test_what_was_learned_is_kept_though_the_node_is_looked_at_again(
     learned = connection.batch_limit
     JsonRpcNode(connection).speak(GETH)
     assert connection.batch_limit == learned <= 3
+
+
+async def test_what_was_learned_of_a_passing_trouble_is_forgotten(
+    limited: Provider, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A gateway that refused one batch for a moment had the node asked one by one for ever."""
+    limited.batch_limit = 1
+    await connection.read(balances(10))
+    assert connection.batch_limit == 1
+    limited.batch_limit = None
+    later = time.monotonic() + KEPT_SECONDS
+    monkeypatch.setattr("scheduler.chain.messages.time.monotonic", lambda: later)
+    limited.asked.clear()
+    assert await connection.read(balances(10)) == ["0x0"] * 10
+    assert limited.sizes() == [10]
 
 
 async def test_a_refusal_that_is_not_about_size_teaches_nothing(
