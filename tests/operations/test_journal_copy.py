@@ -208,7 +208,7 @@ def test_what_watches_a_box_sees_the_same_in_a_database(home: Path, where: Remot
         asked(place, "UPDATE outcomes SET detail = 'it said' WHERE kind = 'reverted'")
 
     def watched(location: Location) -> dict[str, Any]:
-        found = journals.found(location, CHAIN, journals.turns(location))
+        found = journals.JournalWatch(location).look(CHAIN, journals.turns(location))
         facts = {**asdict(found), "journal": asdict(found.journal)}
         for name in ("path", "size", "wal_size"):
             assert facts["journal"].pop(name) is not None
