@@ -2,11 +2,12 @@
 # This project's code, beside what was there before, and the box's configuration.
 
 # What a box needs of the checkout.
-SOURCES=(scheduler conf.d provision docs config.json moc_jobs.py requirements.txt
+SOURCES=(scheduler conf.d provision docs config.json moc_jobs.py requirements.txt requirements-aws.txt
     requirements-postgresql.txt setup.py pyproject.toml README.md LICENSE)
-# The libraries of a release: what programs need, what a journal in a database needs (which is brought
-# there by a command, before any configuration names it), and what builds this project itself.
-PINS=(requirements.txt requirements-postgresql.txt scheduler/devchain/pins/requirements-build.txt)
+# The libraries of a release: what programs need, what the heartbeat and CloudWatch's alerts need (a
+# release has no pip to add it with), what a journal in a database needs (which is brought there by a
+# command, before any configuration names it), and what builds this project itself.
+PINS=(requirements.txt requirements-aws.txt requirements-postgresql.txt scheduler/devchain/pins/requirements-build.txt)
 
 step_scheduler() {
     about "the schedulers' code in $OPT, configuration in $ETC"
