@@ -172,7 +172,7 @@ def test_a_power_cut_sends_nothing_twice_and_is_said(box: Machine) -> None:
     eventually(lambda: outcomes(box, calls[0]), 60, "the first call has an outcome in the log")
     before = log(box)
     status = json.loads(box.run("scheduler", "status", "--json", check=False).stdout)
-    written_at = status["journal"]["highest_head"]
+    written_at = status["facts"]["journal"]["highest_head"]
     box.cut_power()
     box.boot()
     eventually(lambda: states(box).get("scheduler") == "RUNNING", 30, "the scheduler runs")
