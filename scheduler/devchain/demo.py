@@ -5,6 +5,7 @@
 
 import contextlib
 import getpass
+import re
 import shutil
 import signal
 import socket
@@ -55,8 +56,8 @@ class DemoFailed(Exception):
 
 
 class Demo:
-    """A development chain and a scheduler under one supervisord, a customer of the alarm clock, and
-    a deployment of Money on Chain."""
+    """A development chain, a scheduler and its monitor under one supervisord, a customer of the
+    alarm clock, and a deployment of Money on Chain."""
 
     def __init__(
         self, supervisor: Supervisor, deployment: Deployment, occasions: Occasions
@@ -118,9 +119,10 @@ class Demo:
 def demo(once: bool, node: str) -> None:
     """Run both job families on a development chain under a real supervisord.
 
-    A node and a scheduler come up; calls are scheduled, and each of Money on Chain's seven jobs is
-    made due; what became of them is read back from the chain, not from the scheduler. The exit
-    status is 0 if every call was executed exactly at its target block, and every job was done.
+    A node, a scheduler and its monitor with the status page come up; calls are scheduled, and each
+    of Money on Chain's seven jobs is made due; what became of them is read back from the chain, not
+    from the scheduler. The exit status is 0 if every call was executed exactly at its target block,
+    and every job was done.
     """
     for signum in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, _interrupt)
@@ -246,12 +248,18 @@ def _running(directory: Path, node: str) -> Iterator[Demo]:
             'network = "dev"\n'
             f'rpc-url = "{deployment.endpoint}"\n'
             f'journal = "{directory / "journal.db"}"\n\n'
+            f'[monitor]\nsupervisor = "{directory / "supervisor.sock"}"\n'
+            'metrics-port = 0\npage-address = "127.0.0.1:0"\n\n'
             f'[alarm]\naddresses = ["{deployment.scheduler}"]\n\n'
             f'[moc]\naddress = "{occasions.contract}"\n'
         )
         supervisor.add("scheduler", render("scheduler", placement))
         _say("waiting for the scheduler (program scheduler)")
-        _wait_until_it_follows(supervisor, logs)
+        _told(supervisor, "scheduler", logs / "scheduler-stdout.log", re.compile("Heartbeat"))
+        supervisor.add("scheduler-monitor", render("scheduler-monitor", placement))
+        told = logs / "scheduler-monitor-stderr.log"
+        page = _told(supervisor, "scheduler-monitor", told, re.compile(r"the status page: (\S+)"))
+        _say(f"its status page is at {page[1]} (program scheduler-monitor)")
         running = Demo(supervisor, deployment, occasions)
         try:
             yield running
@@ -267,11 +275,16 @@ def _deployment(supervisor: Supervisor, chain: Path, logs: Path) -> Deployment:
     return deployment
 
 
-def _wait_until_it_follows(supervisor: Supervisor, logs: Path) -> None:
+def _told(
+    supervisor: Supervisor, program: str, log: Path, line: "re.Pattern[str]"
+) -> "re.Match[str]":
+    """Waits until the program's log has a line like this."""
     deadline = time.monotonic() + _START_SECONDS
-    log = logs / "scheduler-stdout.log"
-    while not (log.exists() and "Heartbeat" in log.read_text(errors="replace")):
-        _check(supervisor, "scheduler", logs, deadline)
+    while True:
+        text = log.read_text(errors="replace") if log.exists() else ""
+        if match := line.search(text):
+            return match
+        _check(supervisor, program, log.parent, deadline)
 
 
 def _check(supervisor: Supervisor, program: str, logs: Path, deadline: float) -> None:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -117,7 +118,14 @@ def test_without_an_end_it_tells_how_to_watch_it_and_stops_on_ctrl_c() -> None:
         assert list((directory / "logs").glob("scheduler*.log"))
         control = told.strip().splitlines()[-1].split()
         status = subprocess.run(control, capture_output=True, text=True, check=True).stdout
-        assert re.findall(r"^(\w+) +RUNNING", status, re.M) == ["devchain", "scheduler"]
+        running = re.findall(r"^([\w-]+) +RUNNING", status, re.M)
+        assert running == ["devchain", "scheduler", "scheduler-monitor"]
+        page = re.search(r"its status page is at (http://127\.0\.0\.1:\d+/)", told)
+        assert page is not None
+        with urllib.request.urlopen(page[1], timeout=10) as answer:
+            shown = answer.read().decode()
+        # Calls and jobs, as the programs left them in the journal.
+        assert shown.count(">succeeded<") >= 9
 
         process.send_signal(signal.SIGINT)
         assert process.wait() == 0
