@@ -6,7 +6,7 @@ import socket
 import statistics
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -184,11 +184,13 @@ def test_the_token_is_in_no_log(locked: Box) -> None:
 def test_what_is_no_request_is_answered_with_an_error_or_nothing(box: Box, junk: bytes) -> None:
     place = urlsplit(box.url)
     with socket.create_connection((str(place.hostname), place.port or 0), 10) as wire:
-        wire.sendall(junk)
-        wire.shutdown(socket.SHUT_WR)
         answer = b""
-        while received := wire.recv(65_536):
-            answer += received
+        # A server that has heard enough may close with the rest unread, which is a reset here.
+        with suppress(ConnectionResetError, BrokenPipeError):
+            wire.sendall(junk)
+            wire.shutdown(socket.SHUT_WR)
+            while received := wire.recv(65_536):
+                answer += received
     assert answer == b"" or answer.startswith((b"HTTP/1.1 400", b"HTTP/1.1 421"))
     assert asked(box)[0] == 200
 

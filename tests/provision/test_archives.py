@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from eth_keys.datatypes import PrivateKey
 
+from scheduler.chain.addresses import checksummed
 from tests.provision import hoodi
 from tests.provision.hoodi import MEGABYTES as MEGABYTES
 from tests.provision.machine import CHECKOUT, Machine
@@ -241,7 +242,7 @@ def test_rskj_is_installed_without_questions_and_its_unit_is_off(ubuntu: Machine
     command = ubuntu.read("/etc/supervisor/conf.d/rskj.conf")
     assert "-cp /usr/share/rsk/rsk.jar co.rsk.Start --testnet" in command
     key = PrivateKey(bytes.fromhex(ubuntu.read("/etc/scheduler/rskj.key")))
-    assert hoodi.account(said) == key.public_key.to_address()
+    assert hoodi.account(said) == checksummed(key.public_key.to_address(), 31)
 
 
 def test_with_signer_node_rskjs_key_is_in_a_file_of_its_user_alone(ubuntu: Machine) -> None:
