@@ -47,7 +47,9 @@ def deploy(box: Machine) -> str:
 
 
 def account(said: str) -> str:
-    match = re.search(r"the account is (0x[0-9a-fA-F]{40}): send it at least ([\d.]+) ether\n", said)
+    match = re.search(
+        r"the account is (0x[0-9a-fA-F]{40}): send it at least ([\d.]+) ether\n", said
+    )
     assert match, said
     assert float(match[2]) > 0
     return match[1]

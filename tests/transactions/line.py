@@ -2,7 +2,8 @@
 
 import socket
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from enum import Enum
 
 # A simple query (PostgreSQL 15 documentation, 55.7): "Q", its length, the text, NUL.
@@ -45,23 +46,35 @@ class Line:
                     continue
                 far = socket.create_connection(("127.0.0.1", self._to))
                 self._sockets += [near, far]
-                threading.Thread(target=self._pass, args=(near, far), daemon=True).start()
-                threading.Thread(target=self._pass, args=(far, near), daemon=True).start()
+                lost = threading.Event()
+                for way in (self._ask, self._answer):
+                    threading.Thread(target=way, args=(near, far, lost), daemon=True).start()
 
-    def _pass(self, one: socket.socket, other: socket.socket) -> None:
-        """From one to the other, until either ends."""
-        with suppress(OSError):
-            while data := one.recv(65_536):
+    def _ask(self, near: socket.socket, far: socket.socket, lost: threading.Event) -> None:
+        """From the client to the server, until either ends."""
+        with _both_ended(near, far):
+            while data := near.recv(65_536):
                 cut = self.cut if COMMIT in data else Cut.NEVER
                 if cut is not Cut.NEVER:
                     self.cut = Cut.NEVER
-                if cut is Cut.ANSWER:
-                    other.sendall(data)
-                    # The server has committed when it answers.
-                    other.recv(1)
-                if cut is not Cut.NEVER:
+                if cut is Cut.REQUEST:
                     break
-                other.sendall(data)
-        for each in (one, other):
-            with suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
+                if cut is Cut.ANSWER:
+                    lost.set()
+                far.sendall(data)
+
+    def _answer(self, near: socket.socket, far: socket.socket, lost: threading.Event) -> None:
+        """From the server to the client, until either ends, or an answer is `lost`."""
+        with _both_ended(near, far):
+            # The server has committed when it answers.
+            while (data := far.recv(65_536)) and not lost.is_set():
+                near.sendall(data)
+
+
+@contextmanager
+def _both_ended(*ends: socket.socket) -> Iterator[None]:
+    with suppress(OSError):
+        yield
+    for each in ends:
+        with suppress(OSError):
+            each.shutdown(socket.SHUT_RDWR)
