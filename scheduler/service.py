@@ -6,7 +6,7 @@ import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
-from typing import Protocol
+from typing import Any, Protocol
 
 from scheduler.chain.errors import (
     ChainChanged,
@@ -64,15 +64,19 @@ async def serve(assemble: Callable[[], Awaitable[Work]], pulse: Pulse, patient: 
     is waited for if `patient`, else raised as NotYet; a node that is away is always waited for.
     Raises Misconfigured from `assemble`.
     """
-    loop = asyncio.get_running_loop()
-    life = asyncio.ensure_future(_live(assemble, pulse, patient))
-    for signum in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(signum, life.cancel)
     try:
-        await life
+        await until_told(asyncio.ensure_future(_live(assemble, pulse, patient)))
     except asyncio.CancelledError:
         # What is in flight is in the journal; nothing needs to be waited for.
         log.info("Stopping")
+
+
+async def until_told(life: "asyncio.Future[Any]") -> None:
+    """Awaits `life`, which SIGTERM and SIGINT cancel. Raises asyncio.CancelledError then."""
+    loop = asyncio.get_running_loop()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signum, life.cancel)
+    await life
 
 
 async def _live(assemble: Callable[[], Awaitable[Work]], pulse: Pulse, patient: bool) -> None:

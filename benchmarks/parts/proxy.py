@@ -5,16 +5,16 @@ What passes is handed on as it is, byte by byte; only its copies are looked at, 
 
 import asyncio
 import json
-import threading
 import time
 from collections import Counter
-from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
+
+from tests.side_loop import SideLoop
 
 SEND = "eth_sendRawTransaction"
 
@@ -41,37 +41,22 @@ class Reaction:
     answered: list[float] = field(default_factory=list)
 
 
-class Proxy:
+class Proxy(SideLoop):
     """Stands in front of the node's WebSocket at `node`; programs find it at `endpoint`."""
 
     def __init__(self, node: str) -> None:
         self._node = node
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        super().__init__()
         self._sending: set[Any] = set()
         self.endpoint = ""
         self.traffic = Traffic()
         self.reactions: dict[int, Reaction] = {}
         self._head: Reaction | None = None
 
-    def __enter__(self) -> "Proxy":
-        self._thread.start()
-        self._do(self._open())
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._do(self._close())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
     def turn(self) -> Traffic:
         """What was asked since the last turn."""
         traffic, self.traffic = self.traffic, Traffic()
         return traffic
-
-    def _do(self, what: Coroutine[Any, Any, None]) -> None:
-        asyncio.run_coroutine_threadsafe(what, self._loop).result()
 
     async def _open(self) -> None:
         self._server = await serve(

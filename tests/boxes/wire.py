@@ -6,9 +6,8 @@ from those.
 
 import asyncio
 import json
-import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +15,14 @@ from typing import Any
 
 from eth_utils.crypto import keccak
 
+from tests.side_loop import SideLoop
+
 CHUNK = 2**16
 
 SEND = b"eth_sendRawTransaction"
 
 
-class Wire:
+class Wire(SideLoop):
     """Hands on what comes to the socket `path` to the one at `target`, both ways.
 
     `look` is given what a program says, before it is handed on.
@@ -33,23 +34,11 @@ class Wire:
         self.path = path
         self._target = target
         self._look = look
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        super().__init__()
         self._flows = asyncio.Event()
         self._flows.set()
         self._is_cut = False
         self._ends: set[asyncio.StreamWriter] = set()
-
-    def __enter__(self) -> "Wire":
-        self._thread.start()
-        self._do(self._open())
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._do(self._close())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
 
     def cut(self) -> None:
         """Whoever is connected is hung up on, and whoever calls, too."""
@@ -63,9 +52,6 @@ class Wire:
         """As before; what was kept back arrives now."""
         self._is_cut = False
         self._loop.call_soon_threadsafe(self._flows.set)
-
-    def _do(self, what: Coroutine[Any, Any, None]) -> None:
-        asyncio.run_coroutine_threadsafe(what, self._loop).result()
 
     async def _open(self) -> None:
         self._server = await asyncio.start_unix_server(self._converse, self.path)

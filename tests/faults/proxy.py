@@ -6,8 +6,7 @@ It lets a recorder look at what the program says, and a fault disturb what eithe
 import asyncio
 import json
 import re
-import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
@@ -23,6 +22,7 @@ from scheduler.chain.transport_ipc import IpcTransport
 from scheduler.chain.transport_websocket import WebSocketTransport
 from tests.faults.recorder import Recorder
 from tests.faults.troubles import Disturbance, Fault, Message
+from tests.side_loop import SideLoop
 
 WAYS = ("ipc", "http", "ws")
 
@@ -33,7 +33,7 @@ LAST_WORDS = 10.0
 GARBAGE = b'{"jsonrpc": "2.0", "id": 1, result}'
 
 
-class Proxy:
+class Proxy(SideLoop):
     """Stands in front of the node at `node`, its socket's path or WebSocket, for one `way`.
 
     With `signs` false the node has no eth_signTransaction. Programs find it at `endpoint`.
@@ -54,25 +54,10 @@ class Proxy:
         self._recorder = recorder
         self._fault = fault or Fault()
         self._signs = signs
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        super().__init__()
         self._lines = count(1)
         self._messages = count(1)
         self.endpoint = ""
-
-    def __enter__(self) -> "Proxy":
-        self._thread.start()
-        self._do(self._open())
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._do(self._close())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-    def _do(self, what: Coroutine[Any, Any, None]) -> None:
-        asyncio.run_coroutine_threadsafe(what, self._loop).result()
 
     async def _open(self) -> None:
         self._server: Any

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import os
-import signal
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -35,6 +34,7 @@ from scheduler.operations.status import Status, status_of
 from scheduler.plan import MONITOR
 from scheduler.processes import by_supervisord, die_with_parent
 from scheduler.pulse import Pulse
+from scheduler.service import until_told
 
 log = logging.getLogger("MONITOR")
 
@@ -152,11 +152,7 @@ def _expose(watcher: Watcher, port: int) -> None:
 
 
 async def _until_told(watcher: Watcher, server: Server) -> None:
-    life = asyncio.gather(watcher.watch(), server.serve())
-    loop = asyncio.get_running_loop()
-    for signum in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(signum, life.cancel)
     try:
-        await life
+        await until_told(asyncio.gather(watcher.watch(), server.serve()))
     except asyncio.CancelledError:
         log.info("Stopping")
