@@ -358,7 +358,8 @@ async def test_block_time_is_known_from_the_first_head_on(anvil: Node) -> None:
     sage = BlockSage()
     async with followed(anvil.ws, sage=sage) as watched:
         await watched.until_at(anvil)
-    assert sage.block_time == 7
+    # anvil's own clock goes on while it mines them: one block may be a second later.
+    assert sage.block_time == pytest.approx(7, abs=0.05)
 
 
 async def test_waits_for_a_node_that_is_not_there_yet(tmp_path: Path, said: Said) -> None:
