@@ -2,6 +2,7 @@
 "use strict";
 
 const EVERY = 5000;
+const LIMIT = 10000; // what was asked of a box that went away is never answered
 let reading = false;
 
 async function refresh() {
@@ -9,7 +10,10 @@ async function refresh() {
   reading = true;
   const note = document.getElementById("freshness");
   try {
-    const answer = await fetch(location.pathname, { cache: "no-store" });
+    const answer = await fetch(location.pathname, {
+      cache: "no-store",
+      signal: AbortSignal.timeout(LIMIT),
+    });
     if (!answer.ok) throw new Error(answer.statusText);
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const focused = document.activeElement && document.activeElement.id;
