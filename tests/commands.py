@@ -106,7 +106,7 @@ class Running:
         """The lines so far that contain `pattern`."""
         return [line for line in self.lines if re.search(pattern, line)]
 
-    def saw(self, pattern: str, times: int = 1, seconds: float = 30) -> str:
+    def saw(self, pattern: str, times: int = 1, seconds: float = 90) -> str:
         """The line number `times` that contains `pattern`, waited for."""
         with self._news:
             there = self._news.wait_for(
@@ -127,7 +127,7 @@ class Running:
         self.process.send_signal(signum)
         return self._end(seconds)
 
-    def ended(self, seconds: float = 20) -> int:
+    def ended(self, seconds: float = 60) -> int:
         """The exit status of a program that ends by itself."""
         return self._end(seconds)
 
@@ -202,7 +202,7 @@ def pulse_of(home: Path, program: str = "eth_alarm") -> dict[str, Any] | None:
     return found
 
 
-def until(condition: Callable[[], bool], seconds: float = 20) -> None:
+def until(condition: Callable[[], bool], seconds: float = 60) -> None:
     """Waits for what can only be asked."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -139,7 +139,7 @@ async def gone(where: Reach, node: JsonRpcNode) -> str:
             return str(error)
         raise AssertionError("heads end only in this way")
 
-    return await asyncio.wait_for(following(), 20)
+    return await asyncio.wait_for(following(), 60)
 
 
 @pytest.mark.usefixtures("soon")

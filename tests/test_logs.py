@@ -63,7 +63,7 @@ def test_a_traceback_is_in_its_event() -> None:
     assert "\n" not in line
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 def test_all_that_is_said_of_an_execution_has_the_key_that_the_journal_has(tmp_path: Path) -> None:
     with alarm_chain() as chain:
         call = schedule_on(chain, ahead=12)

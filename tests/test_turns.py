@@ -101,7 +101,7 @@ def lived(
     ) -> list[tuple[int | None, str | None]]:
         pulse = Observed(tmp_path / "scheduler.json", "scheduler")
         pulse.beats, pulse.wanted = [], beats
-        await asyncio.wait_for(serve(script.assemble, pulse, patient), 10)
+        await asyncio.wait_for(serve(script.assemble, pulse, patient), 60)
         return pulse.beats
 
     return live

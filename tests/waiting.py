@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 
 
-def ended(pid: int, seconds: float = 5.0) -> bool:
+def ended(pid: int, seconds: float = 20.0) -> bool:
     """Whether the process ends within so many seconds; one that nobody waited for counts."""
     deadline = time.monotonic() + seconds
     stat = Path(f"/proc/{pid}/stat")

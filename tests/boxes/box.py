@@ -62,7 +62,7 @@ class Nursery:
 
     def wait(self, pid: int) -> None:
         with self._news:
-            assert self._news.wait_for(lambda: pid in self._ended, 30)
+            assert self._news.wait_for(lambda: pid in self._ended, 60)
 
     def _read(self) -> None:
         assert self._process.stdout

@@ -9,7 +9,7 @@ TERM = 4.0
 LIMIT = 200.0
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_programs_that_are_killed_and_a_database_that_restarts_cost_no_effect() -> None:
     with postgres() as server:
         played = work_together(server, Crowd(programs=2, each=15), TERM, LIMIT)

@@ -82,7 +82,7 @@ def boxes(database_server: Server, tmp_path: Path) -> Iterator[Boxes]:
         yield Boxes(world, database, one, other)
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_the_work_goes_from_box_to_box(boxes: Boxes) -> None:
     with boxes.start(boxes.one) as one:
         one.saw("Everything needed|Starting block sage", seconds=60)
@@ -112,7 +112,7 @@ def test_the_work_goes_from_box_to_box(boxes: Boxes) -> None:
     assert len(boxes.world.effects("Worker", "Worked(address,uint256)")) == 3
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_a_box_with_another_account_says_so_and_sends_nothing(boxes: Boxes) -> None:
     accounts = [str(each).lower() for each in boxes.world.request("eth_accounts")]
     stranger = next(each for each in accounts if each != boxes.world.us)

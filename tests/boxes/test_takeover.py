@@ -15,7 +15,7 @@ TERM = 4.0
 """Seconds that a lease lasts, fewer than in a box."""
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("harm", [each for each in HARMS if each.name.startswith(QUICK)], ids=str)
 def test_every_effect_comes_once(harm: Harm, database_server: Server) -> None:
     assert take_over(database_server, harm, EFFECTS, TERM).wrong == []

@@ -195,7 +195,7 @@ def test_what_is_no_request_is_answered_with_an_error_or_nothing(box: Box, junk:
     assert asked(box)[0] == 200
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_ten_thousand_requests_in_a_row_make_nothing_slower(box: Box) -> None:
     """Good ones and bad ones, as fast as they are answered. Afterwards the page takes no longer
     than before, the monitor no more memory than a cache of pages, and it went on to look."""

@@ -47,7 +47,7 @@ class Said(logging.Handler):
 
     async def something(self) -> None:
         """Waits until anything was said."""
-        await asyncio.wait_for(self._news.wait(), 20)
+        await asyncio.wait_for(self._news.wait(), 60)
 
 
 @pytest.fixture

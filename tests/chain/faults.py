@@ -122,7 +122,7 @@ class Relay:
         """Waits until this method was asked for that often."""
         async with self._asked:
             enough = self._asked.wait_for(lambda: self.methods.count(method) >= times)
-            await asyncio.wait_for(enough, 20)
+            await asyncio.wait_for(enough, 60)
 
     async def _serve(self, client: ServerConnection) -> None:
         async with connect(self._upstream) as node:

@@ -49,7 +49,7 @@ class Followed:
         finally:
             self._news.set()
 
-    async def until(self, true: Callable[[], bool], seconds: float = 20) -> None:
+    async def until(self, true: Callable[[], bool], seconds: float = 60) -> None:
         """Waits for an event after which `true` holds; raises what following raised."""
 
         async def wait() -> None:

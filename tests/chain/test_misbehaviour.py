@@ -48,7 +48,7 @@ async def listening(handler: Handler, path: Path | None = None) -> AsyncIterator
     async with server:
         yield 0 if path else server.sockets[0].getsockname()[1]
         server.close()
-        await asyncio.wait_for(asyncio.gather(*handling), 10)
+        await asyncio.wait_for(asyncio.gather(*handling), 60)
 
 
 @asynccontextmanager

@@ -17,7 +17,7 @@ from scheduler.devchain.install import install
 from scheduler.devchain.toolchain import cache_directory
 from scheduler.moc.jobs import TASKS
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 _STARTED = re.compile(r"== starting supervisord in (\S+)")
 _ROW = re.compile(

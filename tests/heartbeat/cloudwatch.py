@@ -56,7 +56,7 @@ class CloudWatch:
         client.close()
         return {**metric, "Units": {each["unit"] for each in self._data()}}
 
-    def saw(self, *values: int, seconds: float = 30) -> None:
+    def saw(self, *values: int, seconds: float = 90) -> None:
         """Waits until what was sent is as long as these values, which it must begin with."""
         until(lambda: len(self.values()) >= len(values), seconds)
         assert self.values()[: len(values)] == list(values)

@@ -51,7 +51,7 @@ class Beater:
         return [line for line in self.lines if text in line]
 
     def saw(self, text: str, times: int = 1) -> None:
-        until(lambda: len(self.having(text)) >= times, 30)
+        until(lambda: len(self.having(text)) >= times, 90)
 
     def children(self) -> list[int]:
         """The process ids of its children, whichever thread started them."""

@@ -83,7 +83,7 @@ def test_1_while_the_node_is_away(
     with moc_jobs(tmp_path, running_chain, **variables(cloudwatch.url)) as program:
         cloudwatch.saw(0)
         running_chain.node.process.kill()
-        until(lambda: cloudwatch.values()[-1] == 1, 30)
+        until(lambda: cloudwatch.values()[-1] == 1, 90)
         assert program.stop() == 0
 
 

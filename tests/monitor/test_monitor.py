@@ -87,7 +87,7 @@ def test_it_stays_small(box: Box) -> None:
 
 
 def test_the_outside_is_pinged(box: Box) -> None:
-    until(lambda: box.told.pings != [], 30)
+    until(lambda: box.told.pings != [], 90)
 
 
 def test_a_program_that_ends_unexpectedly_is_told(box: Box) -> None:
@@ -98,7 +98,7 @@ def test_a_program_that_ends_unexpectedly_is_told(box: Box) -> None:
     assert f"scheduler (process {before}) ended unexpectedly" in message["reason"]
     incidents = json.loads((box.data / "monitor" / "incidents.json").read_text())
     assert "exited" in [each["kind"] for each in incidents]
-    until(lambda: head_of(box) > 0 and box.pid("scheduler") != before, 30)
+    until(lambda: head_of(box) > 0 and box.pid("scheduler") != before, 90)
 
 
 def test_a_monitor_that_is_killed_disturbs_no_scheduler_and_says_nothing_twice(box: Box) -> None:
@@ -106,8 +106,8 @@ def test_a_monitor_that_is_killed_disturbs_no_scheduler_and_says_nothing_twice(b
     until(lambda: [each["kind"] for each in box.told.about("account.not_empty")] == ["began"], 60)
     scheduler, monitor, head = box.pid("scheduler"), box.pid(MONITOR), head_of(box)
     os.kill(monitor, signal.SIGKILL)
-    until(lambda: head_of(box) > head + 2, 30)
-    until(lambda: box.pid(MONITOR) not in (0, monitor), 30)
+    until(lambda: head_of(box) > head + 2, 90)
+    until(lambda: box.pid(MONITOR) not in (0, monitor), 90)
     assert box.pid("scheduler") == scheduler
     looked = "scheduler_monitor_last_look_timestamp_seconds"
     killed_at = time.time()

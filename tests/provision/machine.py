@@ -158,7 +158,7 @@ class Machine:
                 raise AssertionError(f"the box does not come up: {state}")
             time.sleep(0.1)
 
-    def shut_down(self, seconds: float = 120) -> None:
+    def shut_down(self, seconds: float = 400) -> None:
         """Powers the box off as an operator does: what runs is told to end, and waited for."""
         assert self._init is not None
         self.run("systemctl", "poweroff", check=False)
@@ -183,7 +183,7 @@ class Machine:
         *command: str,
         user: str = "root",
         check: bool = True,
-        timeout: float = 60,
+        timeout: float = 400,
         environment: Mapping[str, str] | None = None,
     ) -> "subprocess.CompletedProcess[str]":
         """Runs a command in the box as `user`, as in a shell of theirs."""
@@ -374,7 +374,7 @@ def _mtu() -> str:
     return Path(f"/sys/class/net/{_uplink()}/mtu").read_text().strip()
 
 
-def _until_possible(action: Callable[[], None], seconds: float = 5.0) -> None:
+def _until_possible(action: Callable[[], None], seconds: float = 30.0) -> None:
     """A control group is busy until the kernel has buried its processes."""
     deadline = time.monotonic() + seconds
     while True:

@@ -22,7 +22,7 @@ class Call:
 def set_up(machine: Machine, *options: str, check: bool = True) -> str:
     """`sudo provision/setup.sh OPTIONS`, as the operator types it; everything that it said."""
     done = machine.run(
-        SETUP, *options, check=False, timeout=500, environment={"SUDO_USER": OPERATOR}
+        SETUP, *options, check=False, timeout=1500, environment={"SUDO_USER": OPERATOR}
     )
     if check:
         assert done.returncode == 0, done.stdout + done.stderr

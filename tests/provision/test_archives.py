@@ -140,10 +140,10 @@ class Packages:
 def ubuntu(bare_box: Machine) -> Machine:
     """The box that says that it is Ubuntu, with an archive of what Ubuntu's have."""
     hoodi.furnish(bare_box)
-    bare_box.run("apt-get", "update", timeout=120)
+    bare_box.run("apt-get", "update", timeout=400)
     tools = ("apt-utils", "gnupg", "curl", "python3")
     install = ("apt-get", "install", "--yes", "--no-install-recommends")
-    bare_box.run(*install, *tools, timeout=300)
+    bare_box.run(*install, *tools, timeout=900)
     packages = Packages(bare_box)
     bare_box.run("install", "-m", "755", "/home/ubuntu/clef", "/usr/local/lib/clef")
     full = f'#!/bin/sh\nexec {hoodi.GETH} "$@" --syncmode full\n'
@@ -228,8 +228,8 @@ def test_geth_clef_and_lighthouse_come_from_archives_and_a_release(ubuntu: Machi
 
 
 def test_rskj_is_installed_without_questions_and_its_unit_is_off(ubuntu: Machine) -> None:
-    ubuntu.run(f"{CHECKOUT}/provision/remove.sh", "--yes", "--data", timeout=120)
-    ubuntu.run("apt-get", "purge", "--yes", "geth", "clef", timeout=120)
+    ubuntu.run(f"{CHECKOUT}/provision/remove.sh", "--yes", "--data", timeout=400)
+    ubuntu.run("apt-get", "purge", "--yes", "geth", "clef", timeout=400)
     said = set_up(ubuntu, "--network", "rsk-testnet", "--signer", "node", "--yes")
     assert "install rskj" in said
     assert "those of peers (50505)" in said

@@ -258,7 +258,7 @@ def script(box: Machine, name: str, *arguments: str, status: int = 0) -> str:
     """One of the other scripts of provision/, as root; everything that it said."""
     command = f"{CHECKOUT}/provision/{name}"
     done = box.run(
-        command, *arguments, check=False, timeout=500, environment={"SUDO_USER": OPERATOR}
+        command, *arguments, check=False, timeout=1500, environment={"SUDO_USER": OPERATOR}
     )
     assert done.returncode == status, done.stdout + done.stderr
     return done.stdout + done.stderr

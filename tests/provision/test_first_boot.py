@@ -35,9 +35,9 @@ def filled_in() -> str:
 @pytest.fixture(scope="module")
 def box(bare_box: Machine) -> Machine:
     """The box after its first boot with user data."""
-    bare_box.run("apt-get", "update", timeout=120)
+    bare_box.run("apt-get", "update", timeout=400)
     install = ("apt-get", "install", "--yes", "--no-install-recommends")
-    bare_box.run(*install, "ca-certificates", "cloud-init", "git", timeout=300)
+    bare_box.run(*install, "ca-certificates", "cloud-init", "git", timeout=900)
     # The packages make the list of authorities anew; the box's is the host's.
     bare_box.put(Path("/") / CERTIFICATES, f"/{CERTIFICATES}")
     commit = "git init -q -b main && git add -A && git commit -q -m 'as it is here'"
@@ -62,7 +62,7 @@ def test_cloud_init_takes_it(box: Machine) -> None:
 
 def test_the_first_boot_makes_it_an_operator(box: Machine) -> None:
     # Status "error": others of its modules miss what this box has not.
-    box.run("cloud-init", "status", "--wait", timeout=500, check=False)
+    box.run("cloud-init", "status", "--wait", timeout=1500, check=False)
     errors = json.loads(box.read("/run/cloud-init/result.json"))["v1"]["errors"]
     assert not [each for each in errors if "scripts_user" in each or "package" in each]
     output = box.read("/var/log/cloud-init-output.log")
@@ -71,5 +71,5 @@ def test_the_first_boot_makes_it_an_operator(box: Machine) -> None:
     assert states(box) == {"scheduler": "STOPPED", "scheduler-monitor": "RUNNING"}
     box.run("supervisorctl", "start", "scheduler", user=OPERATOR)
     # It can be run again, and then changes nothing.
-    again = box.run("/usr/local/sbin/scheduler-first-boot", timeout=300)
+    again = box.run("/usr/local/sbin/scheduler-first-boot", timeout=900)
     assert "== nothing had to be changed\n" in again.stdout

@@ -124,7 +124,7 @@ class Box:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=100,
+            timeout=400,
         )
         assert done.returncode == status, done.stdout + done.stderr
         return done.stdout + done.stderr

@@ -14,7 +14,7 @@ from tests.containers.aws import REGION, Aws, aws
 from tests.containers.tools import Tools
 
 # AWS's client takes a second of processor time for each of its dozens of calls.
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(2400)
 
 LAUNCH = Path("provision/aws/launch.sh").absolute()
 CANONICAL = "099720109477"
@@ -74,7 +74,7 @@ class Operator:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=900,
             check=False,
         )
         return done.returncode, done.stdout, done.stderr

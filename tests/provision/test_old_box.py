@@ -65,9 +65,9 @@ def old_box(bare_box: Machine) -> Machine:
     """The box after the guide's nine steps, with geth running."""
     assert ALARM is not None
     furnish(bare_box)
-    bare_box.run("apt-get", "update", timeout=120)
+    bare_box.run("apt-get", "update", timeout=400)
     install = ("apt-get", "install", "--yes", "--no-install-recommends", "supervisor")
-    bare_box.run(*install, timeout=300)
+    bare_box.run(*install, timeout=900)
     bare_box.run("mkfs", "-t", "ext4", "-q", "/dev/xvdb")
     bare_box.run("mkdir", "-p", "/data")
     (bare_box.root / "etc/fstab").write_text(FSTAB)
@@ -105,7 +105,7 @@ def unlocked(old_box: Machine) -> str:
 def refused(box: Machine, *options: str, status: int) -> str:
     """The line with which setup ends."""
     environment = {"SUDO_USER": OPERATOR}
-    done = box.run(SETUP, *options, check=False, environment=environment, timeout=500)
+    done = box.run(SETUP, *options, check=False, environment=environment, timeout=1500)
     assert done.returncode == status, done.stdout + done.stderr
     return done.stderr
 

@@ -179,7 +179,7 @@ def typed(box: Machine, answers: str, *options: str) -> str:
         f"printf '{answers}' | script --quiet --return --command {shlex.quote(command)} /dev/null"
     )
     environment = {"SUDO_USER": OPERATOR}
-    done = box.run("sh", "-c", script, check=False, timeout=300, environment=environment)
+    done = box.run("sh", "-c", script, check=False, timeout=900, environment=environment)
     return done.stdout.replace("\r", "") + f"status {done.returncode}"
 
 

@@ -41,7 +41,7 @@ class Programs:
         path = self.directory / f"starts-{argument}"
         return len(path.read_text().splitlines()) if path.exists() else 0
 
-    def wait_for(self, condition: Callable[[], bool], seconds: float = 40) -> None:
+    def wait_for(self, condition: Callable[[], bool], seconds: float = 90) -> None:
         deadline = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < deadline, self.supervisor.log.read_text()

@@ -14,7 +14,7 @@ def signed_by(key: PrivateKey) -> dict[str, str]:
     return {"SCHEDULER_SIGNER": "environment", "ACCOUNT_PK_SECRET": key.to_bytes().hex()}
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_another_account_begins_when_the_slots_of_the_old_one_are_consumed(tmp_path: Path) -> None:
     old, new = (key.public_key.to_address() for key in (OLD, NEW))
     with alarm_chain() as chain:
