@@ -1,5 +1,6 @@
 """The long fault campaign, in parts that can be played one by one."""
 
+import hashlib
 import json
 import multiprocessing
 import subprocess
@@ -18,6 +19,8 @@ from tests.faults.parts import Part, Share, moments_of, parts, played
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "benchmarks" / "results" / "faults.json"
+
+_STOOD_ON = ("requirements.txt", "requirements-postgresql.txt")
 
 # What was played of this very code so far.
 UNFINISHED = RESULTS.with_suffix(".unfinished.json")
@@ -57,16 +60,17 @@ class Notebook:
 
 
 def _code() -> str:
-    """What names the code as it is here."""
-    tree = subprocess.run(["git", "stash", "create"], cwd=ROOT, capture_output=True, text=True)
-    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True)
-    changes = subprocess.run(
-        ["git", "rev-parse", f"{tree.stdout.strip() or 'HEAD'}^{{tree}}"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
-    return (changes.stdout or head.stdout).strip()
+    """What names the code that is played as it is here: the package, what it stands on, and what
+    plays it. Documentation and the suite's own tests change no count."""
+    changed = _git("stash", "create").strip()
+    listing = _git("ls-tree", "-r", changed or "HEAD", "scheduler", "tests", *_STOOD_ON)
+    played = [line for line in listing.splitlines() if "/test_" not in line]
+    return hashlib.sha256("\n".join(played).encode()).hexdigest()
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True)
+    return done.stdout
 
 
 def _short(counts: Mapping[str, Any]) -> dict[str, Any]:
