@@ -40,7 +40,7 @@ def environment(home: Path, extra: Mapping[str, str]) -> dict[str, str]:
 
 
 def finished(
-    home: Path, *command: str, seconds: float = 30, **extra: str
+    home: Path, *command: str, seconds: float = 90, **extra: str
 ) -> "subprocess.CompletedProcess[str]":
     """The command's end, which must come by itself."""
     return subprocess.run(

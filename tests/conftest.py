@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
 from scheduler.devchain.chain import DevelopmentChain
@@ -10,6 +11,10 @@ from scheduler.devchain.nodes import Node
 from tests import nodes
 from tests.postgres import Server, postgres
 from tests.transactions.places import Databases
+
+# How long a case takes is the machine's matter: what is promised of speed, benchmarks/ measures.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 
 class Scheduling(LoadScopeScheduling):

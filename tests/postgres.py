@@ -32,7 +32,7 @@ PASSWORD = "of-the-tests"
 # measures says otherwise.
 SETTINGS = {"fsync": "off", "log_min_messages": "warning"}
 
-_START_SECONDS = 30
+_START_SECONDS = 90
 _databases = count(1)
 
 

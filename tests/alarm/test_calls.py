@@ -148,7 +148,7 @@ def calls() -> Iterator[Calls]:
         st.sampled_from([30, 31, 32, 33, 75, 76, 77, 78, 253, 254, 255, 256]),
     ),
 )
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 def test_it_is_our_turn_where_the_real_contract_would_let_us_execute(
     calls: Calls, which: int, offset: int
 ) -> None:

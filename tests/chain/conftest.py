@@ -28,7 +28,7 @@ def endpoint(request: pytest.FixtureRequest, rig: Rig) -> str:
 @pytest.fixture
 async def chain(rig: Rig) -> AsyncIterator[JsonRpcNode]:
     """The node through its IPC socket."""
-    node = JsonRpcNode(connect(str(rig.node.ipc)))
+    node = JsonRpcNode(connect(str(rig.node.ipc), timeout=60))
     yield node
     await node.close()
 

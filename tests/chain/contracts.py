@@ -65,7 +65,7 @@ class Rig:
 
     def receipt(self, hash: Hash) -> dict[str, Any]:
         """Waits for the receipt; anvil has it at once, geth within its period."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             # A geth that has just started refuses: "transaction indexing is in progress".
             with suppress(RpcError):

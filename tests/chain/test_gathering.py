@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from itertools import chain
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from scheduler.chain.connection import connect
@@ -33,7 +33,6 @@ def asked(caller: int, count: int) -> list[Request]:
 
 
 @given(st.lists(st.integers(1, 7), min_size=1, max_size=12), st.integers(7, 20))
-@settings(deadline=None)
 def test_all_get_their_own_answers_in_as_few_messages_as_hold_them(
     counts: list[int], limit: int
 ) -> None:

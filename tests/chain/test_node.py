@@ -93,7 +93,7 @@ async def test_answers_of_many_megabytes(rig: Rig, endpoint: str) -> None:
     over HTTP or WebSocket at once."""
     returner = rig.deploy("62400000" + "6000f3")
     latest = rig.node.rpc("eth_getBlockByNumber", "latest", False)["hash"]
-    node = JsonRpcNode(connect(endpoint, timeout=60))
+    node = JsonRpcNode(connect(endpoint, timeout=120))
     results = await node.call([Call(to=returner, gas=45_000_000)] * 5, at=latest)
     assert [(result.ok, len(result.data)) for result in results] == [(True, 4 << 20)] * 5
     await node.close()

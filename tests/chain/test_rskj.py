@@ -31,7 +31,7 @@ def rig(rskj: StandIn) -> Rig:
 
 @pytest.fixture(params=["http", "ws"])
 async def chain(rskj: StandIn, request: pytest.FixtureRequest) -> AsyncIterator[JsonRpcNode]:
-    node = JsonRpcNode(connect(getattr(rskj, request.param)))
+    node = JsonRpcNode(connect(getattr(rskj, request.param), timeout=60))
     node.speak(RSKJ)
     yield node
     await node.close()

@@ -67,7 +67,7 @@ def test_the_chain_is_high_enough_for_claims_and_mines_every_second(
     assert deployment.first_block == 1
     first = endpoint.number("eth_blockNumber")
     assert first >= 300
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while endpoint.number("eth_blockNumber") < first + 2:
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -209,7 +209,7 @@ def test_the_node_does_not_outlive_a_killed_chain(tmp_path: Path) -> None:
         deployment = Deployment.read(tmp_path)
         assert deployment is not None
         chain.kill()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while not _is_free(deployment):
         assert time.monotonic() < deadline
         time.sleep(0.02)

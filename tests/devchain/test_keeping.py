@@ -35,7 +35,7 @@ def test_a_killed_geth_lacks_a_few_blocks_and_has_its_deployment(tmp_path: Path)
     with chain_on_geth(tmp_path, keep=True) as chain:
         first = chain.deployment
         deployed = chain.endpoint.number("eth_blockNumber")
-        deadline = time.monotonic() + 40
+        deadline = time.monotonic() + 90
         while (head := chain.endpoint.number("eth_blockNumber")) < deployed + 12:
             assert time.monotonic() < deadline
             time.sleep(0.1)

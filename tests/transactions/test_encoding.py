@@ -8,7 +8,7 @@ from eth_account import Account
 from eth_keys.constants import SECPK1_N
 from eth_keys.datatypes import PrivateKey
 from eth_utils.address import to_checksum_address
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from scheduler.transactions.encoding import (
@@ -62,7 +62,6 @@ BOTH_TYPES = pytest.mark.parametrize(
 )
 
 
-@settings(deadline=None)
 @given(TRANSACTIONS, KEYS)
 def test_bytes_and_hash_are_those_of_eth_account(asked: Transaction, key: PrivateKey) -> None:
     fields: dict[str, Any] = {
@@ -85,7 +84,6 @@ def test_bytes_and_hash_are_those_of_eth_account(asked: Transaction, key: Privat
     assert Account.recover_transaction(signed.raw).lower() == key.public_key.to_address()
 
 
-@settings(deadline=None)
 @given(TRANSACTIONS, KEYS)
 def test_what_was_asked_for_and_signed_is_verified(asked: Transaction, key: PrivateKey) -> None:
     signed = sign(asked, key)
@@ -181,7 +179,6 @@ def test_the_twin_signature_that_no_node_takes_is_refused(asked: Transaction) ->
 
 @BOTH_TYPES
 @given(st.data())
-@settings(deadline=None)
 def test_no_altered_bytes_pass(asked: Transaction, data: st.DataObject) -> None:
     raw = bytearray(sign(asked, KEY).raw)
     place = data.draw(st.integers(0, len(raw) - 1))

@@ -110,7 +110,7 @@ def test_to_reopen_what_is_open_changes_nothing(journal: Journal) -> None:
     assert journal.open_attempts(ACCOUNT) == before
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(st.integers(0, 5), max_size=8), st.lists(st.integers(0, 3), max_size=6))
 def test_whatever_is_reopened_ends_as_it_would_have(
     ends: Sequence[int], depths: Sequence[int]
