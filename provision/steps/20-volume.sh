@@ -117,12 +117,15 @@ why_not_format() {
 # The kind of the file system on a disk that was named for it; nothing where the disk is empty.
 # Refuses every other disk that carries anything.
 file_system_to_keep() {
-    local disk=$1 reason kind
+    local disk=$1 reason kind emptying=
     reason=$(why_not_format "$disk")
     [[ -n $reason ]] || return 0
+    # What is in use is no disk to give up.
+    [[ $reason != "it has partitions" && $reason != "it carries data "* ]] ||
+        emptying="; to give this one up, empty it yourself: wipefs --all $disk"
     kind=$(blkid --probe --usages filesystem --match-tag TYPE --output value "$disk" || true)
     [[ -n $DEVICE && $reason == "it carries data "* && $kind == @(ext4|ext3|xfs|btrfs) ]] ||
-        refuse "$disk is left alone: $reason. Name an empty disk with --device; to give this one up, empty it yourself: wipefs --all $disk"
+        refuse "$disk is left alone: $reason. Name an empty disk with --device$emptying"
     echo "$kind"
 }
 

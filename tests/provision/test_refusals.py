@@ -19,9 +19,10 @@ from tests.provision.operating import SETUP, eventually, log, set_up, states
 DEV = ("--network", "dev", "--node-binary", "/home/ubuntu/geth", "--yes")
 
 
-def refusal(box: Machine, *options: str, status: int = 2) -> str:
-    """The one line with which setup ends."""
-    done = box.run(SETUP, *options, check=False, environment={"SUDO_USER": OPERATOR})
+def refusal(box: Machine, *options: str, status: int = 2, entering: tuple[str, ...] = ()) -> str:
+    """The one line with which setup ends; `entering` is what it is called through."""
+    environment = {"SUDO_USER": OPERATOR}
+    done = box.run(*entering, SETUP, *options, check=False, environment=environment)
     assert done.returncode == status, done.stdout + done.stderr
     [line] = done.stderr.splitlines()
     return line
@@ -91,7 +92,42 @@ def test_a_mounted_disk_is_not_formatted(bare_box: Machine) -> None:
             line = refusal(bare_box, *DEV, "--device", "/dev/xvdc")
         finally:
             bare_box.run("umount", "/mnt")
-    assert "/dev/xvdc is left alone: it is mounted at /mnt" in line
+    assert line.endswith("it is mounted at /mnt. Name an empty disk with --device")
+
+
+# Becomes a command whose root file system is on /dev/xvdc, with the box's directories in it.
+ROOT_ON_DISK = """\
+set -e
+mount -o ro /dev/xvdc /mnt
+for each in /*/; do
+    case $each in /mnt/) continue ;; esac
+    [ -L "${each%/}" ] || mount --rbind "$each" "/mnt$each"
+done
+exec chroot /mnt "$@"
+"""
+
+
+def test_the_disk_of_the_root_file_system_is_refused(bare_box: Machine, tmp_path: Path) -> None:
+    for each in bare_box.root.iterdir():
+        if each.is_symlink():
+            (tmp_path / each.name).symlink_to(each.readlink())
+        elif each.is_dir():
+            (tmp_path / each.name).mkdir()
+    entering = ("unshare", "--mount", "sh", "-c", ROOT_ON_DISK, "sh")
+    with disk(bare_box) as added:
+        before = prepared(added, "mkfs.ext4", "-q", "-d", str(tmp_path))
+        root = bare_box.run(*entering, "findmnt", "--noheadings", "--output", "SOURCE", "/").stdout
+        assert root == "/dev/xvdc\n"
+        fstab = bare_box.read("/etc/fstab")
+        line = refusal(bare_box, *DEV, "--device", "/dev/xvdc", entering=entering)
+        # No word of how to empty it.
+        assert line.endswith(
+            "/dev/xvdc is left alone: it holds the root file system. "
+            "Name an empty disk with --device"
+        )
+        assert content(added) == before
+    assert bare_box.read("/etc/fstab") == fstab
+    assert bare_box.run("ls", "/data", check=False).returncode == 2
 
 
 def test_a_disk_that_is_too_small_is_refused(bare_box: Machine) -> None:
