@@ -57,13 +57,16 @@ switch_to() {
     ((${#RUNNING[@]} == 0)) || supervisorctl start "${RUNNING[@]}" || true
 }
 
-# A program that ends and is started again counts as running, too: its age tells.
+# A program that ends and is started again counts as running, too: its process tells.
 stay_up() {
-    local program age
+    local program
+    local -A first=()
+    for program in "${RUNNING[@]}"; do
+        first[$program]=$(supervisorctl pid "$program" || true)
+    done
     sleep "$PATIENCE"
     for program in "${RUNNING[@]}"; do
-        age=$(ps --no-headers -o etimes= --pid "$(supervisorctl pid "$program")" || echo 0)
-        ((age > PATIENCE / 2)) || {
+        [[ $(supervisorctl pid "$program") == "${first[$program]}" && -d /proc/${first[$program]} ]] || {
             echo "$program does not stay up: $(tail --lines=1 "$PROGRAM_LOGS/$program-stderr.log")"
             return 1
         }

@@ -294,22 +294,79 @@ def release(box: Machine) -> str:
     return box.run("readlink", "/opt/scheduler/current").stdout.strip().rpartition("/")[2]
 
 
-def test_an_upgrade_goes_back_where_the_new_version_does_not_run(box: Machine) -> None:
+def releases(box: Machine) -> set[str]:
+    """The names of all releases that are there."""
+    return set(box.run("ls", "/opt/scheduler/releases").stdout.split())
+
+
+def edit(box: Machine, module: str, line: str) -> None:
+    """Makes another version of the checkout, with this line at the end of a module."""
+    box.run("sh", "-c", f"echo '{line}' >>{CHECKOUT}/scheduler/{module}")
+
+
+def take_back(box: Machine, module: str) -> None:
+    """Makes it the version that it was before the last such edit."""
+    box.run("sed", "-i", "$d", f"{CHECKOUT}/scheduler/{module}")
+
+
+def test_an_upgrade_keeps_the_version_before(box: Machine) -> None:
+    box.run("supervisorctl", "start", "scheduler", user=OPERATOR, check=False)
     first = release(box)
     assert "this version is the one on the box" in script(box, "upgrade.sh")
-    box.run("sh", "-c", f"echo '# newer' >>{CHECKOUT}/scheduler/__init__.py")
+    edit(box, "__init__.py", "# newer")
     assert "== upgrade: done" in script(box, "upgrade.sh")
     second = release(box)
     assert second != first
     assert all(second in box.read(f"/etc/supervisor/conf.d/{name}.conf") for name in states(box))
-    executed(box)
-    releases = box.run("ls", "/opt/scheduler/releases").stdout.split()
-    assert sorted(releases) == sorted([first, second])
-    broken = f"echo 'raise SystemExit(\"broken\")' >>{CHECKOUT}/scheduler/service.py"
-    box.run("sh", "-c", broken)
+    assert releases(box) == {first, second}
+
+
+# Gives a release libraries of its own, as if its pins were others.
+OTHER_LIBRARIES = """\
+cd /opt/scheduler/libraries
+former=$(ls)
+cp --archive --link "$former" of-first
+cd "/opt/scheduler/releases/$1"
+sed -i "s#/$former/#/of-first/#" lib/python*/site-packages/libraries.pth
+echo "$former"
+"""
+
+
+def test_a_third_release_removes_the_first_with_all_that_was_its_own(box: Machine) -> None:
+    second = release(box)
+    [first] = releases(box) - {second}
+    libraries = box.run("sh", "-ec", OTHER_LIBRARIES, "sh", first).stdout.split()
+    journal = "/data/scheduler/journal.db"
+    box.run("touch", f"{journal}.before-{first}")
+    edit(box, "__init__.py", "# newest")
+    said = script(box, "upgrade.sh")
+    assert f"remove the old version {first}\n" in said
+    third = release(box)
+    assert releases(box) == {second, third}
+    assert box.run("ls", "/opt/scheduler/libraries").stdout.split() == libraries
+    copies = box.run("sh", "-c", f"ls {journal}.before-*").stdout.split()
+    assert copies == sorted(f"{journal}.before-{each}" for each in (second, third))
+
+
+def test_an_upgrade_goes_back_where_the_new_version_does_not_run(box: Machine) -> None:
+    former, kept = release(box), releases(box)
+    edit(box, "service.py", 'raise SystemExit("broken")')
     said = script(box, "upgrade.sh", status=1)
-    assert f"the box runs {second} as before, since scheduler does not stay up" in said
-    assert release(box) == second
+    assert f"the box runs {former} as before, since scheduler does not stay up" in said
+    assert release(box) == former
+    assert kept < releases(box)
+    executed(box)
+
+
+def test_the_version_before_is_there_to_go_back_to(box: Machine) -> None:
+    """From its checkout: nothing has to be installed, and what was broken is removed."""
+    later, kept = release(box), releases(box)
+    take_back(box, "service.py")
+    take_back(box, "__init__.py")
+    said = script(box, "upgrade.sh")
+    assert "install this version" not in said
+    assert release(box) != later
+    assert releases(box) == {release(box), later} < kept
     executed(box)
 
 
