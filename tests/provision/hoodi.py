@@ -43,7 +43,7 @@ def deploy(box: Machine) -> str:
     """The alarm clock's contracts on the box's chain, their state in /srv/chain; the address."""
     python = "/opt/scheduler/current/bin/python"
     environment = {"XDG_CACHE_HOME": "/var/cache"}
-    return box.run(python, "-c", _DEPLOY, environment=environment, timeout=400).stdout.strip()
+    return box.run(python, "-c", _DEPLOY, environment=environment).stdout.strip()
 
 
 def account(said: str) -> str:

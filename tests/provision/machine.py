@@ -20,9 +20,12 @@ from types import TracebackType
 from scheduler.devchain.toolchain import cache_directory
 from scheduler.processes import bound_command
 from tests.provision.image import archives, image, pip_settings, share
+from tests.provision.uplink import forwarding, switch_forwarding, uplink
 
 ROOT = Path(__file__).parents[2]
-BOOT_SECONDS = 60
+# How long what a box does may take: on a loaded machine ten times what it takes alone. Only where
+# something never happens does it matter.
+SECONDS = 600
 # Where a box finds the checkout, and what else of the host it may read.
 CHECKOUT = Path("/home/ubuntu/scheduler-kit")
 OPERATOR = "ubuntu"
@@ -99,7 +102,7 @@ class Machine:
 
     def __init__(self, directory: Path, megabytes: int = 2000) -> None:
         """`directory` must be on a file system on which an overlay can be."""
-        number = os.getpid() % 10_000 * 4 + next(_numbers) % 4
+        number = _unused(os.getpid() % 10_000 * 4 + next(_numbers) % 4)
         self.name = f"box{number}"
         self.directory = directory
         self.root = directory / "root"
@@ -134,7 +137,7 @@ class Machine:
         self._ends.close()
         self.disk.remove()
 
-    def boot(self, seconds: float = BOOT_SECONDS) -> None:
+    def boot(self, seconds: float = SECONDS) -> None:
         """Switches the box on, and waits until systemd has started what starts at boot."""
         script = self.directory / "init"
         script.write_text(_INIT)
@@ -150,32 +153,35 @@ class Machine:
                 bound_command(command), stdin=subprocess.DEVNULL, stdout=console, stderr=console
             )
         deadline = time.monotonic() + seconds
+        state = ""
         while True:
-            state = self.run("systemctl", "is-system-running", check=False).stdout.strip()
+            # Before systemd is there, the host's would be asked.
+            if self._has_begun():
+                state = self.run("systemctl", "is-system-running", check=False).stdout.strip()
             if state in ("running", "degraded"):
                 return
             if time.monotonic() > deadline or self._init.poll() is not None:
                 raise AssertionError(f"the box does not come up: {state}")
             time.sleep(0.1)
 
-    def shut_down(self, seconds: float = 400) -> None:
+    def shut_down(self, seconds: float = SECONDS) -> None:
         """Powers the box off as an operator does: what runs is told to end, and waited for."""
         assert self._init is not None
         self.run("systemctl", "poweroff", check=False)
         self._init.wait(seconds)
         self._init = None
 
-    def reboot(self, seconds: float = BOOT_SECONDS) -> None:
-        """Powers the box off in good order, and on; `seconds` are those that starting may take."""
+    def reboot(self) -> None:
+        """Powers the box off in good order, and on."""
         self.shut_down()
-        self.boot(seconds)
+        self.boot()
 
     def cut_power(self) -> None:
         """Kills every process of the box at once, with nothing told to any."""
         if self._init is None:
             return
         (self._group / "cgroup.kill").write_text("1")
-        self._init.wait(20)
+        self._init.wait(SECONDS)
         self._init = None
 
     def run(
@@ -183,7 +189,7 @@ class Machine:
         *command: str,
         user: str = "root",
         check: bool = True,
-        timeout: float = 400,
+        timeout: float = SECONDS,
         environment: Mapping[str, str] | None = None,
     ) -> "subprocess.CompletedProcess[str]":
         """Runs a command in the box as `user`, as in a shell of theirs."""
@@ -220,13 +226,17 @@ class Machine:
         assert self._init is not None
         return ["nsenter", "--target", str(self._first_process()), "--all", "--"]
 
+    def _has_begun(self) -> bool:
+        name = Path(f"/proc/{self._first_process()}/comm")
+        return name.exists() and name.read_text() == "systemd\n"
+
     def _first_process(self) -> int:
         """The host's process id of the box's first process."""
         assert self._init is not None
         children = Path(f"/proc/{self._init.pid}/task/{self._init.pid}/children")
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + SECONDS
         while not (found := children.read_text().split()):
-            if time.monotonic() > deadline:
+            if time.monotonic() > deadline or self._init.poll() is not None:
                 raise AssertionError(f"the box has ended: see {self.directory / 'console'}")
             time.sleep(0.02)
         return int(found[0])
@@ -296,15 +306,8 @@ class Machine:
         _do("nft", "add", "chain", "ip", self.name, "out", chain)
         rule = ("ip", "saddr", self.address, "masquerade")
         _do("nft", "add", "rule", "ip", self.name, "out", *rule)
-        self._forward(self.name)
-        self._forward(_uplink())
-
-    def _forward(self, device: str) -> None:
-        """Lets packets from this device of the host's go on to others, until the box's end."""
-        setting = Path(f"/proc/sys/net/ipv4/conf/{device}/forwarding")
-        before = setting.read_text()
-        setting.write_text("1")
-        self._ends.callback(lambda: setting.exists() and setting.write_text(before))
+        switch_forwarding(self.name)
+        self._ends.enter_context(forwarding())
 
     def _furnish(self) -> None:
         """What the box has of the host: names, pip's settings, an operator and the checkout."""
@@ -317,6 +320,9 @@ class Machine:
         # A test's box need not survive the host's power cut.
         (etc / "dpkg/dpkg.cfg.d/fast").write_text("force-unsafe-io\n")
         (etc / "systemd/system/mounts.service").write_text(_MOUNTS)
+        # Updates of the day hold apt's lock and change files at times of their own.
+        for timer in ("apt-daily", "apt-daily-upgrade"):
+            (etc / f"systemd/system/{timer}.timer").symlink_to("/dev/null")
         wanted = etc / "systemd/system/local-fs.target.wants"
         wanted.mkdir(exist_ok=True)
         (wanted / "mounts.service").symlink_to("../mounts.service")
@@ -352,6 +358,13 @@ class Machine:
             shutil.copy(source, target)
 
 
+def _unused(number: int) -> int:
+    """This one, or the next after those of boxes whose tests were killed."""
+    while Path(f"/run/netns/box{number}").exists():
+        number += 1
+    return number
+
+
 def _do(*command: str) -> None:
     subprocess.run(command, check=True)
 
@@ -364,17 +377,11 @@ def _dotted(address: int) -> str:
     return ".".join(str(address >> shift & 255) for shift in (24, 16, 8, 0))
 
 
-def _uplink() -> str:
-    """The host's device towards everything else."""
-    words = _output("ip", "-4", "route", "show", "default").split()
-    return words[words.index("dev") + 1]
-
-
 def _mtu() -> str:
-    return Path(f"/sys/class/net/{_uplink()}/mtu").read_text().strip()
+    return Path(f"/sys/class/net/{uplink()}/mtu").read_text().strip()
 
 
-def _until_possible(action: Callable[[], None], seconds: float = 30.0) -> None:
+def _until_possible(action: Callable[[], None], seconds: float = SECONDS) -> None:
     """A control group is busy until the kernel has buried its processes."""
     deadline = time.monotonic() + seconds
     while True:

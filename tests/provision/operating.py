@@ -2,10 +2,10 @@
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from tests.provision.machine import CHECKOUT, OPERATOR, Machine
+from tests.provision.machine import CHECKOUT, OPERATOR, SECONDS, Machine
 
 SETUP = f"{CHECKOUT}/provision/setup.sh"
 SCHEDULER_LOG = "/var/log/supervisor/scheduler-stdout.log"
@@ -21,9 +21,7 @@ class Call:
 
 def set_up(machine: Machine, *options: str, check: bool = True) -> str:
     """`sudo provision/setup.sh OPTIONS`, as the operator types it; everything that it said."""
-    done = machine.run(
-        SETUP, *options, check=False, timeout=1500, environment={"SUDO_USER": OPERATOR}
-    )
+    done = machine.run(SETUP, *options, check=False, environment={"SUDO_USER": OPERATOR})
     if check:
         assert done.returncode == 0, done.stdout + done.stderr
         assert done.stderr == ""
@@ -43,7 +41,7 @@ def schedule(machine: Machine, blocks: int = 20, state: str = "/data/ethereum") 
 def accounts(machine: Machine) -> str:
     """What `scheduler account show` says, once the node answers."""
     command = ("scheduler", "account", "show")
-    eventually(lambda: machine.run(*command, check=False).returncode == 0, 60, "the node answers")
+    eventually(lambda: machine.run(*command, check=False).returncode == 0, "the node answers")
     return machine.run(*command).stdout
 
 
@@ -69,9 +67,33 @@ def outcomes(machine: Machine, call: Call, path: str = SCHEDULER_LOG) -> list[st
     ]
 
 
-def eventually(happened: Callable[[], object], seconds: float, what: str) -> None:
+def reach(machine: Machine, expected: Mapping[str, str]) -> None:
+    """Waits until the box has these programs in these states.
+
+    One that needs another which is only starting ends, and is started again within a second.
+    """
+    deadline = time.monotonic() + SECONDS
+    while (found := states(machine)) != expected:
+        assert time.monotonic() < deadline, f"{found} instead of {expected}"
+        time.sleep(0.2)
+
+
+def listens(machine: Machine, port: int) -> bool:
+    """Whether something on the box takes connections there."""
+    shown = machine.run("ss", "--no-header", "--listening", "--tcp", "--numeric").stdout
+    return any(line.split()[3].endswith(f":{port}") for line in shown.splitlines())
+
+
+def install(machine: Machine, *packages: str) -> None:
+    """Has Debian packages on the box; what the network loses is asked for again."""
+    patience = ("-o", "DPkg::Lock::Timeout=600", "-o", "Acquire::Retries=5")
+    machine.run("apt-get", "update", *patience)
+    machine.run("apt-get", "install", "--yes", "--no-install-recommends", *patience, *packages)
+
+
+def eventually(happened: Callable[[], object], what: str) -> None:
     """Waits until something is so."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + SECONDS
     while not happened():
-        assert time.monotonic() < deadline, f"after {seconds} s still not: {what}"
+        assert time.monotonic() < deadline, f"after {SECONDS} s still not: {what}"
         time.sleep(0.2)

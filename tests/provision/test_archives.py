@@ -17,7 +17,7 @@ from scheduler.chain.addresses import checksummed
 from tests.provision import hoodi
 from tests.provision.hoodi import MEGABYTES as MEGABYTES
 from tests.provision.machine import CHECKOUT, Machine
-from tests.provision.operating import eventually, set_up, states
+from tests.provision.operating import eventually, install, listens, reach, set_up
 
 ARCHIVE = "/srv/archive"
 RELEASES = "/srv/releases"
@@ -131,6 +131,7 @@ class Packages:
         """)  # fmt: skip
         serve = ("python3", "-m", "http.server", "--bind", "127.0.0.1", "--directory", ARCHIVE)
         self._box.run("systemd-run", "--quiet", "--unit=archive", *serve, "8000")
+        eventually(lambda: listens(self._box, 8000), "the archive is served")
         direct = 'Acquire::http::Proxy::127.0.0.1 "DIRECT";\n'
         (self._box.root / "etc/apt/apt.conf.d/99archive").write_text(direct)
         return f"deb {SERVED} noble main"
@@ -140,10 +141,7 @@ class Packages:
 def ubuntu(bare_box: Machine) -> Machine:
     """The box that says that it is Ubuntu, with an archive of what Ubuntu's have."""
     hoodi.furnish(bare_box)
-    bare_box.run("apt-get", "update", timeout=400)
-    tools = ("apt-utils", "gnupg", "curl", "python3")
-    install = ("apt-get", "install", "--yes", "--no-install-recommends")
-    bare_box.run(*install, *tools, timeout=900)
+    install(bare_box, "apt-utils", "gnupg", "curl", "python3")
     packages = Packages(bare_box)
     bare_box.run("install", "-m", "755", "/home/ubuntu/clef", "/usr/local/lib/clef")
     full = f'#!/bin/sh\nexec {hoodi.GETH} "$@" --syncmode full\n'
@@ -213,14 +211,13 @@ def test_geth_clef_and_lighthouse_come_from_archives_and_a_release(ubuntu: Machi
     pin(ubuntu, **{f"[{machine}]": sum_})
     said = set_up(ubuntu, *GIVEN)
     assert "download Lighthouse" in said
-    assert states(ubuntu) == {
+    reach(ubuntu, {
         "beacon": "RUNNING", "clef": "RUNNING", "geth": "RUNNING", "scheduler": "STOPPED",
         "scheduler-monitor": "RUNNING",
-    }  # fmt: skip
+    })  # fmt: skip
     hoodi.fund(ubuntu, hoodi.account(said))
     eventually(
         lambda: hoodi.asked(ubuntu, f"eth.getBalance('{hoodi.account(said)}') > 0") == "true\n",
-        60,
         "the chain makes blocks, and pays",
     )
     assert ubuntu.run("dpkg-query", "--show", "geth", "clef").stdout.count("99:1") == 2
@@ -228,17 +225,17 @@ def test_geth_clef_and_lighthouse_come_from_archives_and_a_release(ubuntu: Machi
 
 
 def test_rskj_is_installed_without_questions_and_its_unit_is_off(ubuntu: Machine) -> None:
-    ubuntu.run(f"{CHECKOUT}/provision/remove.sh", "--yes", "--data", timeout=400)
-    ubuntu.run("apt-get", "purge", "--yes", "geth", "clef", timeout=400)
+    ubuntu.run(f"{CHECKOUT}/provision/remove.sh", "--yes", "--data")
+    ubuntu.run("apt-get", "purge", "--yes", "geth", "clef")
     said = set_up(ubuntu, "--network", "rsk-testnet", "--signer", "node", "--yes")
     assert "install rskj" in said
     assert "those of peers (50505)" in said
     for question, answer in (("is-enabled", "disabled"), ("is-active", "inactive")):
         assert ubuntu.run("systemctl", question, "rsk", check=False).stdout == f"{answer}\n"
     assert ubuntu.run("readlink", "/etc/rsk/node.conf").stdout == "/etc/rsk/testnet.conf\n"
-    assert states(ubuntu) == {
+    reach(ubuntu, {
         "rskj": "RUNNING", "scheduler": "STOPPED", "scheduler-monitor": "RUNNING"
-    }  # fmt: skip
+    })  # fmt: skip
     command = ubuntu.read("/etc/supervisor/conf.d/rskj.conf")
     assert "-cp /usr/share/rsk/rsk.jar co.rsk.Start --testnet" in command
     key = PrivateKey(bytes.fromhex(ubuntu.read("/etc/scheduler/rskj.key")))

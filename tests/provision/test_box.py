@@ -13,8 +13,10 @@ from tests.provision.operating import (
     Call,
     accounts,
     eventually,
+    listens,
     log,
     outcomes,
+    reach,
     schedule,
     set_up,
     states,
@@ -58,15 +60,18 @@ def test_each_step_is_announced_and_judged(said: str) -> None:
 
 
 def test_the_second_command_starts_what_executes_a_call(box: Machine) -> None:
-    assert states(box) == {
-        "devchain": "RUNNING", "scheduler": "STOPPED", "scheduler-monitor": "RUNNING"
-    }  # fmt: skip
+    reach(
+        box, {"devchain": "RUNNING", "scheduler": "STOPPED", "scheduler-monitor": "RUNNING"}
+    )  # fmt: skip
     started = box.run("supervisorctl", "start", "scheduler", user=OPERATOR)
     assert started.stdout == "scheduler: started\n"
     call = schedule(box)
-    eventually(lambda: outcomes(box, call), 60, "the call has an outcome in the log")
+    eventually(lambda: outcomes(box, call), "the call has an outcome in the log")
     [outcome] = outcomes(box, call)
-    assert outcome.startswith(f"succeeded at block {call.target} (target {call.target}): executed")
+    # On a loaded machine it may be a later block, which is right, too.
+    mined = re.match(rf"succeeded at block (\d+) \(target {call.target}\): executed", outcome)
+    assert mined is not None, outcome
+    assert int(mined[1]) >= call.target
 
 
 READ_METRICS = """
@@ -82,7 +87,7 @@ def test_the_monitor_sees_the_box_and_may_ask_supervisord(box: Machine) -> None:
     def sees() -> bool:
         return running in box.run(python, "-c", READ_METRICS, check=False).stdout
 
-    eventually(sees, 60, "the monitor knows that the scheduler runs")
+    eventually(sees, "the monitor knows that the scheduler runs")
     told = box.run("scheduler", "doctor", user=OPERATOR, check=False).stdout
     wrong = [line for line in told.splitlines() if line.startswith("FAIL")]
     assert wrong == [], told
@@ -119,7 +124,8 @@ def test_the_firewall_shuts_all_but_sshd_and_leaves_the_host_alone(box: Machine)
         "cat",
     )
     try:
-        with socket.create_connection((box.address, 22), timeout=10) as connection:
+        eventually(lambda: listens(box, 9999), "somebody listens at the port")
+        with socket.create_connection((box.address, 22), timeout=60) as connection:
             assert connection.recv(4) == b"SSH-"
         for port in (8545, 9999):
             with pytest.raises(TimeoutError):
@@ -135,21 +141,26 @@ def test_the_firewall_shuts_all_but_sshd_and_leaves_the_host_alone(box: Machine)
 
 def test_killed_supervisord_leaves_one_copy_of_each_program(box: Machine) -> None:
     box.run("supervisorctl", "start", "scheduler", user=OPERATOR, check=False)
-    nodes, former = box.processes("geth", "--dev.period"), box.read("/run/supervisord.pid").strip()
+    [node], former = box.processes("geth", "--dev.period"), box.read("/run/supervisord.pid").strip()
     box.run("kill", "-9", former)
+
+    def copies() -> int:
+        """Of the node; none where the one that ended is there, too."""
+        found = box.processes("geth", "--dev.period")
+        return 0 if node in found else len(found)
+
     eventually(
         lambda: (
             box.read("/run/supervisord.pid").strip() not in ("", former)
             and states(box).get("devchain") == "RUNNING"
-            and box.processes("geth", "--dev.period") not in ([], nodes)
+            and copies() > 0
         ),
-        60,
         "another supervisord has started the node again",
     )
-    assert len(box.processes("geth", "--dev.period")) == 1
+    assert copies() == 1
     assert len(box.processes("bin/scheduler", "dev")) == 1
     # It was not enabled, so nobody starts it; and the one that ran is gone.
-    eventually(lambda: not box.processes("scheduler.launch"), 15, "the former scheduler has ended")
+    eventually(lambda: not box.processes("scheduler.launch"), "the former scheduler has ended")
     assert states(box)["scheduler"] == "STOPPED"
 
 
@@ -158,10 +169,10 @@ def test_a_reboot_brings_back_what_was_enabled(box: Machine) -> None:
     enabled = box.run("scheduler", "enable", "scheduler")
     assert enabled.stdout.startswith("scheduler starts at boot;")
     box.reboot()
-    eventually(lambda: states(box).get("scheduler") == "RUNNING", 30, "the scheduler runs")
+    eventually(lambda: states(box).get("scheduler") == "RUNNING", "the scheduler runs")
     assert box.run("mountpoint", "/data").stdout == "/data is a mountpoint\n"
     call = schedule(box)
-    eventually(lambda: outcomes(box, call), 60, "the call has an outcome in the log")
+    eventually(lambda: outcomes(box, call), "the call has an outcome in the log")
     assert "succeeded" in outcomes(box, call)[0]
     assert accounts(box) == before
 
@@ -169,14 +180,14 @@ def test_a_reboot_brings_back_what_was_enabled(box: Machine) -> None:
 def test_a_power_cut_sends_nothing_twice_and_is_said(box: Machine) -> None:
     """Killed at once, geth comes back some blocks behind, as a rule: the journal knows more."""
     calls = [schedule(box), schedule(box, 40)]
-    eventually(lambda: outcomes(box, calls[0]), 60, "the first call has an outcome in the log")
+    eventually(lambda: outcomes(box, calls[0]), "the first call has an outcome in the log")
     before = log(box)
     status = json.loads(box.run("scheduler", "status", "--json", check=False).stdout)
     written_at = status["facts"]["journal"]["highest_head"]
     box.cut_power()
     box.boot()
-    eventually(lambda: states(box).get("scheduler") == "RUNNING", 30, "the scheduler runs")
-    eventually(lambda: outcomes(box, calls[1]), 90, "the second call has an outcome in the log")
+    eventually(lambda: states(box).get("scheduler") == "RUNNING", "the scheduler runs")
+    eventually(lambda: outcomes(box, calls[1]), "the second call has an outcome in the log")
     for call in calls:
         assert executions(box, call) == 1
         assert effects(box, call) == 1
@@ -244,22 +255,19 @@ def test_nothing_starts_where_the_volume_is_missing(box: Machine) -> None:
             "the volume is not mounted at /data"
             in log(box, "/var/log/supervisor/devchain-stderr.log").removeprefix(before)
         ),
-        30,
         "the node's log says that the volume is missing",
     )
     assert box.run("find", "/data").stdout == "/data\n"
     assert not box.processes("geth", "--dev.period")
     (box.root / "etc/fstab").write_text(fstab)
     box.run("mount", "/data")
-    eventually(lambda: box.processes("geth", "--dev.period"), 30, "the node starts by itself")
+    eventually(lambda: box.processes("geth", "--dev.period"), "the node starts by itself")
 
 
 def script(box: Machine, name: str, *arguments: str, status: int = 0) -> str:
     """One of the other scripts of provision/, as root; everything that it said."""
     command = f"{CHECKOUT}/provision/{name}"
-    done = box.run(
-        command, *arguments, check=False, timeout=1500, environment={"SUDO_USER": OPERATOR}
-    )
+    done = box.run(command, *arguments, check=False, environment={"SUDO_USER": OPERATOR})
     assert done.returncode == status, done.stdout + done.stderr
     return done.stdout + done.stderr
 
@@ -267,7 +275,7 @@ def script(box: Machine, name: str, *arguments: str, status: int = 0) -> str:
 def executed(box: Machine) -> Call:
     """A call that was scheduled now, and executed."""
     call = schedule(box)
-    eventually(lambda: outcomes(box, call), 90, "the call has an outcome in the log")
+    eventually(lambda: outcomes(box, call), "the call has an outcome in the log")
     assert "succeeded" in outcomes(box, call)[0]
     return call
 

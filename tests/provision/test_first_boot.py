@@ -8,7 +8,7 @@ import pytest
 
 from tests.provision.image import CERTIFICATES
 from tests.provision.machine import CHECKOUT, OPERATOR, Machine
-from tests.provision.operating import states
+from tests.provision.operating import install, reach
 
 USER_DATA = Path("provision/cloud-init.yaml")
 # Where cloud-init finds user data without a cloud (its documentation, NoCloud).
@@ -35,9 +35,7 @@ def filled_in() -> str:
 @pytest.fixture(scope="module")
 def box(bare_box: Machine) -> Machine:
     """The box after its first boot with user data."""
-    bare_box.run("apt-get", "update", timeout=120)
-    install = ("apt-get", "install", "--yes", "--no-install-recommends")
-    bare_box.run(*install, "ca-certificates", "cloud-init", "git", timeout=300)
+    install(bare_box, "ca-certificates", "cloud-init", "git")
     # The packages make the list of authorities anew; the box's is the host's.
     bare_box.put(Path("/") / CERTIFICATES, f"/{CERTIFICATES}")
     commit = "git init -q -b main && git add -A && git commit -q -m 'as it is here'"
@@ -50,7 +48,7 @@ def box(bare_box: Machine) -> Machine:
     (seed / "user-data").write_text(filled_in())
     (bare_box.root / "etc/cloud/cloud.cfg.d/99-test.cfg").write_text(LEFT_ALONE)
     # What cloud-init does is part of starting.
-    bare_box.reboot(600)
+    bare_box.reboot()
     return bare_box
 
 
@@ -61,15 +59,15 @@ def test_cloud_init_takes_it(box: Machine) -> None:
 
 
 def test_the_first_boot_makes_it_an_operator(box: Machine) -> None:
-    done = box.run("cloud-init", "status", "--wait", "--long", timeout=500, check=False)
+    done = box.run("cloud-init", "status", "--wait", "--long", check=False)
     output = box.read("/var/log/cloud-init-output.log")
     # Of no module, whether it is the user data's or cloud-init's own.
     assert json.loads(box.read("/run/cloud-init/result.json"))["v1"]["errors"] == [], output
     assert "status: done" in done.stdout
     assert "== set up; changes: " in output
     assert "send it at least" in output
-    assert states(box) == {"scheduler": "STOPPED", "scheduler-monitor": "RUNNING"}
+    reach(box, {"scheduler": "STOPPED", "scheduler-monitor": "RUNNING"})
     box.run("supervisorctl", "start", "scheduler", user=OPERATOR)
     # It can be run again, and then changes nothing.
-    again = box.run("/usr/local/sbin/scheduler-first-boot", timeout=300)
+    again = box.run("/usr/local/sbin/scheduler-first-boot")
     assert "== nothing had to be changed\n" in again.stdout

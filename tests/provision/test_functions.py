@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 
+# Dozens of shells, a second each and more beside others.
+@pytest.mark.timeout(900)
 def test_the_functions_of_provisioning() -> None:
     if shutil.which("bats") is None:
         pytest.fail("missing: bats; install it with .ci/setup")

@@ -16,10 +16,15 @@ import pytest
 
 from tests.postgres import Server
 
-pytestmark = pytest.mark.skipif(
-    os.geteuid() != 0,
-    reason="has a root directory of its own, which needs root: sudo scripts/test tests/provision",
-)
+pytestmark = [
+    pytest.mark.skipif(
+        os.geteuid() != 0,
+        reason="has a root directory of its own, which needs root: "
+        "sudo scripts/test tests/provision",
+    ),
+    # Each script starts a dozen commands.
+    pytest.mark.timeout(900),
+]
 
 ROOT = Path(__file__).parents[2]
 
@@ -124,7 +129,7 @@ class Box:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=400,
+            timeout=600,
         )
         assert done.returncode == status, done.stdout + done.stderr
         return done.stdout + done.stderr

@@ -17,11 +17,12 @@ from tests.provision.machine import OPERATOR, Machine
 from tests.provision.operating import (
     SETUP,
     eventually,
+    install,
     log,
     outcomes,
+    reach,
     schedule,
     set_up,
-    states,
 )
 
 PROGRAM_FILES = "/etc/supervisor/conf.d"
@@ -65,9 +66,7 @@ def old_box(bare_box: Machine) -> Machine:
     """The box after the guide's nine steps, with geth running."""
     assert ALARM is not None
     furnish(bare_box)
-    bare_box.run("apt-get", "update", timeout=400)
-    install = ("apt-get", "install", "--yes", "--no-install-recommends", "supervisor")
-    bare_box.run(*install, timeout=900)
+    install(bare_box, "supervisor")
     bare_box.run("mkfs", "-t", "ext4", "-q", "/dev/xvdb")
     bare_box.run("mkdir", "-p", "/data")
     (bare_box.root / "etc/fstab").write_text(FSTAB)
@@ -87,9 +86,12 @@ def old_box(bare_box: Machine) -> Machine:
     (bare_box.root / PROGRAM_FILES[1:] / "scheduler-v6.conf").write_text(
         V6_CONF.format(alarm=ALARM[1])
     )
-    bare_box.run("supervisorctl", "update")
+    eventually(
+        lambda: bare_box.run("supervisorctl", "update", check=False).returncode == 0,
+        "supervisord answers, which its package started",
+    )
     running = ("supervisorctl", "status", "geth")
-    eventually(lambda: "RUNNING" in bare_box.run(*running, check=False).stdout, 20, "geth runs")
+    eventually(lambda: "RUNNING" in bare_box.run(*running, check=False).stdout, "geth runs")
     bare_box.run("test", "-d", "/data/ethereum/geth/chaindata")
     return bare_box
 
@@ -105,7 +107,7 @@ def unlocked(old_box: Machine) -> str:
 def refused(box: Machine, *options: str, status: int) -> str:
     """The line with which setup ends."""
     environment = {"SUDO_USER": OPERATOR}
-    done = box.run(SETUP, *options, check=False, environment=environment, timeout=1500)
+    done = box.run(SETUP, *options, check=False, environment=environment)
     assert done.returncode == status, done.stdout + done.stderr
     return done.stderr
 
@@ -147,24 +149,24 @@ def box(old_box: Machine, said: str) -> Machine:
 def test_the_account_is_taken_over_and_signs(box: Machine, said: str, unlocked: str) -> None:
     assert account(said) == unlocked
     assert "Next: supervisorctl start scheduler-v6\n" in said
-    assert states(box) == {
+    reach(box, {
         "beacon": "RUNNING", "clef": "RUNNING", "geth": "RUNNING",
         "scheduler": "STOPPED", "scheduler-monitor": "RUNNING", "scheduler-v6": "STOPPED",
-    }  # fmt: skip
+    })  # fmt: skip
     fund(box, unlocked, *map(address_of, Role))
     paid = f"eth.getBalance('{address_of(Role.CUSTOMER)}') > 0"
-    eventually(lambda: "true" in asked(box, paid), 60, "the chain makes blocks, and pays")
+    eventually(lambda: "true" in asked(box, paid), "the chain makes blocks, and pays")
     assert ALARM is not None
     assert deploy(box) == ALARM[1]
     box.run("supervisorctl", "start", "scheduler-v6", user=OPERATOR)
     call = schedule(box, state="/srv/chain", blocks=25)
-    eventually(lambda: outcomes(box, call, V6_LOG), 90, "the call has an outcome in the old log")
+    eventually(lambda: outcomes(box, call, V6_LOG), "the call has an outcome in the old log")
     assert "succeeded" in outcomes(box, call, V6_LOG)[0], log(box, V6_LOG)
 
 
 def test_of_its_two_names_one_works_at_a_time(box: Machine) -> None:
     box.run("supervisorctl", "start", "scheduler", user=OPERATOR)
-    eventually(lambda: "Waiting" in log(box), 30, "the second says that it waits")
+    eventually(lambda: "Waiting" in log(box), "the second says that it waits")
     box.run("supervisorctl", "stop", "scheduler", user=OPERATOR)
 
 

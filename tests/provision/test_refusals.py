@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.provision.machine import OPERATOR, Disk, Machine
-from tests.provision.operating import SETUP, eventually, log, set_up, states
+from tests.provision.operating import SETUP, eventually, listens, log, reach, set_up
 
 DEV = ("--network", "dev", "--node-binary", "/home/ubuntu/geth", "--yes")
 
@@ -183,6 +183,7 @@ def test_a_port_in_use_is_told_with_who_has_it(bare_box: Machine) -> None:
         "cat",
     )
     try:
+        eventually(lambda: listens(bare_box, 8545), "the port is taken")
         line = refusal(bare_box, *DEV, "--device", "/dev/xvdb")
     finally:
         bare_box.run("systemctl", "stop", "taker")
@@ -215,7 +216,7 @@ def typed(box: Machine, answers: str, *options: str) -> str:
         f"printf '{answers}' | script --quiet --return --command {shlex.quote(command)} /dev/null"
     )
     environment = {"SUDO_USER": OPERATOR}
-    done = box.run("sh", "-c", script, check=False, timeout=900, environment=environment)
+    done = box.run("sh", "-c", script, check=False, environment=environment)
     return done.stdout.replace("\r", "") + f"status {done.returncode}"
 
 
@@ -264,8 +265,8 @@ def test_a_box_without_node_has_a_key_file_that_its_user_alone_reads(small: Mach
 
 
 def test_a_program_that_was_to_start_at_boot_waits_for_its_node(small: Machine) -> None:
-    assert states(small) == {"scheduler": "RUNNING", "scheduler-monitor": "RUNNING"}
-    eventually(lambda: "Waiting" in log(small), 30, "the scheduler says what it waits for")
+    reach(small, {"scheduler": "RUNNING", "scheduler-monitor": "RUNNING"})
+    eventually(lambda: "Waiting" in log(small), "the scheduler says what it waits for")
     assert "0123456789abcdef" not in log(small)
 
 
