@@ -28,6 +28,19 @@ EOF
     if ((CHANGES > before)) || ! firewall_is_up; then
         change "shut all ports but sshd's ($(sshd_ports | paste -sd ' '))$(describe_peer_ports)" start_firewall
     fi
+    say_ufw
+}
+
+# What either of two firewalls shuts is shut; ufw, Ubuntu's own, is off unless somebody wanted it.
+say_ufw() {
+    local status port shut=()
+    command -v ufw >/dev/null || return 0
+    status=$(LC_ALL=C ufw status 2>/dev/null || true)
+    [[ $status == "Status: active"* ]] || return 0
+    for port in $(peer_ports); do
+        grep --quiet --word-regexp "^$port" <<<"$status" || shut+=("sudo ufw allow $port")
+    done
+    ((${#shut[@]} == 0)) || warn "ufw is on, too, and shuts ports of peers: $(paste -sd ';' < <(printf '%s\n' "${shut[@]}"))"
 }
 
 firewall_is_up() { nft list table inet scheduler_kit >/dev/null 2>&1; }

@@ -312,6 +312,29 @@ install_commands() {
     [[ $output == *"policy drop;"* ]]
 }
 
+@test "where sshd does not say its ports, its files do, else it is the usual one" {
+    : >ports
+    for each in ss systemctl; do stand_in "$each" ''; done
+    printf '#!/bin/sh\nexit 255\n' >bin/sshd
+    chmod +x bin/sshd
+    export SSHD_FILES=$PWD/ssh PORTS=$PWD/ports SSH_CONNECTION=
+    [ "$("$HERE/firewall" --ssh-ports)" = 22 ]
+    mkdir -p ssh/sshd_config.d
+    printf '%s\n' '#Port 22' 'ListenAddress ::1' 'ListenAddress [::]:2200' 'listenaddress 0.0.0.0:2300' >ssh/sshd_config
+    echo 'Port 2222' >ssh/sshd_config.d/mine.conf
+    [ "$("$HERE/firewall" --ssh-ports | paste -sd ' ')" = "2200 2222 2300" ]
+}
+
+@test "ufw, where it is on, is told the peers' ports" {
+    NETWORK=hoodi NODE=geth
+    stand_in ufw 'Status: inactive'
+    [ -z "$(say_ufw)" ]
+    stand_in ufw $'Status: active\n\nTo                         Action      From\n30303                      ALLOW       Anywhere'
+    [ "$(say_ufw)" = "   warning: ufw is on, too, and shuts ports of peers: sudo ufw allow 9000" ]
+    NODE=none
+    [ -z "$(say_ufw)" ]
+}
+
 @test "a release takes its libraries' pins along, and what a journal in a database needs is among them" {
     code_files | tr '\0' '\n' >taken
     for file in "${PINS[@]}"; do
