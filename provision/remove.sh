@@ -54,7 +54,8 @@ remove_code() {
         [[ $(readlink "/usr/local/bin/$path" || true) != "$OPT/"* ]] ||
             change "remove /usr/local/bin/$path" rm "/usr/local/bin/$path"
     done
-    for path in "$OPT" /var/cache/scheduler-kit /etc/systemd/system/supervisor.service.d/scheduler-kit.conf; do
+    for path in "$OPT" /var/cache/scheduler-kit /etc/systemd/system/supervisor.service.d/scheduler-kit.conf \
+        /etc/needrestart/conf.d/scheduler-kit.conf; do
         [[ ! -e $path ]] || change "remove $path" rm -rf "$path"
     done
 }

@@ -19,6 +19,18 @@ step_packages() {
 APT::Periodic::Update-Package-Lists "1";
 APT::Periodic::Unattended-Upgrade "1";
 EOF
+    put_needrestart
+}
+
+# After an update Ubuntu's needrestart starts the services again whose libraries are new. With
+# supervisord the node would be stopped, at night and unasked, and the schedulers that were started by
+# hand would stay so.
+put_needrestart() {
+    put_directory /etc/needrestart/conf.d 755 root:root
+    put_file /etc/needrestart/conf.d/scheduler-kit.conf 644 root:root <<'EOF'
+# Written by provision/setup.sh: an update stops neither node nor schedulers.
+$nrconf{override_rc}{qr(^supervisor\.service$)} = 0;
+EOF
 }
 
 # What keeps the clock: whatever is there, else systemd's own.
@@ -32,16 +44,28 @@ clock_package() {
     echo systemd-timesyncd
 }
 
+# A new machine looks for updates by itself in its first minutes, and holds apt's locks meanwhile: those
+# for lists and downloads, for which apt-get does not wait, and dpkg's, for which it can.
+APT_SECONDS=600
+
+apt_get() {
+    local said status deadline=$((SECONDS + APT_SECONDS))
+    while true; do
+        status=0
+        said=$(LC_ALL=C DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout="$APT_SECONDS" \
+            -o Acquire::Retries=3 "$@" 2>&1) || status=$?
+        printf '%s\n' "$said"
+        [[ $status != 0 && $said == *"Could not get lock "* ]] && ((SECONDS < deadline)) || return "$status"
+        sleep 5
+    done
+}
+
 # A list that cannot be read is a failure here; apt-get alone would only warn.
 read_package_lists() {
-    apt-get update -o DPkg::Lock::Timeout=600 -o APT::Update::Error-Mode=any -o Acquire::Retries=2 || {
-        echo "no package registry could be reached: check the network, and /etc/apt/sources.list"
+    apt_get update -o APT::Update::Error-Mode=any || {
+        echo "no package registry could be reached: check the network, and the sources in /etc/apt"
         return 1
     }
 }
 
-# A new machine looks for updates by itself in its first minutes, and holds the lock meanwhile.
-apt_install() {
-    DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends \
-        -o DPkg::Lock::Timeout=600 "$@"
-}
+apt_install() { apt_get install --yes --no-install-recommends "$@"; }

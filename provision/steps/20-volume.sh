@@ -59,12 +59,12 @@ chosen_disk() {
     esac
 }
 
-# The whole disks of this machine. Loop devices and memory are none.
+# The whole disks of this machine. Loop devices and memory are none, nor are drives of CDs.
 disks() {
-    local disk
-    lsblk --noheadings --nodeps --paths --exclude 1,7 --output NAME,TYPE |
-        while read -r disk _; do
-            [[ ! -b $disk ]] || echo "$disk"
+    local disk kind size
+    lsblk --noheadings --nodeps --paths --bytes --exclude 1,7 --output NAME,TYPE,SIZE |
+        while read -r disk kind size; do
+            [[ $kind != disk || $size == 0 || ! -b $disk ]] || echo "$disk"
         done
 }
 
@@ -88,17 +88,26 @@ nvme_disks() { disks | grep '^/dev/nvme' || true; }
 other_nvme_disks() {
     local disk found=()
     while read -r disk; do
-        holds_root "$disk" || found+=("$disk")
+        holds_root "$disk" || is_instance_store "$disk" || found+=("$disk")
     done < <(nvme_disks)
     ((${#found[@]} != 1)) || echo "${found[0]}"
 }
 
+# A disk of the machine on which an instance of AWS happens to run.
+is_instance_store() {
+    [[ $(lsblk --noheadings --nodeps --output MODEL "$1" 2>/dev/null) == *"Instance Storage"* ]]
+}
+
 holds_root() { lsblk --noheadings --output MOUNTPOINTS "$1" 2>/dev/null | grep --quiet --line-regexp /; }
 
-# Why a disk must not be formatted; nothing where it may.
+# Why a disk must not be formatted; nothing where it may. What cannot be told is a reason, too: it is
+# asked in conditions, in which bash does not stop at an error.
 why_not_format() {
     local disk=$1 kernel_name mounted signatures
-    kernel_name=$(lsblk --noheadings --nodeps --output KNAME "$disk")
+    kernel_name=$(lsblk --noheadings --nodeps --output KNAME "$disk" 2>/dev/null) || {
+        echo "it cannot be read"
+        return
+    }
     mounted=$(lsblk --noheadings --output MOUNTPOINTS "$disk" | awk 'NF' | paste -sd ' ')
     if holds_root "$disk"; then
         echo "it holds the root file system"
@@ -108,9 +117,12 @@ why_not_format() {
         echo "it is part of $(ls "/sys/class/block/$kernel_name/holders") (LVM, RAID or encryption)"
     elif [[ $(lsblk --noheadings --output KNAME "$disk" | wc --lines) -gt 1 ]]; then
         echo "it has partitions"
-    else
-        signatures=$(wipefs --no-act --noheadings --output TYPE "$disk" | paste -sd ' ')
-        [[ -z $signatures ]] || echo "it carries data ($signatures)"
+    elif is_instance_store "$disk"; then
+        echo "it is the instance's own, and what is on it is lost when the instance stops"
+    elif ! signatures=$(wipefs --no-act --noheadings --output TYPE "$disk" 2>/dev/null | paste -sd ' '); then
+        echo "it cannot be read"
+    elif [[ -n $signatures ]]; then
+        echo "it carries data ($signatures)"
     fi
 }
 

@@ -90,7 +90,7 @@ put_archive() {
 }
 
 add_archive() {
-    apt_install software-properties-common && add-apt-repository --yes "$1" && read_package_lists &&
+    apt_install software-properties-common && add-apt-repository --yes --no-update "$1" && read_package_lists &&
         write_file "$2" 644 root:root "$1"
 }
 

@@ -192,6 +192,48 @@ install_commands() {
     [ "$output" = "it holds the root file system" ]
 }
 
+# lsblk's answers about one disk: its kernel name, and its model.
+stand_in_lsblk() {
+    printf '#!/bin/sh\ncase $* in *KNAME*) echo sdz ;; *MODEL*) echo "%s" ;; esac\n' "$1" >bin/lsblk
+    chmod +x bin/lsblk
+}
+
+@test "a disk of which nothing can be told is not taken for an empty one" {
+    # As all scripts have it.
+    set -o pipefail
+    disks() { echo /dev/sdz; }
+    stand_in_lsblk "a disk"
+    stand_in wipefs ''
+    [ "$(chosen_disk)" = /dev/sdz ]
+    # As of a drive without a medium.
+    printf '#!/bin/sh\nexit 1\n' >bin/wipefs
+    run chosen_disk
+    [ "$status" = "$REFUSED" ]
+    [[ $output == *"there is no unused disk"* ]]
+    [ "$(why_not_format /dev/sdz)" = "it cannot be read" ]
+    cp bin/wipefs bin/lsblk
+    [ "$(why_not_format /dev/sdz)" = "it cannot be read" ]
+}
+
+@test "the instance's own disk on AWS is no volume" {
+    disks() { echo /dev/nvme1n1; }
+    stand_in wipefs ''
+    stand_in_lsblk "Amazon EC2 NVMe Instance Storage"
+    [ -z "$(other_nvme_disks)" ]
+    run chosen_disk
+    [[ $output == *"there is no unused disk"* ]]
+    stand_in_lsblk "Amazon Elastic Block Store"
+    [ "$(other_nvme_disks)" = /dev/nvme1n1 ]
+    [ "$(chosen_disk)" = /dev/nvme1n1 ]
+}
+
+@test "drives of CDs, and those without anything, are no disks" {
+    device=$(find /dev -type b -print -quit)
+    [ -n "$device" ] || skip "this machine shows no block device"
+    stand_in lsblk "$(printf "$device %s\n" "rom 1073741312" "disk 0" "disk 1000000")"
+    [ "$(disks)" = "$device" ]
+}
+
 @test "an NVMe disk is found by the name of its attachment, with AWS's tool and without it" {
     # The controller keeps the name from byte 3072 on, padded with blanks.
     stand_in nvme_data "$(printf '%3072s%-32s' '' sdb)"
@@ -323,6 +365,24 @@ install_commands() {
     printf '%s\n' '#Port 22' 'ListenAddress ::1' 'ListenAddress [::]:2200' 'listenaddress 0.0.0.0:2300' >ssh/sshd_config
     echo 'Port 2222' >ssh/sshd_config.d/mine.conf
     [ "$("$HERE/firewall" --ssh-ports | paste -sd ' ')" = "2200 2222 2300" ]
+}
+
+@test "apt's locks, which a new machine holds itself, are waited for, and nothing else is" {
+    printf '#!/bin/sh\necho "$*" >>calls\n[ -e held ] || exit 0\ncat held\nexit 100\n' >bin/apt-get
+    chmod +x bin/apt-get
+    sleep() { rm held; }
+    for each in /var/lib/apt/lists/lock /var/cache/apt/archives/lock; do
+        echo "E: Could not get lock $each. It is held by process 7 (apt-get)" >held
+        : >calls
+        apt_install some-package
+        [ "$(wc --lines <calls)" = 2 ]
+    done
+    echo "E: Unable to locate package some-package" >held
+    : >calls
+    run apt_install some-package
+    [ "$status" = 100 ]
+    [ "$output" = "E: Unable to locate package some-package" ]
+    [ "$(wc --lines <calls)" = 1 ]
 }
 
 @test "ufw, where it is on, is told the peers' ports" {

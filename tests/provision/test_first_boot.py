@@ -35,7 +35,7 @@ def filled_in() -> str:
 @pytest.fixture(scope="module")
 def box(bare_box: Machine) -> Machine:
     """The box after its first boot with user data."""
-    install(bare_box, "ca-certificates", "cloud-init", "git")
+    install(bare_box, "ca-certificates", "cloud-init", "git", "needrestart")
     # The packages make the list of authorities anew; the box's is the host's.
     bare_box.put(Path("/") / CERTIFICATES, f"/{CERTIFICATES}")
     commit = "git init -q -b main && git add -A && git commit -q -m 'as it is here'"
@@ -71,3 +71,20 @@ def test_the_first_boot_makes_it_an_operator(box: Machine) -> None:
     # It can be run again, and then changes nothing.
     again = box.run("/usr/local/sbin/scheduler-first-boot")
     assert "== nothing had to be changed\n" in again.stdout
+
+
+# What an update does to a library that supervisord uses.
+NEW_LIBRARY = r"""
+file=$(grep -o '/.*/libz\.so\.[^ ]*' "/proc/$(cat /run/supervisord.pid)/maps" | head -n 1)
+cp -p "$file" "$file.new"
+mv "$file.new" "$file"
+"""
+
+
+def test_an_update_does_not_stop_the_node(box: Machine) -> None:
+    """Ubuntu's images have needrestart, which starts services again without a question."""
+    before = box.read("/run/supervisord.pid")
+    box.run("sh", "-ec", NEW_LIBRARY)
+    said = box.run("needrestart", "-l", "-r", "a").stdout
+    assert "systemctl restart supervisor.service" in said.partition("being deferred:")[2], said
+    assert box.read("/run/supervisord.pid") == before
