@@ -395,6 +395,21 @@ stand_in_lsblk() {
     [ -z "$(say_ufw)" ]
 }
 
+@test "a clef that ends leaves nothing that waits for its socket" {
+    mkdir home sockets
+    echo word >home/master.password
+    stand_in clef "no configuration"
+    for run in 1 2; do
+        CLEF_HOME=$PWD/home CLEF_SOCKETS=$PWD/sockets "$HERE/run-clef" 1 "$PWD/bin/clef" >said 2>&1 3>&-
+        grep --quiet "no configuration" said
+    done
+    for tries in {1..600}; do
+        pgrep --full "run-clef 1 $PWD/bin/clef" >waiting || break
+        sleep 0.1
+    done
+    [ ! -s waiting ]
+}
+
 @test "a release takes its libraries' pins along, and what a journal in a database needs is among them" {
     code_files | tr '\0' '\n' >taken
     for file in "${PINS[@]}"; do
