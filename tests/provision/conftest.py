@@ -19,7 +19,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     """What needs a box is for root alone, and takes its time."""
     if "bare_box" not in getattr(item, "fixturenames", ()):
         return
-    item.add_marker(pytest.mark.timeout(1800))
+    item.add_marker(pytest.mark.timeout(3600))
     if os.geteuid() != 0:
         why = "makes a machine of its own, which needs root: sudo scripts/test tests/provision"
         item.add_marker(pytest.mark.skip(reason=why))

@@ -10,7 +10,7 @@ import pytest
 
 
 # Dozens of shells, a second each and more beside others.
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(2400)
 def test_the_functions_of_provisioning() -> None:
     if shutil.which("bats") is None:
         pytest.fail("missing: bats; install it with .ci/setup")

@@ -23,7 +23,7 @@ pytestmark = [
         "sudo scripts/test tests/provision",
     ),
     # Each script starts a dozen commands.
-    pytest.mark.timeout(900),
+    pytest.mark.timeout(2400),
 ]
 
 ROOT = Path(__file__).parents[2]
