@@ -57,4 +57,4 @@ describe_peer_ports() {
     echo "${ports:+ and those of peers ($ports)}"
 }
 
-sshd_ports() { "$HERE/firewall" --ssh-ports; }
+sshd_ports() { DRY_RUN=$DRY_RUN "$HERE/firewall" --ssh-ports; }
