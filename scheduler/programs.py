@@ -133,6 +133,8 @@ class Program:
             held = taken.pop_all()
         for version in versions.values():
             version.resume(journal.searches, account.chain)
+        for job in jobs:
+            job.resume(journal)
         policy = FeePolicy(
             self._plan.max_gas_price,
             self._plan.min_tip,

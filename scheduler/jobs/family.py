@@ -10,7 +10,7 @@ from scheduler.jobs.conditions import necessary_views
 from scheduler.jobs.contracts import functions_found
 from scheduler.jobs.declaration import Job
 from scheduler.jobs.outcomes import judge
-from scheduler.jobs.rhythm import Rhythm
+from scheduler.jobs.rhythm import MOST_STEPS, Rhythm
 from scheduler.jobs.story import Story
 from scheduler.transactions.expectations import Expectations
 from scheduler.transactions.intents import (
@@ -27,6 +27,7 @@ from scheduler.transactions.intents import (
     Unmined,
     Verdict,
 )
+from scheduler.transactions.journal import Journal
 from scheduler.transactions.rules import Rule
 from scheduler.transactions.states import IntentState, OutcomeKind
 
@@ -86,6 +87,19 @@ class JobFamily:
     @property
     def contract(self) -> Address:
         return self.job.action.contract
+
+    def resume(self, journal: Journal) -> None:
+        """Goes on where former processes were, as far as the journal of all has it: else a pause
+        after what was in vain would end with the process. Raises JournalUnavailable."""
+        if self._rhythm is None:
+            return
+        series = (self._fingerprint, self.contract, self.name, self.job.action.function)
+        newest = journal.newest_in_series(*series, MOST_STEPS)
+        self._rhythm.resume(
+            (int(params["epoch"]), kind is OutcomeKind.SUCCEEDED)
+            for params, kind in reversed(newest)
+            if "epoch" in params
+        )
 
     async def observe(self, event: HeadEvent) -> None:
         """Reads the conditions of all jobs of the board, unless another of them has; see Family."""
@@ -184,11 +198,13 @@ class JobFamily:
         return standing is None or standing.trouble is not None or self._wanted(standing, head)
 
     def forgettable(self, kind: str, params: Params, head: Head) -> bool:
-        """When the contract gives another number by now; where it gives none, keys count on."""
+        """When the contract gives another number by now; where it gives none, keys count on. Of
+        what is done every so often, what no pause depends on any more."""
         if "epoch" not in params:
             return True
         if self._rhythm is not None:
-            return self._rhythm.period(head) > int(params["epoch"])
+            period = int(params["epoch"])
+            return self._rhythm.period(head) > period and not self._rhythm.counts(period)
         standing = self._standing
         return standing is not None and standing.epoch not in (None, params["epoch"])
 

@@ -1,21 +1,33 @@
 """When a job that is done every so often has its time. Pure."""
 
+from collections.abc import Iterable
+
 from scheduler.chain.model import Head
 from scheduler.jobs.declaration import Every
 
 # By how many times as many periods are left out after each further one without effect, and the
 # most of such steps.
-_GROWTH, _MOST_STEPS = 4, 5
+_GROWTH, MOST_STEPS = 4, 5
 
 
 class Rhythm:
-    """Which periods of a job are served, as far as this process has seen."""
+    """Which periods of a job are served, and in which it was done in vain since it last had its
+    effect."""
 
     def __init__(self, every: Every) -> None:
         self._every = every
         self._served: int | None = None
-        self._tried: int | None = None
-        self._vain = 0
+        # Those that count, the newest last.
+        self._vain: list[int] = []
+
+    def resume(self, past: Iterable[tuple[int, bool]]) -> None:
+        """Goes on after what former processes did: periods, and whether it had its effect then; in
+        the order in which that was mined, and no fewer than the newest MOST_STEPS."""
+        for period, had_effect in past:
+            if had_effect:
+                self.succeeded(period)
+            else:
+                self.failed(period)
 
     def period(self, head: Head) -> int:
         """The number of the period in which the block after `head` is."""
@@ -27,19 +39,26 @@ class Rhythm:
         period = self.period(head)
         if period == self._served:
             return False
-        if self._tried is None or self._tried == period or not self._vain:
+        # A later one than this was counted in other units, before the job was declared anew.
+        if not self._vain or period <= self._vain[-1]:
             return True
-        return period - self._tried > int(_GROWTH ** (self._vain - 1))
+        return period - self._vain[-1] > int(_GROWTH ** (len(self._vain) - 1))
+
+    def counts(self, period: int) -> bool:
+        """Whether the pause depends on what was done in this period."""
+        return period in self._vain
 
     def succeeded(self, period: int) -> None:
         """It had its effect, and need not be done again in this period."""
-        self._served, self._vain = period, 0
+        self._served, self._vain = period, []
 
     def failed(self, period: int) -> None:
         """It was mined in this period without its effect."""
-        self._tried, self._vain = period, min(self._vain + 1, _MOST_STEPS)
+        self._vain = [*self._vain, period][-MOST_STEPS:]
 
     def undone(self, period: int) -> None:
         """A reorg took back what was mined in this period."""
         if self._served == period:
             self._served = None
+        elif self._vain and self._vain[-1] == period:
+            self._vain.pop()

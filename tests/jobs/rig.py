@@ -158,6 +158,8 @@ class Program(Seeing):
     def restart(self) -> None:
         """Begins anew with nothing but the journal."""
         self.families = families_of(self.node, self.chain, self.jobs, self.world.us)
+        for family in self.families:
+            family.resume(self.journal)
         rules = RuleBook({family.name: [rule_of(family.job)] for family in self.families})
         signer = NodeSigner(self.node, self.world.us)
         self.desk = Desk(

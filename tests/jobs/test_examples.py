@@ -108,10 +108,10 @@ async def test_what_is_done_every_so_many_blocks_is_done_once_in_each(
     assert [line for line in said.lines if "WARNING" in line] == []
 
 
-async def test_what_was_in_vain_is_not_done_more_often_by_one_that_was_started_anew(
+async def test_the_pause_after_what_was_in_vain_outlives_the_process(
     world: Keepers, tmp_path: Path
 ) -> None:
-    """It forgets the pause, but no period has more tries than the journal allows."""
+    """It began anew with each start, and so burned gas in the next period."""
     job = example("every-100-blocks", world.at["Ticker"])
     code = world.request("eth_getCode", world.at["Ticker"], "latest")
 
@@ -123,14 +123,29 @@ async def test_what_was_in_vain_is_not_done_more_often_by_one_that_was_started_a
         world.request("anvil_setCode", world.at["Ticker"], code)
         keeper.restart()
 
+    async def forgettable(keeper: Program) -> bool:
+        """Whether the journal may forget what was in vain."""
+        head = await keeper.node.block()
+        assert head is not None
+        return keeper.families[0].forgettable("tick", {"epoch": 10}, head)
+
     async with program(world, tmp_path, [job]) as keeper:
         world.mine(1_000 - world.head)
         for _ in range(10):
             await in_vain(keeper)
         assert len(world.ours()) == 1, "it has a pause in its period"
-        world.mine(1_110 - world.head)
+        for left_out in (1_110, 1_190):
+            world.mine(left_out - world.head)
+            keeper.restart()
+            await keeper.live(2)
+            assert len(world.ours()) == 1, "and the next one is left out"
+        forgotten = [await forgettable(keeper)]
+        world.mine(1_200 - world.head)
+        keeper.restart()
         await keeper.live(4)
         assert keeper.outcomes() == {"no_effect": 1, "succeeded": 1}
+        forgotten += [await forgettable(keeper)]
+        assert forgotten == [False, True], "the journal does not forget what the pause depends on"
         keeper.restart()
         await keeper.live(4)
     assert len(world.ours()) == 2

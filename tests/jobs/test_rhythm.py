@@ -8,7 +8,7 @@ from hypothesis import strategies as some
 
 from scheduler.chain.model import Head
 from scheduler.jobs.declaration import Every
-from scheduler.jobs.rhythm import Rhythm
+from scheduler.jobs.rhythm import MOST_STEPS, Rhythm
 
 lengths = some.integers(1, 10_000)
 moments = some.integers(0, 10**7)
@@ -57,6 +57,39 @@ def test_the_pause_after_a_period_without_effect_grows_and_ends_with_a_success()
     assert pauses[:7] == [2, 5, 17, 65, 257, 257, 257]
     rhythm.succeeded(2_000)
     assert [rhythm.is_open(at(block)) for block in (1_999, 2_000)] == [False, True]
+
+
+@given(lengths, some.lists(some.tuples(some.integers(0, 40), some.booleans()), max_size=30))
+def test_a_pause_outlives_the_process(length: int, past: list[tuple[int, bool]]) -> None:
+    """The newest of what was mined say as much as all of it."""
+    every = Every(length, "blocks")
+    rhythm, again = Rhythm(every), Rhythm(every)
+    mined = sorted(past, key=lambda each: each[0])
+    for period, had_effect in mined:
+        (rhythm.succeeded if had_effect else rhythm.failed)(period)
+    again.resume(mined[-MOST_STEPS:])
+    for period in range(400):
+        head = at(max(0, period * length - 1))
+        # What was served and is over is told by the journal itself.
+        if period > 40:
+            assert again.is_open(head) == rhythm.is_open(head)
+        assert again.counts(period) == rhythm.counts(period)
+
+
+def test_what_a_reorg_took_back_makes_no_pause_longer() -> None:
+    rhythm = Rhythm(Every(1, "blocks"))
+    rhythm.failed(10)
+    rhythm.failed(20)
+    rhythm.undone(20)
+    rhythm.failed(20)
+    assert [rhythm.is_open(at(20 + left_out)) for left_out in (3, 4)] == [False, True]
+
+
+def test_what_was_counted_in_other_units_makes_no_pause() -> None:
+    """The job was done every minute, and is done every hour now: its periods have lower numbers."""
+    hourly = Rhythm(Every(3_600, "seconds"))
+    hourly.resume([(at(7_200).timestamp // 60, False)])
+    assert hourly.is_open(at(7_260))
 
 
 def test_in_the_period_itself_only_the_journal_keeps_the_next_try_back() -> None:

@@ -2,13 +2,15 @@
 
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 
 import psycopg
 import pytest
 
 from scheduler.transactions.intents import Intent, Order, Verdict
-from scheduler.transactions.journal import Attempt, IntentTaken, Journal, Location
-from scheduler.transactions.states import IntentState, OutcomeKind
+from scheduler.transactions.journal import Attempt, IntentTaken, Journal, Location, Replacement
+from scheduler.transactions.receipts import CANCELLED
+from scheduler.transactions.states import IntentState, OutcomeKind, Purpose
 from tests.transactions.places import asked
 from tests.transactions.samples import ACCOUNT, DONE, intent, prepared, receipt
 
@@ -133,6 +135,35 @@ def test_another_transaction_in_its_slot_ends_the_turn(journal: Journal) -> None
     lost = given_a_slot(journal, payment(80), 0)
     journal.displaced(ACCOUNT, lost, "0x" + "ab" * 32, 5, "0x" + "b" * 64)
     assert keys(journal, payment(100)) == ["tests:touch:payment:100:0"]
+
+
+def test_what_was_mined_last_of_a_series_is_told_newest_first(journal: Journal) -> None:
+    """Neither cancellations nor what is pending, and nothing of another kind."""
+
+    def told(many: int) -> list[tuple[str | int, OutcomeKind]]:
+        newest = journal.newest_in_series(
+            ACCOUNT.chain, payment(1).contract, payment(1).family, payment(1).kind, many
+        )
+        return [(params["epoch"], kind) for params, kind in newest]
+
+    def numbered(epoch: int) -> Intent:
+        return replace(payment(epoch), params={"epoch": epoch})
+
+    assert told(5) == []
+    for nonce, (epoch, verdict) in enumerate([(1, DONE), (2, VAIN), (3, VAIN)]):
+        paid = given_a_slot(journal, numbered(epoch), nonce)
+        journal.mined(paid, receipt(paid, block=5 + nonce), verdict)
+    cancelled = given_a_slot(journal, numbered(4), 3)
+    nothing = prepared(3, intent("tests:nothing", data=b""))
+    freeing = Replacement(cancelled, Purpose.CANCEL, nothing.transaction, nothing.signed, 6)
+    [cancellation], _ = journal.replace(ACCOUNT, [freeing])
+    journal.mined(cancellation, receipt(cancellation, block=8), CANCELLED)
+    other = given_a_slot(journal, intent("tests:look:1", kind="look", order=Order.IN_TURN), 4)
+    journal.mined(other, receipt(other, block=9), VAIN)
+    given_a_slot(journal, numbered(5), 5)
+    newest = [(3, OutcomeKind.NO_EFFECT), (2, OutcomeKind.NO_EFFECT), (1, OutcomeKind.SUCCEEDED)]
+    assert told(5) == newest
+    assert told(2) == newest[:2]
 
 
 def test_the_database_itself_has_one_turn_for_a_series(journal: Journal, place: Location) -> None:

@@ -93,6 +93,16 @@ SELECT (
     WHERE chain = %(chain)s AND contract = %(contract)s AND family = %(family)s AND kind = %(kind)s
       AND (state <> 'succeeded' OR %(successes)s = 1)), 0)::bigint;
 
+-- name: newest_in_series
+SELECT i.params, o.kind
+FROM intents i
+JOIN outcomes o ON o.intent = i.key
+JOIN attempts a ON a.id = o.attempt
+WHERE i.chain = %(chain)s AND i.contract = %(contract)s AND i.family = %(family)s
+  AND i.kind = %(kind)s AND i.in_series = 1 AND a.purpose = 'act'
+ORDER BY a.block_number DESC, a.nonce DESC
+LIMIT %(many)s;
+
 -- name: has_turn
 SELECT key FROM intents
 WHERE chain = %(chain)s AND contract = %(contract)s AND family = %(family)s AND kind = %(kind)s

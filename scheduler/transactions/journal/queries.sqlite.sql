@@ -85,6 +85,16 @@ SELECT (
     WHERE chain = :chain AND contract = :contract AND family = :family AND kind = :kind
       AND (state <> 'succeeded' OR :successes)), 0);
 
+-- name: newest_in_series
+SELECT i.params, o.kind
+FROM intents i
+JOIN outcomes o ON o.intent = i.key
+JOIN attempts a ON a.id = o.attempt
+WHERE i.chain = :chain AND i.contract = :contract AND i.family = :family
+  AND i.kind = :kind AND i.in_series = 1 AND a.purpose = 'act'
+ORDER BY a.block_number DESC, a.nonce DESC
+LIMIT :many;
+
 -- name: has_turn
 SELECT key FROM intents
 WHERE chain = :chain AND contract = :contract AND family = :family AND kind = :kind

@@ -5,12 +5,15 @@ the next of a series can follow in the next block. A reorg may then put two of t
 slots; their nonces keep them in order, and their keys keep a third one out.
 """
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from scheduler.transactions.intents import Intent, Order
+from scheduler.chain.model import Address
+from scheduler.transactions.intents import Intent, Order, Params
 from scheduler.transactions.journal.errors import IntentTaken
 from scheduler.transactions.journal.values import Row
+from scheduler.transactions.states import OutcomeKind
 
 Run = Callable[..., list[Row]]
 
@@ -44,6 +47,16 @@ def take_turn(run: Run, intent: Intent) -> None:
 def end_turn(run: Run, key: str) -> None:
     """Nothing of the intent waits to be mined any more; does nothing for one without a turn."""
     run("set_turn", key=key, has_turn=0)
+
+
+def newest(
+    run: Run, chain: str, contract: Address, family: str, kind: str, many: int
+) -> list[tuple[Params, OutcomeKind]]:
+    """What was mined last of a series, the newest first, so many at most: its params, and what it
+    did, final or not."""
+    series = {"chain": chain, "contract": contract, "family": family, "kind": kind}
+    rows = run("newest_in_series", **series, many=many)
+    return [(json.loads(params), OutcomeKind(outcome)) for params, outcome in rows]
 
 
 def _count(run: Run, intent: Intent) -> int:

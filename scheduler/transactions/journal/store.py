@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
-from scheduler.chain.model import Hash, Receipt
-from scheduler.transactions.intents import Intent, Told, Verdict
+from scheduler.chain.model import Address, Hash, Receipt
+from scheduler.transactions.intents import Intent, Params, Told, Verdict
 from scheduler.transactions.journal import series
 from scheduler.transactions.journal.database import opened
 from scheduler.transactions.journal.location import Location
@@ -55,6 +55,12 @@ class Journal(Reopening):
     def admissible(self, intents: Sequence[Intent]) -> list[Intent]:
         """Those of these intents whose series is free (see Order), their keys complete."""
         return series.admissible(self._read, intents)
+
+    def newest_in_series(
+        self, chain: str, contract: Address, family: str, kind: str, many: int
+    ) -> list[tuple[Params, OutcomeKind]]:
+        """What was mined last of the intents in turn of this kind; see `series.newest`."""
+        return series.newest(self._read, chain, contract, family, kind, many)
 
     def mandates(self, keys: Sequence[str]) -> dict[str, Mandate]:
         """What may be signed for those of these intents that the journal knows."""
