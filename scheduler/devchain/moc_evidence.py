@@ -41,6 +41,8 @@ class Trace:
 
 NO_SETTLEMENT = View("MoC", "isSettlementEnabled()", yes=False)
 
+NO_LIQUIDATION = View("MoCState", "isLiquidationReached()", yes=False)
+
 # Of two jobs the conditions are true without one, and what they call reverts.
 HAS_PRICE = View("MoCMedianizer", "peek()", word=1)
 
@@ -85,8 +87,8 @@ TRACES: Mapping[str, Trace] = {
         "calculateBitcoinMovingAverage()",
         "MoCState",
         "MovingAverageCalculation(uint256,uint256)",
-        # A settlement calculates it, too.
-        (View("MoCState", "shouldCalculateEma()"), NO_SETTLEMENT, HAS_PRICE),
+        # A settlement calculates it, too, and a liquidation.
+        (View("MoCState", "shouldCalculateEma()"), NO_SETTLEMENT, NO_LIQUIDATION, HAS_PRICE),
     ),
     "oracle_poke": Trace(
         "MoCMedianizer",

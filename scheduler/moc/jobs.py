@@ -21,8 +21,8 @@ POKE_NOTICE = "[POKE] Not valid price! Disabling MOC Price!"
 _SETTLEMENT_STEP_GAS = 100_000
 
 
-# How long the average waits for one that is due to begin.
-_BLOCKS_FOR_A_SETTLEMENT = 10
+# How long the average waits for a settlement or a liquidation that is due to begin.
+_BLOCKS_FOR_THE_GREATER = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ class Deployment:
         return Job(
             name="liquidation",
             action=action,
-            condition=Check(Reading(self.at.state, "isLiquidationReached()")),
+            condition=self._liquidation_reached,
             proofs=(Event(self.at.state, "StateTransition(uint8)"),),
             urgency=Urgency.URGENT,
             gas=task.gas,
@@ -187,9 +187,12 @@ class Deployment:
             name="calculate_bma",
             action=Action(self.at.state, self.names.average_action),
             condition=Check(Reading(self.at.state, "shouldCalculateEma()")),
-            # A settlement calculates it, too, when it begins.
-            unless=(All((self._settlement_enabled, Not(self._liquidated))),),
-            yields=_BLOCKS_FOR_A_SETTLEMENT,
+            # A settlement calculates it, too, when it begins, and so does a liquidation.
+            unless=(
+                All((self._settlement_enabled, Not(self._liquidated))),
+                self._liquidation_reached,
+            ),
+            yields=_BLOCKS_FOR_THE_GREATER,
             epoch=Reading(self.at.state, "lastEmaCalculation()"),
             proofs=(Event(self.at.state, "MovingAverageCalculation(uint256,uint256)"),),
             gas=task.gas,
@@ -214,6 +217,10 @@ class Deployment:
     def _liquidated(self) -> Check:
         """MoCState.States.Liquidated, for ever."""
         return Check(Reading(self.at.state, "state()"), value=0)
+
+    @property
+    def _liquidation_reached(self) -> Check:
+        return Check(Reading(self.at.state, "isLiquidationReached()"))
 
     @property
     def _settlement_enabled(self) -> Check:
