@@ -26,6 +26,7 @@ from scheduler.transactions.repairs import NAME as ACCOUNT
 from scheduler.transactions.repairs import Repairs, Upkeep
 from scheduler.transactions.sender import Sender
 from scheduler.transactions.states import OutcomeKind
+from scheduler.transactions.takeover import in_the_way
 
 PASSED = Verdict(OutcomeKind.EXPIRED, "it was in no slot when it could do no good any more")
 
@@ -144,7 +145,10 @@ class Flow:
                 slots = self._own(queue)
                 tended = [*orphans, *slots]
                 ordered = self._instructions.for_slots(tended)
-                if await self._keeper.tend(tended, queue, event.head, nonces.latest, ordered):
+                others = in_the_way(queue, tended, nonces.latest, event.head.number)
+                if await self._keeper.tend(
+                    tended, queue, event.head, nonces.latest, ordered, others
+                ):
                     # Since the receipts were read: no need to wait for the next head.
                     nonces = await self._desk.node.nonces(self._desk.account.address)
                     there = self._open_slots()

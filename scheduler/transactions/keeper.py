@@ -41,22 +41,29 @@ class Keeper:
         head: Head,
         latest: int,
         ordered: Ordered,
+        others: Sequence[OpenSlot] = (),
     ) -> bool:
         """Does for each of `slots` what it needs at `head`, and what the operator `ordered`;
         whether one turns out to be mined.
 
         `queue` are all of the account's open slots, other programs' among them, by nonce, and
-        `latest` is how many transactions of the account are mined. Raises NodeUnavailable,
-        RpcError, JournalUnavailable, NotYet.
+        `latest` is how many transactions of the account are mined. `others` are those of programs
+        that run, behind which urgent ones of `slots` wait: their price is raised, and the rest left
+        to these programs. Raises NodeUnavailable, RpcError, JournalUnavailable, NotYet.
         """
         # One that the node signed may be mined under a hash that is still to be found.
         waiting = [
             slot
-            for slot in sorted(slots, key=lambda slot: slot.nonce)
+            for slot in sorted([*slots, *others], key=lambda slot: slot.nonce)
             if not slot.mined and (slot.nonce >= latest or slot.bid.hash is None)
         ]
+        # The blocks that others' have missed are known: no process of theirs is gone.
+        known_since = {slot.bid.id: slot.bid.head_number for slot in others}
         self._waits_since = {
-            slot.bid.id: self._waits_since.get(slot.bid.id, head.number) for slot in waiting
+            slot.bid.id: known_since.get(
+                slot.bid.id, self._waits_since.get(slot.bid.id, head.number)
+            )
+            for slot in waiting
         }
         self._sender.broadcaster.forget_all_but(self._waits_since)
         self._bidder.forget_all_but({slot.nonce for slot in waiting})
@@ -72,7 +79,12 @@ class Keeper:
             for slot in waiting
             if slot.foreign and slot.nonce not in known
         }
-        steps = self._steps(waiting, _pressing(queue), known, head, latest, ordered)
+        theirs = {slot.nonce for slot in others}
+        steps = [
+            (slot, step)
+            for slot, step in self._steps(waiting, _pressing(queue), known, head, latest, ordered)
+            if step is Step.BUMP or slot.nonce not in theirs
+        ]
         wanted = [(slot, step) for slot, step in steps if step in (Step.BUMP, Step.CANCEL)]
         replaced: list[Attempt] = []
         unsigned: NotYet | None = None

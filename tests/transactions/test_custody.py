@@ -1,7 +1,7 @@
 """What a program that is gone left in its slots does not keep the others from going on."""
 
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ from scheduler.locks import Lock
 from scheduler.transactions.bidding import intent_of
 from scheduler.transactions.custody import actor
 from scheduler.transactions.encoding import sign
-from scheduler.transactions.intents import Urgency
+from scheduler.transactions.intents import ANY_COST, Urgency
 from scheduler.transactions.journal import Replacement
 from scheduler.transactions.ladder import GETH_PERCENT, fee_of, outbid
 from scheduler.transactions.states import IntentState, Purpose
@@ -199,3 +199,85 @@ async def test_cheap_work_of_one_program_does_not_keep_urgent_work_of_another_wa
     finally:
         lock.release()
     assert cheap.hits == len(keys) + 1
+
+
+FIVE = [f"cheap {number}" for number in range(5)]
+
+
+async def five_stuck(cheap: Office, urgent: Office, **fields: object) -> None:
+    """One program's, which a block has left out; and for the next one something urgent is due."""
+    cheap.want(*(cheap.wish(key, **fields) for key in FIVE))
+    await cheap.turn()
+    await mine_at(cheap, 500 * GWEI)
+    wish_of(urgent, "urgent", urgency=Urgency.URGENT)
+
+
+@contextmanager
+def running(program: Office) -> Iterator[None]:
+    """It has the lock that a program has as long as it runs."""
+    lock = Lock(actor("tests", program.desk.account, program.family.contract))
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+async def test_urgent_work_behind_the_stuck_work_of_a_program_that_runs_is_in_the_next_block(
+    offices: tuple[Office, Office],
+) -> None:
+    """It was mined a block later: their own program raised their price when it saw what waited."""
+    cheap, urgent = offices
+    await five_stuck(cheap, urgent, max_cost=ANY_COST)
+    with running(cheap):
+        await urgent.turn()
+        urgent.bench.endpoint.request("anvil_setNextBlockBaseFeePerGas", hex(500 * GWEI))
+        urgent.bench.mine()
+        assert cheap.hits == len(FIVE) + 1
+    for _ in range(4):
+        for program in offices:
+            await program.turn()
+        cheap.bench.mine()
+    states = cheap.journal.intent_states([*FIVE, "urgent"])
+    assert set(states.values()) == {IntentState.SUCCEEDED}
+    assert cheap.open_attempts() == []
+    assert cheap.hits == len(FIVE) + 1
+    assert cheap.bench.nonce(cheap.address) == len(FIVE) + 1
+
+
+async def test_what_another_raised_and_did_not_send_is_sent_by_its_own_program(
+    offices: tuple[Office, Office],
+) -> None:
+    """The other one was killed between its commit and the node."""
+    cheap, urgent = offices
+    await five_stuck(cheap, urgent, max_cost=ANY_COST)
+    with running(cheap):
+        urgent.node.unreachable = True
+        await urgent.turn()
+        raised = {bid.nonce: bid.hash for bid in cheap.open_attempts()}
+        urgent.flow.close()
+        cheap.want()
+        await cheap.turn()
+        # The same head: nothing more is bid, and the bytes that are in the journal are sent.
+        assert {bid.nonce: bid.hash for bid in cheap.open_attempts()} == raised
+        await mine_at(cheap, 500 * GWEI, 2)
+    assert cheap.hits == len(FIVE) + 1
+
+
+@pytest.mark.parametrize("who", ["earns", "is urgent itself", "was sent just now"])
+async def test_what_its_own_program_alone_can_price_or_is_not_stuck_is_left_to_it(
+    offices: tuple[Office, Office], who: str
+) -> None:
+    cheap, urgent = offices
+    fields: dict[str, object] = {} if who == "earns" else {"max_cost": ANY_COST}
+    if who == "is urgent itself":
+        fields["urgency"] = Urgency.URGENT
+    if who == "was sent just now":
+        cheap.want(cheap.wish("cheap", **fields))
+        await cheap.turn()
+        wish_of(urgent, "urgent", urgency=Urgency.URGENT)
+    else:
+        await five_stuck(cheap, urgent, **fields)
+    before = cheap.open_attempts()
+    with running(cheap):
+        await urgent.turn()
+        assert cheap.open_attempts()[:-1] == before
