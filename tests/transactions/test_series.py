@@ -46,6 +46,13 @@ def given_a_slot(journal: Journal, wish: Intent, nonce: int) -> Attempt:
     return attempt
 
 
+def cancellation_of(journal: Journal, bid: Attempt) -> Attempt:
+    nothing = prepared(bid.nonce, intent("tests:nothing", data=b""))
+    freeing = Replacement(bid, Purpose.CANCEL, nothing.transaction, nothing.signed, 6)
+    [cancellation], _ = journal.replace(ACCOUNT, [freeing])
+    return cancellation
+
+
 def test_the_journal_counts_what_succeeded(journal: Journal) -> None:
     first = given_a_slot(journal, step(), 0)
     assert first.intent.key == "tests:touch:step:0"
@@ -131,6 +138,24 @@ def test_two_that_a_reorg_put_back_in_their_slots_keep_a_third_out(journal: Jour
     }
 
 
+def test_what_a_reorg_put_back_keeps_another_out_though_the_count_went_on(journal: Journal) -> None:
+    """One before it ended meanwhile, so it would have another key now: it was sent twice."""
+    cancelled = given_a_slot(journal, payment(80), 0)
+    cancellation = cancellation_of(journal, cancelled)
+    journal.mined(cancellation, receipt(cancellation), CANCELLED)
+    paid = given_a_slot(journal, payment(100), 1)
+    journal.mined(paid, receipt(paid, block=6), DONE)
+    journal.final(ACCOUNT, cancellation)
+    assert keys(journal, payment(100)) == ["tests:touch:payment:100:1"]
+    [late] = journal.admissible([payment(100)])
+    journal.unmined(paid)
+    assert journal.admissible([payment(100), payment(120)]) == []
+    with pytest.raises(IntentTaken):
+        journal.reserve(ACCOUNT, [prepared(2, late)])
+    journal.mined(paid, receipt(paid, block=6, branch="b"), DONE)
+    assert keys(journal, payment(120)) == ["tests:touch:payment:120:1"]
+
+
 def test_another_transaction_in_its_slot_ends_the_turn(journal: Journal) -> None:
     lost = given_a_slot(journal, payment(80), 0)
     journal.displaced(ACCOUNT, lost, "0x" + "ab" * 32, 5, "0x" + "b" * 64)
@@ -154,9 +179,7 @@ def test_what_was_mined_last_of_a_series_is_told_newest_first(journal: Journal) 
         paid = given_a_slot(journal, numbered(epoch), nonce)
         journal.mined(paid, receipt(paid, block=5 + nonce), verdict)
     cancelled = given_a_slot(journal, numbered(4), 3)
-    nothing = prepared(3, intent("tests:nothing", data=b""))
-    freeing = Replacement(cancelled, Purpose.CANCEL, nothing.transaction, nothing.signed, 6)
-    [cancellation], _ = journal.replace(ACCOUNT, [freeing])
+    cancellation = cancellation_of(journal, cancelled)
     journal.mined(cancellation, receipt(cancellation, block=8), CANCELLED)
     other = given_a_slot(journal, intent("tests:look:1", kind="look", order=Order.IN_TURN), 4)
     journal.mined(other, receipt(other, block=9), VAIN)

@@ -104,9 +104,16 @@ ORDER BY a.block_number DESC, a.nonce DESC
 LIMIT %(many)s;
 
 -- name: has_turn
-SELECT key FROM intents
+-- One that a reorg put back into its slot had its turn, and waits again.
+SELECT key FROM intents i
 WHERE chain = %(chain)s AND contract = %(contract)s AND family = %(family)s AND kind = %(kind)s
-  AND has_turn = 1;
+  AND in_series = 1
+  AND (has_turn = 1 OR state = 'in_slot' AND EXISTS (
+    SELECT 1 FROM placements p
+    WHERE p.intent = i.key AND p.is_open = 1 AND NOT EXISTS (
+      SELECT 1 FROM attempts a
+      WHERE a.chain = p.chain AND a.account = p.account AND a.nonce = p.nonce
+        AND a.state IN ('mined', 'final'))));
 
 -- name: any_turn
 SELECT 1 FROM intents WHERE chain = %(chain)s AND has_turn = 1 LIMIT 1;

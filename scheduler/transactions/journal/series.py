@@ -2,7 +2,8 @@
 
 The turn is held from the transaction that writes the slot until one in the slot is mined, so that
 the next of a series can follow in the next block. A reorg may then put two of them back in their
-slots; their nonces keep them in order, and their keys keep a third one out.
+slots. Their nonces keep them in order; while one of them waits, a third one is kept out, which may
+have another key than the first by now: what ended meanwhile counts.
 """
 
 import json
