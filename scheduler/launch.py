@@ -13,10 +13,13 @@ import sys
 from contextlib import nullcontext, suppress
 from dataclasses import asdict
 from types import FrameType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from scheduler.errors import Misconfigured, NotYet, exit_status
-from scheduler.plan import MOC_JOBS, Plan
+from scheduler.lean import leave_out_pydantic
+
+if TYPE_CHECKING:
+    from scheduler.plan import Plan
 
 # What is written before the other side reads must fit into a pipe (pipe(7)).
 _PIPE_CAPACITY = 65_536
@@ -24,7 +27,7 @@ _PIPE_CAPACITY = 65_536
 _ENDING = (signal.SIGTERM, signal.SIGINT)
 
 
-def launch(plan: Plan) -> None:
+def launch(plan: "Plan") -> None:
     """Turns this process into the program. Does not return.
 
     The plan goes through a pipe, since it may hold secrets, and arguments and environment can be
@@ -58,15 +61,17 @@ def main() -> None:
         signal.signal(signum, _leave)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
     program, reading = sys.argv[1:]
-    with open(int(reading), encoding="utf-8") as pipe:
-        plan = Plan(**json.load(pipe))
+    leave_out_pydantic()
     from scheduler import logs
     from scheduler.chain.endpoint import secrets_in
     from scheduler.networks import chain_id_of
+    from scheduler.plan import MOC_JOBS, Plan
     from scheduler.processes import by_supervisord, die_with_parent
     from scheduler.redaction import hide_key, redacted
     from scheduler.spelling import speak_of, spelled
 
+    with open(int(reading), encoding="utf-8") as pipe:
+        plan = Plan(**json.load(pipe))
     if by_supervisord():
         die_with_parent()
     endpoints = [plan.endpoint, *plan.fallbacks]
@@ -88,8 +93,9 @@ def main() -> None:
         sys.exit(exit_status(error))
 
 
-async def _run(plan: Plan) -> NoReturn:
+async def _run(plan: "Plan") -> NoReturn:
     from scheduler.heartbeat.child import beating
+    from scheduler.plan import MOC_JOBS
     from scheduler.programs import Program
     from scheduler.service import serve
 
