@@ -10,7 +10,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -128,6 +128,10 @@ class Server:
         self.stop(signum)
         self.start()
 
+    def promote(self) -> None:
+        """Makes a standby the primary, as whoever manages them does; it takes writes then."""
+        _run("pg_ctl", "promote", "--pgdata", str(self.data), at=self)
+
     def _is_ready(self) -> bool:
         """Whether it is this very process that has written that it is ready, as pg_ctl reads it:
         the last line of its pid file (src/include/utils/pidfile.h)."""
@@ -143,9 +147,34 @@ class Server:
 @contextmanager
 def postgres(**settings: str) -> Iterator[Server]:
     """A running server with these settings of postgresql.conf, besides SETTINGS."""
+    with _running({**SETTINGS, **settings}, _initialize) as server:
+        yield server
+
+
+@contextmanager
+def standby(primary: Server, way: Path) -> Iterator[Server]:
+    """A running copy of `primary`, which streams to it what it commits until it is promoted, over
+    the socket in the directory `way`."""
+
+    def copy(server: Server) -> None:
+        _run(
+            "pg_basebackup", "--pgdata", str(server.data), "--checkpoint", "fast", "--no-sync",
+            "--write-recovery-conf", "--host", str(way), "--port", str(primary.port),
+            "--username", USER, at=server,
+        )  # fmt: skip
+
+    with _running(SETTINGS, copy) as server:
+        yield server
+
+
+@contextmanager
+def _running(settings: Mapping[str, str], make: Callable[[Server], None]) -> Iterator[Server]:
+    """A server whose files `make` has made, until the `with` block ends."""
     with tempfile.TemporaryDirectory(prefix="postgres-", ignore_cleanup_errors=True) as name:
-        server = Server(Path(name), free_port(), {**SETTINGS, **settings})
-        _initialize(server)
+        server = Server(Path(name), free_port(), settings)
+        if os.getuid() == 0:
+            shutil.chown(server.directory, UNPRIVILEGED)
+        make(server)
         try:
             server.start()
             yield server
@@ -158,19 +187,23 @@ def _initialize(server: Server) -> None:
     password = server.directory / "password"
     password.write_text(PASSWORD)
     if os.getuid() == 0:
-        for path in (server.directory, password):
-            shutil.chown(path, UNPRIVILEGED)
+        shutil.chown(password, UNPRIVILEGED)
+    _run(
+        "initdb", "--pgdata", str(server.data), "--no-sync", "--username", USER,
+        "--pwfile", str(password), "--encoding", "UTF8", "--locale", "C",
+        "--auth-local", "trust", "--auth-host", "scram-sha-256", at=server,
+    )  # fmt: skip
+
+
+def _run(program: str, *words: str, at: Server) -> None:
+    """Has a program of PostgreSQL, as the server's user, do something to that."""
     done = subprocess.run(
-        [
-            *_unprivileged(), _program("initdb"), "--pgdata", str(server.data), "--no-sync",
-            "--username", USER, "--pwfile", str(password), "--encoding", "UTF8", "--locale", "C",
-            "--auth-local", "trust", "--auth-host", "scram-sha-256",
-        ],
-        cwd=server.directory,
+        [*_unprivileged(), _program(program), *words],
+        cwd=at.directory,
         capture_output=True,
         text=True,
         check=False,
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stderr
 
 

@@ -27,6 +27,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from scheduler.errors import Misconfigured, NotYet, Outdated
 from scheduler.locks import Held, Lock
@@ -53,6 +54,8 @@ CLOCK_SECONDS = 5.0
 """How far this box's clock may be from the database's before that is said. No lease depends on it;
 what the operator reads in logs and in the journal does."""
 
+
+_ANOTHER = "the database is one that was a standby's, or put back"
 
 _SHADOW = " (shadow)"
 """What a program that only looks on has behind its name: it gives way to one that works."""
@@ -87,6 +90,14 @@ class Lease:
     @property
     def looks_on(self) -> bool:
         return self.program.endswith(_SHADOW)
+
+
+class _Renewed(NamedTuple):
+    """A lease that lasts from now on: whether others are to have it, and the database's timeline
+    (see Leases)."""
+
+    given_up: bool
+    timeline: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +230,7 @@ class Leases:
         if mine:
             [(count, timeline)] = run("leases.held", mine=_as_json(mine))
             if timeline != self._timeline:
-                self._lost = self._lost or "the database is one that was a standby's, or put back"
+                self._lost = self._lost or _ANOTHER
             elif count != len(mine):
                 self._lost = self._lost or "the lease of this box is over"
             self.check_here()
@@ -258,21 +269,24 @@ class Leases:
         if gone:
             who = next((lease.holder for lease in others if lease.name in gone), "another box")
             self._lost = f"{who} has taken over from this box"
-        elif any(kept.values()):
+        elif any(each.timeline != self._timeline for each in kept.values()):
+            # Also of one that has nothing to write: what is due later does not wait then.
+            self._lost = _ANOTHER
+        elif any(each.given_up for each in kept.values()):
             self._is_given_up = True
             self._lost = "scheduler drain wants another box to have the lease"
         else:
             self._until = asked + self._term
         self._tell_clock(apart)
 
-    def _renewed(self) -> tuple[dict[str, int], dict[str, bool], list[Lease], float]:
-        """What was held; which of it are renewed, and whether they are given up; who holds the
-        others; and by how many seconds this box's clock is ahead of the database's."""
+    def _renewed(self) -> tuple[dict[str, int], dict[str, _Renewed], list[Lease], float]:
+        """What was held; what of it is renewed; who holds the others; and by how many seconds this
+        box's clock is ahead of the database's."""
         with self._turn, self._open() as database:
             # Not before it is this thread's turn: what was let go until then is not renewed.
             mine = self._mine
             rows = database.read("leases.renew", mine=_as_json(mine), seconds=self._term)
-        kept: dict[str, bool] = dict(rows)
+        kept = {name: _Renewed(*rest) for name, *rest in rows}
         others = self.standing() if len(kept) < len(mine) else []
         before = time.time()
         [(clock,)] = self._ask("now")

@@ -18,7 +18,7 @@ RETURNING token, left(pg_walfile_name(pg_current_wal_lsn()), 8);
 UPDATE leases SET ends_at = clock_timestamp() + make_interval(secs => %(seconds)s)
 FROM jsonb_to_recordset(CAST(%(mine)s AS jsonb)) AS mine (name text, token bigint)
 WHERE leases.name = mine.name AND leases.token = mine.token
-RETURNING leases.name, leases.given_up;
+RETURNING leases.name, leases.given_up, left(pg_walfile_name(pg_current_wal_lsn()), 8);
 
 -- name: give_up
 UPDATE leases SET given_up = true

@@ -173,7 +173,7 @@ _REMEDIES = (
     ("too many clients", "the server has no connection left; {who}"),
     ("too many connections", "the server has no connection left; {who}"),
     ("certificate", "see sslmode and sslrootcert in the URL, and docs/postgresql.md"),
-    ("read-only", "name the server that takes writes"),
+    ("read-only", "promote the standby, or name the server that takes writes"),
     ("No space left", "make room on the server's volume"),
     ("it took more than", "{who}"),
     ("wait timeout expired", "the server does not answer; see: pg_isready -d '{url}'"),
