@@ -101,6 +101,10 @@ class Reach:
         self._current: int | None = None
         # Which the first node had that was worked with: where there are several, no other is meant.
         self._chain_id: int | None = None
+        # Those that failed, or were away, since a head was dealt with.
+        self._useless: set[int] = set()
+        # Other boxes, which share the journal, are one more way, behind all of this one's.
+        self._boxes = Record() if isinstance(plan.location(), Remote) else None
         try:
             for each in (plan.endpoint, *plan.fallbacks):
                 reporting = Endpoint.parse(each).reporting
@@ -122,6 +126,7 @@ class Reach:
         """
         looks = await self._looks(GRACE_SECONDS)
         chosen = self._choice(looks)
+        self._useless |= {at for at, look in enumerate(looks) if isinstance(look, Exception)}
         for at, (way, look) in enumerate(zip(self._ways, looks, strict=True)):
             if at != chosen:
                 await way.connection.close()
@@ -143,8 +148,7 @@ class Reach:
     async def follow(self, node: JsonRpcNode) -> AsyncIterator[HeadEvent]:
         """The heads of the present node. Raises ChainChanged; and NodeGone when another one should
         be worked with: this one is away or behind, or one that is preferred is well again."""
-        # Another box, which shares the journal, may have a node that is there.
-        has_successor = self.has_others or isinstance(self._plan.location(), Remote)
+        has_successor = self.has_others or self._boxes is not None
         heads = node.follow(PATIENCE_SECONDS if has_successor else math.inf)
         watch = asyncio.ensure_future(self._watch() if self.has_others else asyncio.Event().wait())
         upcoming: asyncio.Future[HeadEvent] | None = None
@@ -182,9 +186,14 @@ class Reach:
             # Twice in a row: a node that was started a moment ago may be gone in another.
             before = chosen
 
+    def works(self) -> None:
+        """A head was dealt with."""
+        self._useless.clear()
+
     def failed(self) -> None:
         """The present node went away, or would not do its work: others go first for a while."""
         if self._current is not None:
+            self._useless.add(self._current)
             self._ways[self._current].record.failed(time.monotonic())
 
     def has_better(self) -> bool:
@@ -193,6 +202,17 @@ class Reach:
         return any(
             way.record.is_trusted(now) for at, way in enumerate(self._ways) if at != self._current
         )
+
+    def yields(self) -> bool:
+        """Whether it is another box's turn from now on: all nodes failed in a row, and its own may
+        do the work. Less and less often, where none takes it."""
+        now = time.monotonic()
+        untried = set(range(len(self._ways))) - self._useless - {self._current}
+        if untried or self._boxes is None or not self._boxes.is_trusted(now):
+            return False
+        self._boxes.failed(now)
+        self._boxes.taken(now)
+        return True
 
     def _choice(self, looks: Sequence[Reached | Exception]) -> int | None:
         now = time.monotonic()

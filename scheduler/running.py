@@ -29,8 +29,8 @@ from scheduler.transactions.flow import Flow
 from scheduler.transactions.leases import Leases
 
 FAILING_SECONDS = 60.0
-"""For how long a node is worked with, where there are others, whose heads come, but that does not
-answer, or refuses, what the work needs."""
+"""For how long a node is worked with, where there are others, or other boxes, whose heads come, but
+that does not answer, or refuses, what the work needs."""
 
 
 @dataclass(slots=True)
@@ -56,18 +56,32 @@ class Running:
         return self.reach.follow(self.node)
 
     async def on(self, event: HeadEvent) -> None:
-        """See Work. Where there are other nodes, one that answers no more than its heads is left,
-        too: it may have lost what it needs, or refuse what it is asked."""
+        """See Work. Where there are other nodes, or boxes, one that answers no more than its heads
+        is left, too: it may have lost what it needs, or refuse what it is asked."""
         try:
             await self._on(event)
         except (NodeUnavailable, RpcError) as error:
-            now = time.monotonic()
-            since = self.failing_since = self.failing_since or now
-            if now - since > FAILING_SECONDS and self.reach.has_better():
-                self.reach.failed()
-                raise NodeGone(f"Node {self.node.endpoint} is of no use: {error}") from error
+            self._fails(str(error), error)
             raise
-        self.failing_since = None
+        if self.flow.rejection is not None:
+            self._fails(self.flow.rejection)
+        else:
+            self.failing_since = None
+            self.reach.works()
+
+    def _fails(self, why: str, error: Exception | None = None) -> None:
+        """Takes note that the node is of no use. Raises NodeGone where that is so for long, and
+        there is something better."""
+        now = time.monotonic()
+        self.failing_since = self.failing_since or now
+        if now - self.failing_since <= FAILING_SECONDS:
+            return
+        if self.leases is not None and self.reach.yields():
+            self.leases.give_way("as its node does not do what the work needs")
+        elif not self.reach.has_better():
+            return
+        self.reach.failed()
+        raise NodeGone(f"Node {self.node.endpoint} is of no use: {why}") from error
 
     async def _on(self, event: HeadEvent) -> None:
         self._check_leases()

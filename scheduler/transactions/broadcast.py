@@ -58,6 +58,10 @@ class Broadcaster:
         self._refusals: dict[int, Refusal] = {}
         # Why the signer was not asked, by attempt.
         self._objections: dict[int, str] = {}
+        self._was_taken = False
+        self.rejection: str | None = None
+        """Why the node took nothing of what it was given since `begin`, for no reason that is the
+        transactions' own."""
         # The attempts, by id, that this process has handed to the node, whatever came of it.
         self.tried: set[int] = set()
 
@@ -76,6 +80,10 @@ class Broadcaster:
         """Why the node did not take it when it was sent last, if so."""
         refusal = self._refusals.get(attempt.id)
         return refusal.answer if refusal else None
+
+    def begin(self) -> None:
+        """From now on it counts what the node takes."""
+        self._was_taken, self.rejection = False, None
 
     def seen(self, attempts: Iterable[Attempt]) -> None:
         """The node has these, whatever it answered."""
@@ -109,10 +117,11 @@ class Broadcaster:
                 f"sending was not answered ({error}); the transactions may be at the node, and are "
                 "sent again, unchanged, until they are seen"
             )
+            self._rejected(str(error))
             return False
         self._unanswered.cleared("Sending is answered again")
         taken: list[tuple[Attempt, Hash]] = []
-        used = False
+        refused: list[Refusal] = []
         for attempt, answer in zip(attempts, answers, strict=True):
             if not isinstance(answer, RpcError):
                 # A node that answers another hash does not change what the bytes' hash is.
@@ -122,14 +131,22 @@ class Broadcaster:
                 taken.append((attempt, attempt.hash))
             else:
                 refusal = Refusal(attempt.nonce, classify(answer.message), answer.message)
-                used |= refusal.answer is Answer.NONCE_TOO_LOW
+                refused.append(refusal)
                 self._refused(attempt, refusal)
         self._journal.broadcast(taken)
         self.seen([attempt for attempt, _ in taken])
+        if taken:
+            self._was_taken, self.rejection = True, None
+        elif refused and all(each.answer is Answer.UNCERTAIN for each in refused):
+            self._rejected(refused[0].words)
         for attempt, hash_ in taken:
             if attempt.purpose is Purpose.ACT:
                 self._tell(attempt.intent, Accepted(hash_))
-        return used
+        return any(each.answer is Answer.NONCE_TOO_LOW for each in refused)
+
+    def _rejected(self, why: str) -> None:
+        if not self._was_taken:
+            self.rejection = why
 
     def _may_leave(self, attempt: Attempt) -> bool:
         """Whether the node may be asked to sign it; says why not, once."""

@@ -61,6 +61,11 @@ class Flow:
         """How much would have been sent, had this program not only looked on."""
         return self._sender.shadow.count
 
+    @property
+    def rejection(self) -> str | None:
+        """Why the node took nothing of what was sent at the last head, if so (Broadcaster)."""
+        return self._sender.broadcaster.rejection
+
     async def on(self, event: HeadEvent) -> None:
         """Sends what is due after `event`'s head, then looks after what was sent, then prepares
         what comes next.
@@ -75,6 +80,7 @@ class Flow:
         # Whatever prevents that it is looked into now.
         self._reorgs.hear(event)
         self._receipts.hear(event)
+        self._sender.broadcaster.begin()
         trouble: Exception | None = None
         looked = followed = False
         try:

@@ -173,8 +173,10 @@ class Leases:
         self._lost: str | None = None
         # Of the database, when the first of what is held was taken.
         self._timeline = ""
-        self._is_given_up = False
+        # Why others are to have what is held, and for how long they have their turn.
+        self._given_up: str | None = None
         self._gives_way_until = 0.0
+        self._gives_way = ""
         self._troubles = Notice(log)
         self._clock = Notice(log)
 
@@ -183,7 +185,7 @@ class Leases:
 
         What a stopped process of this box has is taken over like that of another box, once it ends.
         """
-        self._give_way()
+        self._let_others()
         kernel = self._box.lock(name)
         try:
             asked = time.monotonic()
@@ -200,7 +202,7 @@ class Leases:
 
     def look(self, name: str) -> None:
         """Raises Held where somebody has the lease `name`; JournalUnavailable."""
-        self._give_way()
+        self._let_others()
         kernel = self._box.lock(name)
         if kernel is not None:
             kernel.release()
@@ -211,13 +213,17 @@ class Leases:
         itself."""
         if self._holds.get(hold.name) is hold:
             del self._holds[hold.name]
-        if self._is_given_up and not self._holds:
+        if self._given_up is not None and not self._holds:
             # From when it is to be had on.
-            self._is_given_up = False
+            self._gives_way, self._given_up = self._given_up, None
             self._gives_way_until = time.monotonic() + GIVE_WAY_SECONDS
         if self._database is not None:
             with suppress(JournalUnavailable):
                 self._ask("leases.release", mine=_as_json({hold.name: hold.token}))
+
+    def give_way(self, why: str) -> None:
+        """When all that is held was let go, others have their turn before this process."""
+        self._given_up = why
 
     def fencing(self, database: Database) -> Fenced:
         """The same database for one that writes only as long as all that is held here is held."""
@@ -273,7 +279,7 @@ class Leases:
             # Also of one that has nothing to write: what is due later does not wait then.
             self._lost = _ANOTHER
         elif any(each.given_up for each in kept.values()):
-            self._is_given_up = True
+            self.give_way("as scheduler drain told it to")
             self._lost = "scheduler drain wants another box to have the lease"
         else:
             self._until = asked + self._term
@@ -336,9 +342,9 @@ class Leases:
         """What others have, and do not give this process as soon as it asks."""
         return [lease for lease in self.standing() if self._shadow or not lease.looks_on]
 
-    def _give_way(self) -> None:
+    def _let_others(self) -> None:
         if time.monotonic() < self._gives_way_until:
-            raise NotYet("this box gives others their turn, as scheduler drain told it to")
+            raise NotYet(f"this box gives others their turn, {self._gives_way}")
 
     def _must_be_free(self, name: str, standing: Sequence[Lease], emptied: str | None) -> None:
         """Raises HeldByBox; who had it in the place `emptied` has it no more."""

@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 
 from scheduler.errors import NotYet
-from scheduler.locks import Held, Lock
+from scheduler.locks import Held
 from scheduler.transactions.custody import actor, check_succession, custodian
 from scheduler.transactions.journal import Account, Journal, JournalUnavailable
 from scheduler.transactions.journal.database import opened
 from scheduler.transactions.journal.holds import Mode
 from scheduler.transactions.journal.location import Remote
-from scheduler.transactions.leases import Box, HeldByBox, LeaseLost, Leases
+from scheduler.transactions.leases import HeldByBox, LeaseLost, Leases
+from tests.boxes.elsewhere import elsewhere
 from tests.boxes.journals import migrated
 from tests.holders import holder, stop
 from tests.postgres import Server
@@ -37,13 +38,6 @@ def name() -> str:
     return actor("tests", Account(os.urandom(8).hex(), "0x" + "aa" * 20), "0x" + "cc" * 20)
 
 
-class Elsewhere(Box):
-    """A box that is this very process: its kernel's locks are not those of the others."""
-
-    def lock(self, name: str) -> Lock | None:
-        return Lock(f"{name} of {self.name}")
-
-
 Boxes = Callable[..., Leases]
 
 
@@ -53,8 +47,7 @@ def box(where: Remote) -> Iterator[Boxes]:
     made: list[Leases] = []
 
     def make(name: str, term: float = 60.0, shadow: bool = False) -> Leases:
-        place = Elsewhere(name, f"the boot of {name}")
-        leases = Leases(where, "scheduler", place, term, shadow=shadow)
+        leases = Leases(where, "scheduler", elsewhere(name), term, shadow=shadow)
         made.append(leases)
         return leases
 

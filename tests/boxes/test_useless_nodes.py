@@ -1,0 +1,159 @@
+"""A box whose node reports its blocks, but does not do what the work needs, lets another box, which
+may have a better one, do the work."""
+
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from scheduler import programs, running
+from scheduler.chain.errors import NodeGone, NodeUnavailable, RpcError
+from scheduler.config import Settings
+from scheduler.errors import NotYet, StandingBy
+from scheduler.plans import plan_of
+from scheduler.reach import Reach
+from scheduler.service import Work
+from scheduler.transactions import leases
+from scheduler.transactions.leases import Leases
+from tests import nodes
+from tests.boxes.elsewhere import elsewhere
+from tests.boxes.journals import migrated
+from tests.chain.provider import Provider, provider
+from tests.jobs.rig import Keepers
+from tests.postgres import Server
+
+
+@pytest.fixture
+def world() -> Iterator[Keepers]:
+    """A block every second, and work to do."""
+    with nodes.anvil() as node:
+        found = Keepers(node)
+        found.do("Worker", "order()")
+        found.request("evm_setIntervalMining", 1)
+        yield found
+        found.close()
+
+
+class Boxes:
+    """Programs of boxes with one journal, each with a node of its own, all in this process."""
+
+    def __init__(self, world: Keepers, journal: str, directory: Path) -> None:
+        self._world, self._journal, self._directory = world, journal, directory
+        self._made: list[Leases] = []
+
+    def close(self) -> None:
+        for each in self._made:
+            each.close()
+
+    def program(self, box: str, *ways: Provider) -> programs.Program:
+        job = {
+            "name": "work",
+            "contract": self._world.at["Worker"],
+            "call": "work()",
+            "when": "workable()",
+            "gas-limit": 500_000,
+        }
+        settings = Settings.model_validate(
+            {
+                "rpc-url": [way.url for way in ways],
+                "account": self._world.us,
+                "journal": self._journal,
+                "jobs": [job],
+            }
+        )
+        plan = replace(plan_of("scheduler", settings, patient=True), directory=str(self._directory))
+        made = programs.Program(plan)
+        made._leases = made._locks = Leases(plan.location(), plan.program, elsewhere(box))
+        self._made.append(made._leases)
+        return made
+
+
+@pytest.fixture
+def boxes(world: Keepers, database_server: Server, tmp_path: Path) -> Iterator[Boxes]:
+    found = Boxes(world, migrated(database_server, tmp_path).url, tmp_path)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A node is left sooner than on a box, and others have their turn for the rest of the test."""
+    monkeypatch.setattr(running, "FAILING_SECONDS", 1.0)
+    monkeypatch.setattr(leases, "GIVE_WAY_SECONDS", 600.0)
+
+
+async def gone(work: Work) -> str:
+    """Why the node is left, waited for, and with it all that was held."""
+    try:
+        async for event in work.follow():
+            with suppress(NodeUnavailable, RpcError, NotYet):
+                await work.on(event)
+    except NodeGone as error:
+        return str(error)
+    finally:
+        await work.close()
+    raise AssertionError("heads end only in this way")
+
+
+@pytest.mark.usefixtures("soon")
+@pytest.mark.parametrize("refused", ["eth_getTransactionCount", "eth_sendRawTransaction"])
+async def test_another_box_has_the_work_then(boxes: Boxes, world: Keepers, refused: str) -> None:
+    with provider(world.node.http) as bad, provider(world.node.http) as good:
+        one, other = boxes.program("one", bad), boxes.program("other", good)
+        work = await one.assemble()
+        with pytest.raises(StandingBy):
+            await other.assemble()
+        bad.refuses = {refused}
+        assert re.search(f"is of no use: {refused} is not for", await gone(work))
+        with pytest.raises(NotYet, match="gives others their turn, as its node does not do what"):
+            await one.assemble()
+        taken = await other.assemble()
+        async for event in taken.follow():
+            with suppress(NotYet):
+                await taken.on(event)
+            if world.effects("Worker", "Worked(address,uint256)"):
+                break
+        await taken.close()
+    assert world.sent() == 1
+
+
+@pytest.mark.usefixtures("soon")
+@pytest.mark.parametrize("away", [False, True])
+async def test_first_the_box_tries_each_node_of_its_own(
+    boxes: Boxes, world: Keepers, away: bool
+) -> None:
+    with provider(world.node.http) as one, provider(world.node.http) as other:
+        program = boxes.program("one", one, other)
+        one.refuses = other.refuses = {"eth_getTransactionCount"}
+        other.is_away = away
+        for _ in range(1 if away else 2):
+            await gone(await program.assemble())
+        with pytest.raises(NotYet, match="gives others their turn"):
+            await program.assemble()
+
+
+def reach_of(journal: str) -> Reach:
+    settings = Settings.model_validate({"rpc-url": "http://127.0.0.1:1", "journal": journal})
+    found = Reach(plan_of("scheduler", settings, patient=True))
+    found._current = 0
+    return found
+
+
+def test_where_no_other_box_takes_it_that_is_tried_less_and_less_often(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 1_000.0
+    monkeypatch.setattr("scheduler.reach.time.monotonic", lambda: now)
+    reach, turns = reach_of("postgresql://scheduler@db/scheduler"), []
+    for _ in range(180):
+        if reach.yields():
+            turns.append(now)
+        now += 1.0
+    assert turns == [1_000.0, 1_030.0, 1_090.0]
+
+
+def test_a_box_without_others_keeps_its_node(tmp_path: Path) -> None:
+    assert not reach_of(str(tmp_path / "journal.db")).yields()
