@@ -21,6 +21,7 @@ from scheduler.health import State
 from scheduler.operations.checks.model import Level
 from scheduler.operations.facts.model import Account, Disk, Facts, Journal, Life, Node, Program
 from scheduler.operations.status import Status
+from scheduler.transactions.journal.overview import DAY_SECONDS
 
 _ETHER = 10**18
 
@@ -213,9 +214,11 @@ DECLARED = (
         ("account", "state"),
     ),
     Declared(
-        "scheduler_account_gas_days_left",
-        "For how many days the balance does, at what gas cost in the last week",
-        _of_account(lambda account: account.days_left),
+        "scheduler_account_gas_left_seconds",
+        "For how long the balance does, at what gas cost in the last week",
+        _of_account(
+            lambda account: None if account.days_left is None else account.days_left * DAY_SECONDS
+        ),
         ("account",),
     ),
     Declared(
@@ -239,6 +242,11 @@ DECLARED = (
         _outcomes,
         ("family", "outcome"),
         is_counter=True,
+    ),
+    Declared(
+        "scheduler_losses_last_day",
+        "Transactions of the last 24 hours that did nothing, reverted, or lost a deposit",
+        _of_journal(lambda journal: journal.losses),
     ),
     Declared(
         "scheduler_simulations_refused",
