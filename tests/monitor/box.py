@@ -30,6 +30,9 @@ from tests.faults.troubles import Disturbance, Disturbed, Fault, Message
 
 ETHER = 10**18
 
+# What the account should have at least, and for how long what it sent may wait, in seconds.
+LEAST_BALANCE, SLOT_SECONDS = ETHER, 10
+
 # Of the small disk; a twentieth of it is what the node would be stopped at.
 DISK_MEGABYTES = 64
 
@@ -216,6 +219,8 @@ class Box:
             time-server = "{self.times.name}"
             webhook = "{self.told.url}/hooks/abcdefghijklmnopqrstuvwxyz"
             ping-url = "{self.told.url}/ping"
+            balance = "{LEAST_BALANCE} wei"
+            slot-age = {SLOT_SECONDS}
             {extra}
             """
         )
