@@ -26,6 +26,7 @@ from scheduler.operations.facts.model import (
     SecondNode,
     Tally,
 )
+from scheduler.operations.monitor.alerts import Kind, Message
 
 NOW = 1_800_000_000.0
 ETHER = 10**18
@@ -138,6 +139,12 @@ WELL = Facts(
 )
 
 BARE = Facts(read_at=NOW, configured=WELL.configured, limits=WELL.limits)
+
+
+MESSAGE = Message(
+    Kind.BEGAN, "node.head", "new blocks come", NOW, NOW, "no new block for 70 s", "restart it", "p"
+)
+OVER = Message(Kind.ENDED, "node.head", "new blocks come", NOW + 300, NOW, "block 7, 1 s old")
 
 
 def but(part: str, **changes: Any) -> Facts:

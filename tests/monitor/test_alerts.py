@@ -1,10 +1,6 @@
 """One message when it begins, one when it ends, none in between, none twice, whatever happens."""
 
-import smtplib
-import socketserver
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,7 +28,8 @@ from scheduler.spelling import speak_of, spelled_output
 from tests.commands import free_port, until
 from tests.heartbeat import cloudwatch
 from tests.monitor.box import Told
-from tests.monitor.samples import LIFE, WELL, program, unread
+from tests.monitor.mail import mail_server
+from tests.monitor.samples import LIFE, MESSAGE, OVER, WELL, program, unread
 
 NOW = 1_800_000_000.0
 
@@ -84,12 +81,6 @@ def test_a_check_that_is_gone_ends_its_alert() -> None:
     assert told([Level.FAIL] * CONFIRMED, alerts) == [Kind.BEGAN]
     [message] = alerts.take([], NOW + 60)
     assert (message.kind, message.check) == (Kind.ENDED, "node.head")
-
-
-MESSAGE = Message(
-    Kind.BEGAN, "node.head", "new blocks come", NOW, NOW, "no new block for 70 s", "restart it", "p"
-)
-OVER = Message(Kind.ENDED, "node.head", "new blocks come", NOW + 300, NOW, "block 7, 1 s old")
 
 
 class Kept:
@@ -154,93 +145,24 @@ def test_what_cannot_be_kept_is_told_all_the_same(tmp_path: Path) -> None:
     until(lambda: kept.messages == [MESSAGE])
 
 
-class _Mail(socketserver.StreamRequestHandler):
-    """Takes mails as SMTP servers do (RFC 5321): of its commands those that smtplib says."""
-
-    def handle(self) -> None:
-        self._say("220 mail.example.org")
-        while line := self.rfile.readline().decode().strip():
-            command = line.split()[0].upper()
-            if command == "DATA":
-                self._say("354 go on")
-                lines = []
-                while (text := self.rfile.readline().decode()) != ".\r\n":
-                    lines.append(text)
-                self.server.mails.append("".join(lines))  # type: ignore[attr-defined]
-            if command == "QUIT":
-                self._say("221 bye")
-                return
-            self._say("250 fine")
-
-    def _say(self, line: str) -> None:
-        self.wfile.write(f"{line}\r\n".encode())
-
-
-@contextmanager
-def mail_server() -> Iterator[tuple[str, list[str]]]:
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Mail) as server:
-        server.daemon_threads = True
-        server.mails = []  # type: ignore[attr-defined]
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"127.0.0.1:{server.server_address[1]}", server.mails  # type: ignore[attr-defined]
-        server.shutdown()
-
-
-def test_a_mail_says_what_is_wrong_and_what_to_do() -> None:
-    with mail_server() as (address, mails):
-        channel = EmailChannel(Email(server=address, sender="a@b.org", to=("c@d.org",)), "box-1")
-        channel.send(MESSAGE)
-        channel.send(OVER)
-    first, second = mails
-    assert "Subject: box-1: node.head: no new block for 70 s" in first
-    assert "What to do: restart it" in first
-    assert "To: c@d.org" in first
-    assert "is well again after 5 minutes" in second
-
-
 def test_alerts_name_an_account_as_the_networks_wallets_write_it() -> None:
     small = "0x5aaeb6053f3e94c9b9a09f33669435e7ef1beaed"
     message = replace(MESSAGE, reason=f"{small} is empty", remedy=f"send ether to {small}")
     told = Told()
     try:
-        with spelled_output(), mail_server() as (address, mails):
+        with spelled_output(), mail_server() as server:
             speak_of(30)
-            mail = Email(server=address, sender="a@b.org", to=("c@d.org",))
+            mail = Email(server=server.address, sender="a@b.org", to=("c@d.org",))
             EmailChannel(mail, "box-1").send(message)
             WebhookChannel(told.url, "box-1").send(message)
     finally:
         told.close()
-    [sent] = mails
+    [sent] = server.mails
     [posted] = told.messages
     for text in (sent, str(posted)):
         assert small not in text
         assert "0x5aaEB6053f3e94c9b9a09f33669435E7ef1bEAeD is empty" in text
         assert "send ether to 0x5aaEB6053f3e94c9b9a09f33669435E7ef1bEAeD" in text
-
-
-def test_a_mail_server_that_is_away_is_told(tmp_path: Path) -> None:
-    settings = Email(server=f"127.0.0.1:{free_port()}", sender="a@b.org", to=("c@d.org",))
-    with pytest.raises(NotDelivered, match="refused"):
-        EmailChannel(settings, "box-1").send(MESSAGE)
-
-
-def test_no_password_is_said_to_a_server_that_does_not_encrypt(tmp_path: Path) -> None:
-    password = tmp_path / "password"
-    password.write_text("hunter2\n")
-    password.chmod(0o600)
-    with mail_server() as (address, mails):
-        settings = Email(
-            server=address,
-            sender="a@b.org",
-            to=("c@d.org",),
-            user="me",
-            **{"password-file": password},
-        )
-        with pytest.raises(NotDelivered) as refused:
-            EmailChannel(settings, "box-1").send(MESSAGE)
-    assert mails == []
-    assert "hunter2" not in str(refused.value)
-    assert isinstance(refused.value.__cause__, smtplib.SMTPException)
 
 
 def test_no_failure_of_a_webhook_shows_its_secret() -> None:

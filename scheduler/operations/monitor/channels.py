@@ -91,6 +91,11 @@ class EmailChannel:
         try:
             with self._connected() as server:
                 server.send_message(mail)
+        except ssl.SSLCertVerificationError as error:
+            why = error.verify_message
+            raise NotDelivered(
+                f"{self._settings.server}: its certificate is not taken: {why}"
+            ) from error
         except (OSError, ValueError, smtplib.SMTPException, Misconfigured) as error:
             words = " ".join(str(error).split()) or type(error).__name__
             raise NotDelivered(f"{self._settings.server}: {words}") from error
