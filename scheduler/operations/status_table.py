@@ -117,8 +117,12 @@ def _programs(facts: Facts) -> Table:
     for name in ("up", "head", "tracked", "due", "in flight", "done", "failed"):
         table.add_column(name, justify="right")
     table.add_column("last outcome", overflow="fold")
+    shared = any(program.holders for program in facts.programs or ())
+    if shared:
+        table.add_column("may act", overflow="fold")
     for program in facts.programs or ():
-        table.add_row(*_row(program, facts.read_at))
+        who = [printable("; ".join(program.holders)) or "-"] if shared else []
+        table.add_row(*_row(program, facts.read_at), *who)
     return table
 
 

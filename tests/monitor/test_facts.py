@@ -7,9 +7,12 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from scheduler.chain.errors import NodeUnavailable
 from scheduler.chain.model import Head
@@ -17,17 +20,25 @@ from scheduler.config import load
 from scheduler.devchain.nodes import Node
 from scheduler.operations.facts import machine, supervisord
 from scheduler.operations.facts.gatherer import looked_once
+from scheduler.operations.facts.journal import JournalWatch
 from scheduler.operations.facts.model import Process
 from scheduler.operations.facts.node import NodeWatch, SecondWatch
 from scheduler.operations.facts.programs import lives, programs
 from scheduler.operations.facts.reading import Sources
+from scheduler.operations.status import status_of
+from scheduler.operations.status_table import rendered
 from scheduler.pulse import Pulse
-from scheduler.transactions.journal import Journal
+from scheduler.transactions.custody import actor, custodian
+from scheduler.transactions.journal import Account, Journal
 from scheduler.transactions.journal.overview import Overview
 from scheduler.transactions.journal.reading import reading
+from scheduler.transactions.leases import Box, Leases
 from tests import nodes
+from tests.boxes.journals import migrated
 from tests.commands import free_port
 from tests.monitor.box import TimeServer
+from tests.monitor.samples import WELL
+from tests.postgres import Server
 
 HEAD = Head(328, "0x" + "ab" * 32, "0x" + "cd" * 32, 1_700_000_000, 30_000_000, 7)
 
@@ -220,6 +231,36 @@ def test_an_empty_journal_has_an_overview(tmp_path: Path) -> None:
         assert overview.work() == {}
         assert (overview.money().fees, overview.money().per_day) == (0, 0)
         assert set(overview.violations().values()) == {0}
+
+
+def test_of_a_journal_that_boxes_share_it_is_told_who_may_act(
+    database_server: Server, tmp_path: Path
+) -> None:
+    """A program stands by here, one of another box has the leases; a third one only looks on."""
+    where = migrated(database_server, tmp_path)
+    account = Account(os.urandom(8).hex(), "0x" + "aa" * 20)
+    own = [actor("tests", account, "0x" + "cc" * 20), custodian(account)]
+    other = [actor("tests", account, "0x" + "dd" * 20)]
+    with ExitStack() as stack:
+        for box, program, names in (("one", "scheduler", own), ("two", "payments", other)):
+            here = Box(box, f"the boot of {box}")
+            leases = Leases(where, program, here, 600.0, shadow=program == "payments")
+            stack.callback(leases.close)
+            for name in names:
+                stack.callback(leases.take(name).release)
+        holders = JournalWatch(where).look(None, None).holders
+        found = programs(("scheduler", "jobs"), None, {}, None, holders)
+        told = {each.name: each.holders for each in found}
+        assert told == {"scheduler": (f"one, process {os.getpid()}",), "jobs": ()}
+        [payments] = programs(("payments",), None, {}, None, holders)
+        assert payments.holders == (f"two, process {os.getpid()} (shadow)",)
+        facts = replace(WELL, programs=found)
+        console = Console(width=200)
+        with console.capture() as shown:
+            console.print(rendered(status_of(facts)))
+        assert "may act" in shown.get()
+        assert f"one, process {os.getpid()}" in shown.get()
+    assert JournalWatch(where).look(None, None).holders == ()
 
 
 async def test_a_box_with_nothing_is_told_part_by_part(

@@ -81,7 +81,11 @@ class Gatherer:
         if is_there(journal):
             found = await sources.call("journal", lambda: self._journal.look(self._chain, waits))
         programs = listing.programs(
-            settings.box.programs, processes, signs or {}, None if found is None else found.work
+            settings.box.programs,
+            processes,
+            signs or {},
+            None if found is None else found.work,
+            () if found is None else found.holders,
         )
         account, second = await asyncio.gather(
             self._account(node, signs or {}, found), self._compared(node)

@@ -10,7 +10,7 @@ from scheduler.operations.facts.model import Held, Journal, OpenSlot, Quarantine
 from scheduler.transactions.journal import JournalUnavailable
 from scheduler.transactions.journal.database import check_turns
 from scheduler.transactions.journal.location import Location
-from scheduler.transactions.journal.overview import Known, Money, Overview, Work
+from scheduler.transactions.journal.overview import Holder, Known, Money, Overview, Work
 from scheduler.transactions.journal.reading import reading
 
 COUNTING_SHARE = 0.02
@@ -40,6 +40,7 @@ class Found:
     work: Mapping[str, Work]
     money: Money
     accounts: tuple[Known, ...]
+    holders: tuple[Holder, ...]
 
 
 def turns(location: Location) -> str | None:
@@ -127,7 +128,7 @@ class JournalWatch:
                 earned=counts.money.earned,
                 violations=counts.violations,
             )
-            return Found(journal, counts.work, counts.money, accounts)
+            return Found(journal, counts.work, counts.money, accounts, tuple(overview.holders()))
 
 
 def _counts(overview: Overview) -> Counts:

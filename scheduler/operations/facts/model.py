@@ -186,7 +186,8 @@ class Program:
     """A program of the box. `expected`: it should be at work, so one that is not is a fault.
 
     `done` and `failed` are its mined transactions by what the journal has of them, `last` its
-    newest outcome.
+    newest outcome. `holders` are the boxes and processes that have its leases, so may act as it,
+    where several boxes share the journal.
     """
 
     name: str
@@ -197,6 +198,7 @@ class Program:
     done: int
     failed: int
     last: Outcome | None
+    holders: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from scheduler.health import State
 from scheduler.operations.facts.model import Latency, Life, Outcome, Process, Program
 from scheduler.operations.liveness import is_there
 from scheduler.pulse import DIRECTORY, FRESH_SECONDS
-from scheduler.transactions.journal.overview import Work
+from scheduler.transactions.journal.overview import Holder, Work
 
 # States in which supervisord keeps a program at work, or tries to (its docs, "Process States").
 WANTED = frozenset({"STARTING", "RUNNING", "BACKOFF", "FATAL", "EXITED", "UNKNOWN"})
@@ -41,10 +41,12 @@ def programs(
     processes: Mapping[str, Process] | None,
     signs: Mapping[str, Life],
     work: Mapping[str, Work] | None,
+    holders: Sequence[Holder] = (),
 ) -> tuple[Program, ...]:
     """All that are configured, that supervisord has, or that left a sign, each once.
 
-    `processes` is None where there is no supervisord, `work` where the journal could not be read.
+    `processes` is None where there is no supervisord, `work` where the journal could not be read;
+    `holders` are those of all programs.
     One that is configured should be at work unless somebody stopped it; one that nobody configured
     if supervisord keeps it so, or while its process is there.
     """
@@ -58,6 +60,7 @@ def programs(
             known.get(name),
             signs.get(name),
             (work or {}).get(name),
+            [each for each in holders if each.program.partition(" ")[0] == name],
         )
         for name in names
     )
@@ -70,6 +73,7 @@ def _program(
     process: Process | None,
     life: Life | None,
     work: Work | None,
+    holders: Sequence[Holder],
 ) -> Program:
     if process is not None:
         expected = process.state in WANTED
@@ -84,7 +88,13 @@ def _program(
         done=work.done if work else 0,
         failed=work.failed if work else 0,
         last=_outcome(work) if work else None,
+        holders=tuple(_told(each) for each in holders),
     )
+
+
+def _told(holder: Holder) -> str:
+    _, _, looks_on = holder.program.partition(" ")
+    return f"{holder.box}, process {holder.pid}{f' {looks_on}' if looks_on else ''}"
 
 
 def _outcome(work: Work) -> Outcome | None:

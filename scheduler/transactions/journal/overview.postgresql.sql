@@ -71,6 +71,10 @@ SELECT coalesce(sum(fees), 0) AS fees, coalesce(sum(earned), 0) AS earned,
 SELECT min(judged_at) AS first FROM outcomes o JOIN attempts a ON a.id = o.attempt
 WHERE o.judged_at >= %(since)s AND (%(chain)s::text IS NULL OR a.chain = %(chain)s);
 
+-- name: holders
+SELECT DISTINCT program, box, pid FROM leases WHERE ends_at > clock_timestamp()
+ORDER BY program, box, pid;
+
 -- name: violations
 -- Each must be zero; what is so for no longer than a moment is so within one transaction alone.
 SELECT 'done_twice' AS name, count(*) AS number FROM (

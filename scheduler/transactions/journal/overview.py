@@ -57,6 +57,16 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True)
+class Holder:
+    """A process of a box that has leases of a journal which several boxes share, as the program of
+    this name, which has `(shadow)` behind it where it only looks on."""
+
+    program: str
+    box: str
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
 class Money:
     """In wei, to fifteen digits; `per_day` is the mean of the fees of the last seven days, or of so
     many as there are outcomes."""
@@ -121,6 +131,10 @@ class Overview:
         days = 1.0 if first is None else max(1.0, (self._now - first) / DAY_SECONDS)
         per_day = int(float(sums["recent"]) / days)
         return Money(int(sums["fees"]), int(sums["earned"]), per_day)
+
+    def holders(self) -> list[Holder]:
+        """Who may act now, on whatever chain; nobody of a journal in a file."""
+        return [Holder(**row) for row in self._run("holders")]
 
     def violations(self) -> dict[str, int]:
         """What must be zero, by its name."""

@@ -69,6 +69,10 @@ SELECT total(fees) AS fees, total(earned) AS earned, total(recent) AS recent FRO
 SELECT min(judged_at) AS first FROM outcomes o JOIN attempts a ON a.id = o.attempt
 WHERE o.judged_at >= :since AND (:chain IS NULL OR a.chain = :chain);
 
+-- name: holders
+-- Of a file nobody has leases: who acts has locks of the kernel.
+SELECT NULL AS program, NULL AS box, NULL AS pid WHERE 0;
+
 -- name: violations
 -- Each must be zero; what is so for no longer than a moment is so within one transaction alone.
 SELECT 'done_twice' AS name, count(*) AS number FROM (

@@ -1,0 +1,22 @@
+"""What the page says of a box with these facts, without a browser."""
+
+from pathlib import Path
+
+from scheduler.operations.facts.model import Facts
+from scheduler.operations.page.app import Page
+from scheduler.operations.status import status_of
+from tests.monitor.samples import program
+
+
+async def shown(facts: Facts, tmp_path: Path) -> str:
+    """The front page of a box that has sent nothing yet."""
+    page = Page(tmp_path / "journal.db", lambda: status_of(facts))
+    answer = await page.front()
+    assert answer.status_code == 200
+    return bytes(answer.body).decode()
+
+
+async def test_who_may_act_is_told_where_several_boxes_share_the_journal(tmp_path: Path) -> None:
+    holders = ("box-2, process 4711",)
+    assert "box-2, process 4711 may act" in await shown(program(holders=holders), tmp_path)
+    assert "may act" not in await shown(program(), tmp_path)
