@@ -106,8 +106,7 @@ class Running:
 
     def agenda(self) -> list[Appointment]:
         """What is next, the nearest first of each kind of time."""
-        clocks = [family for family in self.families if isinstance(family, AlarmClock)]
-        found = [each for clock in clocks for each in clock.agenda(SHOWN)]
+        found = [each for family in self.families for each in family.agenda(SHOWN)]
         return sorted(found, key=lambda each: (each.unit, each.at))[:SHOWN]
 
     def vitals(self) -> Vitals:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from scheduler.agenda import Appointment
 from scheduler.chain.model import Address, Call, Head, HeadEvent
 from scheduler.chain.protocol import Chain
 from scheduler.health import Vitals
@@ -73,8 +74,9 @@ class JobFamily:
         self._account = account
         self.job = job
         self._story = Story(job)
-        # As it was read last.
+        # As it was read last, at this head.
         self._standing: Standing | None = None
+        self._head: Head | None = None
         self._kept_back_since: int | None = None
         self._rhythm = None if job.every is None else Rhythm(job.every)
         self._gas = job.gas
@@ -106,7 +108,7 @@ class JobFamily:
         await self._board.read(event.head)
         standing = self._board.standing(self.job, event.head)
         assert standing is not None, "the board was read at this head"
-        self._standing = standing
+        self._standing, self._head = standing, event.head
         if not (standing.true and standing.kept_back):
             self._kept_back_since = None
         elif self._kept_back_since is None:
@@ -233,6 +235,19 @@ class JobFamily:
         """That it is a job, and whether its condition is unreadable."""
         unreadable = self._standing is not None and self._standing.trouble is not None
         return {"jobs": 1, "unreadable": int(unreadable)}
+
+    def agenda(self, count: int) -> list[Appointment]:
+        """When it is done next, where it is done every so often and nothing but the time is against
+        it now; of a condition nobody knows when it becomes true."""
+        every, standing, head = self.job.every, self._standing, self._head
+        if every is None or self._rhythm is None or standing is None or head is None:
+            return []
+        if not standing.true or standing.kept_back:
+            return []
+        action = self.job.action
+        return [
+            Appointment(action.function, action.contract, every.unit, self._rhythm.opens_at(head))
+        ][:count]
 
     def vitals(self) -> Vitals:
         """Whether it is done when it is due, as far as the job itself tells."""

@@ -37,12 +37,21 @@ class Rhythm:
         """Whether the period is not served, and not one that is left out: behind periods without
         effect there is a pause, which grows with each."""
         period = self.period(head)
+        return self._open_from(period) == period
+
+    def opens_at(self, head: Head) -> int:
+        """The block or second with which the next period begins that is open, or the present one
+        did where it is."""
+        return self._open_from(self.period(head)) * self._every.length
+
+    def _open_from(self, period: int) -> int:
+        """The first period from this one on that is open."""
         if period == self._served:
-            return False
+            return period + 1
         # A later one than this was counted in other units, before the job was declared anew.
         if not self._vain or period <= self._vain[-1]:
-            return True
-        return period - self._vain[-1] > int(_GROWTH ** (len(self._vain) - 1))
+            return period
+        return max(period, self._vain[-1] + int(_GROWTH ** (len(self._vain) - 1)) + 1)
 
     def counts(self, period: int) -> bool:
         """Whether the pause depends on what was done in this period."""

@@ -1,11 +1,13 @@
 """What the page says of a box with these facts, without a browser."""
 
+from dataclasses import replace
 from pathlib import Path
 
+from scheduler.agenda import Appointment
 from scheduler.operations.facts.model import Facts
 from scheduler.operations.page.app import Page
 from scheduler.operations.status import status_of
-from tests.monitor.samples import program
+from tests.monitor.samples import LIFE, NODE, NOW, program
 
 
 async def shown(facts: Facts, tmp_path: Path) -> str:
@@ -20,3 +22,13 @@ async def test_who_may_act_is_told_where_several_boxes_share_the_journal(tmp_pat
     holders = ("box-2, process 4711",)
     assert "box-2, process 4711 may act" in await shown(program(holders=holders), tmp_path)
     assert "may act" not in await shown(program(), tmp_path)
+
+
+async def test_a_job_that_is_done_every_so_often_is_on_the_time_line(tmp_path: Path) -> None:
+    """In an hour, which is 300 blocks of 12 seconds."""
+    contract = "0x" + "cd" * 20
+    agenda = (Appointment("tick", contract, "seconds", int(NOW) + 3_600),)
+    text = await shown(program(life=replace(LIFE, agenda=agenda)), tmp_path)
+    due = NODE.head_number + 300
+    assert f"tick {contract}, due in block {due}" in text
+    assert f"≈ #{due:,}" in text

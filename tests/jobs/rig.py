@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
+from scheduler.agenda import SHOWN, Appointment
 from scheduler.chain.connection import Connection, connect
 from scheduler.chain.dialect import GETH, RSKJ
 from scheduler.chain.endpoint import Endpoint as Target
@@ -186,6 +187,10 @@ class Program(Seeing):
         event = await self.event()
         if event is not None:
             await self.flow.on(event)
+
+    def agenda(self) -> list[Appointment]:
+        """What is known to be due, as the program tells it."""
+        return [each for family in self.families for each in family.agenda(SHOWN)]
 
     def outcomes(self) -> dict[str, int]:
         """What the journal says became of what was sent, by kind."""

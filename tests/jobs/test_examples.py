@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from scheduler import toml
+from scheduler.agenda import Appointment
 from scheduler.config import Settings
 from scheduler.devchain.chain import fund
 from scheduler.devchain.endpoint import Endpoint
@@ -98,6 +99,7 @@ async def test_what_is_done_every_so_many_blocks_is_done_once_in_each(
         world.mine(1_000 - world.head)
         for _ in range(2):
             await keeper.live(10)
+            assert keeper.agenda() == [Appointment("tick", world.at["Ticker"], "blocks", 1_100)]
             keeper.restart()
         world.mine(1_098 - world.head)
         await keeper.live(1)
@@ -174,6 +176,7 @@ async def test_on_rskj_an_upkeep_is_performed_as_well(tmp_path: Path) -> None:
         upkeep = example("chainlink-upkeep", world.at["Upkeep"])
         async with program(world, tmp_path, [upkeep], stand_in) as keeper:
             await keeper.live(1)
+            assert keeper.agenda() == [], "nobody knows when its condition becomes true"
             world.do("Upkeep", "pile(uint256)", 7)
             true_at = world.head
             await keeper.live(4)

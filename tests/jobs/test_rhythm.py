@@ -92,6 +92,26 @@ def test_what_was_counted_in_other_units_makes_no_pause() -> None:
     assert hourly.is_open(at(7_260))
 
 
+@given(lengths, some.sampled_from(["blocks", "seconds"]), some.data())
+def test_it_has_its_time_when_it_said_and_not_before(
+    length: int, unit: Literal["blocks", "seconds"], data: some.DataObject
+) -> None:
+    rhythm = Rhythm(Every(length, unit))
+    moment = 0
+    for step in data.draw(some.lists(some.integers(1, 3 * length), max_size=8)):
+        moment += step
+        end = data.draw(some.sampled_from([rhythm.succeeded, rhythm.failed, rhythm.undone]))
+        end(rhythm.period(at(moment)))
+    moment += data.draw(some.integers(0, 3 * length))
+    opens = rhythm.opens_at(at(moment))
+    # Of a block the head is the one before it.
+    ahead = 1 if unit == "blocks" else 0
+    assert rhythm.is_open(at(moment)) == (opens <= moment + ahead)
+    if opens > moment + ahead:
+        assert rhythm.is_open(at(opens - ahead))
+        assert not rhythm.is_open(at(opens - ahead - 1))
+
+
 def test_in_the_period_itself_only_the_journal_keeps_the_next_try_back() -> None:
     rhythm = Rhythm(Every(100, "blocks"))
     rhythm.failed(0)
