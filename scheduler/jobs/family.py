@@ -255,7 +255,9 @@ class JobFamily:
 
     @property
     def _may_be_true(self) -> bool:
-        return self._standing is None or self._standing.true
+        """Whether its condition is true, as far as anybody knows."""
+        standing = self._standing
+        return standing is None or standing.trouble is not None or standing.true
 
     def _wanted(self, standing: Standing, head: Head) -> bool:
         """Whether it is to be done after `head`."""

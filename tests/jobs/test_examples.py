@@ -15,7 +15,7 @@ from scheduler.jobs.loading import job
 from scheduler.transactions.retries import FIRST_PAUSE
 from tests import nodes
 from tests.alarm.said import Said
-from tests.jobs.rig import Keepers, Program, program
+from tests.jobs.rig import CONFIRMATIONS, Keepers, Program, program
 from tests.rskj.server import in_front_of
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "jobs"
@@ -87,6 +87,26 @@ async def test_work_is_done_when_there_is_some_and_not_while_paused(
         free_at = world.head
         await keeper.live(4)
         assert world.effects("Worker", worked) == [free_at + 1]
+
+
+async def test_a_condition_that_cannot_be_read_ends_no_pause(world: Keepers, tmp_path: Path) -> None:
+    """What was in vain was over then, and begun anew at once when it could be read again."""
+    code = world.request("eth_getCode", world.at["Worker"], "latest")
+    async with program(world, tmp_path, [example("keep3r-work", world.at["Worker"])]) as keeper:
+        world.do("Worker", "order()")
+        await keeper.see()
+        # Nothing is done when it is called, nor answered when it is asked.
+        world.request("anvil_setCode", world.at["Worker"], "0x00")
+        world.mine()
+        vain_at = world.head
+        await keeper.live(CONFIRMATIONS + 1)
+        assert keeper.outcomes() == {"no_effect": 1}
+        world.request("anvil_setCode", world.at["Worker"], code)
+        world.mine()
+        await keeper.live(vain_at + FIRST_PAUSE + 2 - world.head)
+        assert keeper.outcomes() == {"no_effect": 1, "succeeded": 1}
+    assert world.effects("Worker", "Worked(address,uint256)") == [vain_at + FIRST_PAUSE]
+    assert len(world.ours()) == 2
 
 
 async def test_what_is_done_every_so_many_blocks_is_done_once_in_each(
