@@ -89,7 +89,9 @@ async def test_work_is_done_when_there_is_some_and_not_while_paused(
         assert world.effects("Worker", worked) == [free_at + 1]
 
 
-async def test_a_condition_that_cannot_be_read_ends_no_pause(world: Keepers, tmp_path: Path) -> None:
+async def test_a_condition_that_cannot_be_read_ends_no_pause(
+    world: Keepers, tmp_path: Path
+) -> None:
     """What was in vain was over then, and begun anew at once when it could be read again."""
     code = world.request("eth_getCode", world.at["Worker"], "latest")
     async with program(world, tmp_path, [example("keep3r-work", world.at["Worker"])]) as keeper:
@@ -128,6 +130,29 @@ async def test_what_is_done_every_so_many_blocks_is_done_once_in_each(
         await keeper.live(5)
     assert world.effects("Ticker", "Ticked(uint256,uint256)") == [1_001, 1_100]
     assert [line for line in said.lines if "WARNING" in line] == []
+
+
+async def test_what_was_done_in_its_period_is_not_done_again_by_one_that_was_started_anew(
+    world: Keepers, tmp_path: Path
+) -> None:
+    """The one of the period before expired meanwhile, so keys counted on, and it was."""
+    async with program(
+        world, tmp_path, [example("every-100-blocks", world.at["Ticker"])]
+    ) as keeper:
+        world.mine(1_097 - world.head)
+        await keeper.see()
+        # Blocks are too dear for it until its period is over.
+        for _ in range(3):
+            world.request("anvil_setNextBlockBaseFeePerGas", hex(500 * 10**9))
+            world.mine()
+            await keeper.see()
+        await keeper.live(CONFIRMATIONS + 1)
+        assert keeper.outcomes() == {"expired": 1, "succeeded": 1}
+        keeper.restart()
+        await keeper.live(3)
+    [ticked_at] = world.effects("Ticker", "Ticked(uint256,uint256)")
+    assert ticked_at >= 1_100
+    assert len(world.ours()) == 2
 
 
 async def test_the_pause_after_what_was_in_vain_outlives_the_process(
