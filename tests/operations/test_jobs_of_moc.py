@@ -93,12 +93,14 @@ def test_a_job_is_explained_in_plain_words(world: World, tmp_path: Path) -> None
     explain = ("scheduler", "jobs", "explain")
     done = finished(tmp_path, *explain, "calculate_bma", *box(tmp_path, world))
     assert done.returncode == 0
-    told = {line[2:15].strip(): line[16:] for line in done.stdout.splitlines()[1:]}
+    lines = [(line[2:15].strip(), line[16:]) for line in done.stdout.splitlines()[1:]]
+    told = dict(lines)
     assert told["when"] == "shouldCalculateEma()"
     moc, state = world.at["MoC"], world.at["MoCState"]
-    assert told["not while"] == (
-        f"isSettlementEnabled() of {moc} and not state() == 0, for 10 blocks at the longest"
-    )
+    assert [text for heading, text in lines if heading == "not while"] == [
+        f"isSettlementEnabled() of {moc} and not state() == 0, for 10 blocks at the longest",
+        "isLiquidationReached(), for 10 blocks at the longest",
+    ]
     assert told["calls"] == f"calculateBitcoinMovingAverage() of {state}"
     assert told["proved by"] == "MovingAverageCalculation(uint256,uint256); without, it was in vain"
     assert "lastEmaCalculation()" in told["how often"]
