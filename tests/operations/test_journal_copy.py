@@ -2,7 +2,10 @@
 
 import json
 import os
+import signal
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict
@@ -153,6 +156,56 @@ def test_a_copy_that_differs_is_not_committed(
     journal = Journal.open(home / "journal.db")
     assert journal.holds.standing() == []
     journal.close()
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from unittest import mock
+from scheduler.transactions.journal import Remote
+from scheduler.transactions.journal.holds import Holds
+from scheduler.transactions.journal.postgresql.copying import copy
+
+def killed(*_: object) -> bool:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return False
+
+file, url = sys.argv[1:]
+with mock.patch.object(Holds, "place", killed):
+    copy(Path(file), Remote(url, Path(file).parent), "ann")
+"""
+
+
+def killed_between(home: Path, where: Remote) -> None:
+    """A copy whose process is killed when the database has it, and the file is not held back."""
+    command = [sys.executable, "-c", KILLED, str(home / "journal.db"), where.url]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], timeout=60, check=False)
+    assert done.returncode == -signal.SIGKILL
+    with reading(home / "journal.db") as opened:
+        assert opened.holds() == []
+
+
+def test_a_copy_that_was_killed_between_its_commits_is_finished_by_the_next(
+    home: Path, where: Remote
+) -> None:
+    killed_between(home, where)
+    before = exported(where)
+    assert "1 accounts, 5 intents, 5 slots" in copied(home, where)
+    assert exported(where) == before
+    with reading(home / "journal.db") as opened:
+        assert [hold.why for hold in opened.holds()] == [f"this journal was copied to {where}"]
+
+
+def test_what_was_written_since_a_copy_was_killed_is_not_copied_over(
+    home: Path, where: Remote
+) -> None:
+    """Somebody went on with the file, or with the database: which of them is right, only the
+    operator knows."""
+    killed_between(home, where)
+    journal = Journal.open(home / "journal.db")
+    journal.reserve(ACCOUNT, [prepared(6)])
+    journal.close()
+    assert "they are not those of the file; name a new database" in copied(home, where, code=1)
 
 
 @pytest.mark.parametrize(

@@ -48,8 +48,9 @@ def copy(path: Path, where: Remote, who: str) -> Content:
 
     Nobody writes to the file meanwhile, and the copy is there as a whole or not at all: it is read
     back and compared before it is committed. Afterwards the file is held back in the name of `who`,
-    so that a program that still has it sends nothing new. Raises JournalUnavailable, and
-    Misconfigured for a database that cannot be reached as it is configured.
+    so that a program that still has it sends nothing new. Where the process ends between the two,
+    the database has the very journal of the file, and the next to copy finishes it. Raises
+    JournalUnavailable, and Misconfigured for a database that cannot be reached as it is configured.
     """
     with looking(path) as journal:
         check_readable(path, journal)
@@ -68,16 +69,19 @@ def copy(path: Path, where: Remote, who: str) -> Content:
 
 
 def _filled(where: Remote, source: Reading) -> Content:
-    """Fills the empty journal there, and returns what is in it."""
+    """Fills the journal there, unless all of the source is in it already; what is in it then."""
     try:
         with connect(where, PATIENT) as connection, connection.transaction():
             connection.execute(f"SELECT pg_advisory_xact_lock({WRITER})")
             target = Reading(PostgresqlSnapshot(connection))
-            _check_empty(where, target)
+            expected = content_of(source)
+            content = content_of(target)
+            if content == expected:
+                return content
+            _check_empty(where, content)
             for table in TABLES:
                 _fill(connection, table, source.rows(table))
             content = content_of(target)
-            expected = content_of(source)
             if content != expected:
                 raise JournalUnavailable(
                     f"the copy differs from the journal: {expected} became {content}; nothing was "
@@ -111,12 +115,12 @@ def _plain(value: object) -> object:
     return storable(value) if isinstance(value, str) else value
 
 
-def _check_empty(where: Remote, journal: Reading) -> None:
-    found = {table for table in TABLES if next(iter(journal.rows(table)), None) is not None}
+def _check_empty(where: Remote, content: Content) -> None:
+    found = sorted(table for table, count in content.counts.items() if count)
     if found:
         raise JournalUnavailable(
-            f"the journal {where} is not empty: it has rows in {', '.join(sorted(found))}; name a "
-            "new database, as docs/postgresql.md says"
+            f"the journal {where} is not empty: it has rows in {', '.join(found)}, and they are "
+            "not those of the file; name a new database, as docs/postgresql.md says"
         )
 
 
