@@ -33,6 +33,7 @@ from scheduler.reach import Reach, Reached, account_of
 from scheduler.roster import Roster, roster_of
 from scheduler.running import Running
 from scheduler.service import Work
+from scheduler.transactions.boxes import HeldByBox
 from scheduler.transactions.clef import Clef
 from scheduler.transactions.custody import actor, check_succession
 from scheduler.transactions.desk import Desk
@@ -45,7 +46,7 @@ from scheduler.transactions.journal.database import opened
 from scheduler.transactions.journal.location import Remote
 from scheduler.transactions.keystore import open_keystore
 from scheduler.transactions.ladder import GETH_PERCENT, RSKJ_PERCENT
-from scheduler.transactions.leases import HeldByBox, Leases
+from scheduler.transactions.leases import Leases
 from scheduler.transactions.pruning import Keeping
 from scheduler.transactions.signers import KeySigner, NodeSigner, Onlooker, Signer
 

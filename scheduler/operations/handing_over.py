@@ -7,16 +7,11 @@ import click
 
 from scheduler.plan import SCHEDULER
 from scheduler.service import PULSE_SECONDS
+from scheduler.transactions.boxes import Box, Lease
 from scheduler.transactions.custody import CUSTODIAN
 from scheduler.transactions.journal import Location, Remote
 from scheduler.transactions.journal.holds import ALL
-from scheduler.transactions.leases import (
-    GIVE_WAY_SECONDS,
-    RENEWAL_SECONDS,
-    Box,
-    Lease,
-    Leases,
-)
+from scheduler.transactions.leases import GIVE_WAY_SECONDS, RENEWAL_SECONDS, Leases
 
 _LOOK_SECONDS = 0.2
 

@@ -1,7 +1,7 @@
 """A box that is this very process: its kernel's locks are not those of the others."""
 
 from scheduler.locks import Lock
-from scheduler.transactions.leases import Box
+from scheduler.transactions.boxes import Box
 
 
 class Elsewhere(Box):

@@ -28,11 +28,12 @@ from scheduler.operations.facts.reading import Sources
 from scheduler.operations.status import status_of
 from scheduler.operations.status_table import rendered
 from scheduler.pulse import Pulse
+from scheduler.transactions.boxes import Box
 from scheduler.transactions.custody import actor, custodian
 from scheduler.transactions.journal import Account, Journal
 from scheduler.transactions.journal.overview import Overview
 from scheduler.transactions.journal.reading import reading
-from scheduler.transactions.leases import Box, Leases
+from scheduler.transactions.leases import Leases
 from tests import nodes
 from tests.boxes.journals import migrated
 from tests.commands import free_port

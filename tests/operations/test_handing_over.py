@@ -11,9 +11,10 @@ import pytest
 
 from scheduler.operations import handing_over
 from scheduler.operations.handing_over import hand_over
+from scheduler.transactions.boxes import Box
 from scheduler.transactions.custody import actor, custodian
 from scheduler.transactions.journal import Account, Remote
-from scheduler.transactions.leases import Box, Leases
+from scheduler.transactions.leases import Leases
 from tests.boxes.journals import migrated
 from tests.postgres import Server
 

@@ -11,12 +11,13 @@ import pytest
 
 from scheduler.errors import NotYet
 from scheduler.locks import Held
+from scheduler.transactions.boxes import HeldByBox
 from scheduler.transactions.custody import actor, check_succession, custodian
 from scheduler.transactions.journal import Account, Journal, JournalUnavailable
 from scheduler.transactions.journal.database import opened
 from scheduler.transactions.journal.holds import Mode
 from scheduler.transactions.journal.location import Remote
-from scheduler.transactions.leases import HeldByBox, LeaseLost, Leases
+from scheduler.transactions.leases import LeaseLost, Leases
 from tests.boxes.elsewhere import elsewhere
 from tests.boxes.journals import migrated
 from tests.holders import holder, stop
