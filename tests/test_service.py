@@ -29,6 +29,7 @@ from tests.commands import (
     schedule_on,
     until,
 )
+from tests.plans import bare_plan
 
 # "Well under 10 s", with room for a machine that is busy.
 SOON = 5.0
@@ -243,18 +244,11 @@ async def test_a_check_of_the_chain_that_failed_is_made_again(
 
 
 def plan_for(chain: DevelopmentChain, home: Path) -> Plan:
-    return Plan(
-        program="scheduler",
-        endpoint=chain.node.http,
-        network=None,
+    return bare_plan(
+        "scheduler",
+        chain.node.http,
+        str(home / "journal.db"),
         contracts=[chain.deployment.scheduler],
-        account=None,
-        key_file=None,
-        password_file=None,
-        journal=str(home / "journal.db"),
-        max_gas_price=None,
-        min_tip=0,
-        budget={},
         patient=False,
     )
 

@@ -29,7 +29,6 @@ from scheduler.chain.model import HeadEvent
 from scheduler.chain.node import JsonRpcNode
 from scheduler.locks import Held
 from scheduler.networks import network_of
-from scheduler.plan import Plan
 from scheduler.processes import die_with_parent
 from scheduler.programs import Awaited
 from scheduler.pulse import Pulse
@@ -49,6 +48,7 @@ from scheduler.transactions.leases import TERM_SECONDS, Leases
 from scheduler.transactions.sender import Sender
 from scheduler.transactions.signers import KeySigner
 from tests.faults.worker import Hitting
+from tests.plans import bare_plan
 from tests.transactions.rig import CONFIRMATIONS, ETHER, HIT, rules_for
 
 BETWEEN, WITHIN = "between commit and send", "within the commit"
@@ -134,7 +134,8 @@ class Member:
             looked_at=0,
             heartbeat=Heartbeat(node.sage),
             held=kept,
-            reach=Reach(_plan(task)),
+            # Which node is followed, and that there may be another box.
+            reach=Reach(bare_plan(task.program, task.node, task.journal, directory=task.directory)),
             leases=self._leases,
             journal=journal,
             wishes=wishes,
@@ -159,25 +160,6 @@ class Turns(Running):
         states = self.journal.intent_states([wish.key for wish in self.wishes])
         if len(states) == len(self.wishes) and self.flow.in_flight == 0:
             os.kill(os.getpid(), signal.SIGTERM)
-
-
-def _plan(task: Task) -> Plan:
-    """As much of a plan as says which node is followed, and that there is another box."""
-    return Plan(
-        program=task.program,
-        endpoint=task.node,
-        network=None,
-        contracts=[],
-        account=None,
-        key_file=None,
-        password_file=None,
-        journal=task.journal,
-        max_gas_price=None,
-        min_tip=0,
-        budget={},
-        patient=True,
-        directory=task.directory,
-    )
 
 
 def _wish(task: Task, account: Account, number: int) -> Intent:

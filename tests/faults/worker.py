@@ -53,6 +53,7 @@ from scheduler.transactions.journal.sqlite.database import SqliteDatabase
 from scheduler.transactions.ladder import GETH_PERCENT, RSKJ_PERCENT
 from scheduler.transactions.signers import KeySigner, NodeSigner, Signer
 from tests.faults.boundaries import Crossings, wrap
+from tests.plans import bare_plan
 from tests.transactions.rig import ETHER, HIT, Touches, rules_for
 
 DONE, GAVE_UP, FAILED = 0, 3, 4
@@ -222,19 +223,8 @@ def executing(task: Task) -> Callable[[], Awaitable[Work]]:
 
 
 def _plan(task: Task) -> Plan:
-    return Plan(
-        program="scheduler",
-        endpoint=task.wire,
-        network=None,
-        contracts=[task.contract],
-        account=task.address,
-        key_file=None,
-        password_file=None,
-        journal=task.journal,
-        max_gas_price=None,
-        min_tip=0,
-        budget={},
-        patient=True,
+    return bare_plan(
+        "scheduler", task.wire, task.journal, contracts=[task.contract], account=task.address
     )
 
 
