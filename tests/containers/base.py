@@ -19,6 +19,9 @@ ROOT = Path(__file__).parents[2]
 
 PACKAGES = "ca-certificates,python3,python3-venv"
 
+# What docker and podman call it when they have loaded it.
+NAME = "scheduler-base:latest"
+
 # What only takes room.
 _NEEDLESS = ("usr/share/doc", "usr/share/man", "usr/share/locale", "var/cache", "var/lib/apt/lists")
 
@@ -26,10 +29,10 @@ REQUIREMENTS = tuple(f"requirements{part}.txt" for part in ("", "-aws", "-image"
 
 
 def base() -> Path:
-    """A directory with `base.tar`, an OCI archive of this machine's distribution with Python, and
-    `python`, its version. Needs root."""
+    """A directory with `base.tar`, this machine's distribution with Python as an image that every
+    engine loads, and `python`, its version. Needs root."""
     suite = _release()["VERSION_CODENAME"]
-    key = sha256(f"{suite} {PACKAGES} {_NEEDLESS} 1".encode()).hexdigest()[:12]
+    key = sha256(f"{suite} {PACKAGES} {_NEEDLESS} 2".encode()).hexdigest()[:12]
     return installed(f"container-base-{key}", f"making a base image of {suite}", _make_base)
 
 
@@ -68,7 +71,14 @@ def _archive(root: Path, target: Path) -> None:
     (container,) = _buildah(environment, "from", "scratch")
     _buildah(environment, "add", "--quiet", container, str(root), "/")
     _buildah(environment, "config", "--cmd", "sh", container)
-    _buildah(environment, "commit", "--quiet", "--rm", container, f"oci-archive:{target}/base.tar")
+    _buildah(
+        environment,
+        "commit",
+        "--quiet",
+        "--rm",
+        container,
+        f"docker-archive:{target}/base.tar:{NAME}",
+    )
     shutil.rmtree(target / "storage")
 
 

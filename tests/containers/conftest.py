@@ -67,7 +67,7 @@ def script(
 def build_options() -> list[str]:
     """What a build needs where there are neither a registry of images nor one of packages."""
     return [
-        f"--build-arg=BASE=oci-archive:{base() / 'base.tar'}",
+        f"--build-arg=BASE=docker-archive:{base() / 'base.tar'}",
         "--build-arg=PIP_NO_INDEX=1",
         "--build-arg=PIP_FIND_LINKS=/wheels",
         f"--volume={wheels()}:/wheels:ro",

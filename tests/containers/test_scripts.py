@@ -167,7 +167,7 @@ def test_an_image_that_cannot_be_built_ends_in_a_line_that_says_so(tmp_path: Pat
     needs_root()
     tools = Tools(tmp_path, os.environ["PATH"])
     environment = {**storage(tmp_path / "storage"), "PATH": tools.path}
-    base = "--build-arg=BASE=oci-archive:/nowhere/base.tar"
+    base = "--build-arg=BASE=docker-archive:/nowhere/base.tar"
     done = script("build.sh", "-e", ENVIRONMENT, "--", base, environment=environment)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == (
