@@ -7,7 +7,6 @@
 ARG BASE=python:3.13.7-slim-bookworm
 
 FROM ${BASE} AS build
-ARG CONFIG=config.json
 ARG PIP_CERT
 ARG PIP_EXTRA_INDEX_URL
 ARG PIP_FIND_LINKS
@@ -23,9 +22,16 @@ RUN python3 -m venv tools \
     && tools/bin/pip --python /opt/scheduler/bin/python install --quiet \
         --require-hashes --only-binary :all: \
         -r requirements.txt -r requirements-aws.txt -r requirements-postgresql.txt
+# AWS's library describes each of its services, some 400, in a fifth of all that is installed. Those
+# that stay are what the programs ask, and what it asks itself for credentials.
+RUN find /opt/scheduler/lib/python3*/site-packages/botocore/data -mindepth 1 -maxdepth 1 -type d \
+        ! -name cloudwatch ! -name secretsmanager ! -name ssm \
+        ! -name signin ! -name sso ! -name sso-oidc ! -name sts -exec rm -r {} +
 COPY setup.py pyproject.toml README.md LICENSE ./
 COPY conf.d conf.d
 COPY scheduler scheduler
+# Late, so that what is above is built once for all environments.
+ARG CONFIG=config.json
 COPY ${CONFIG} config.json
 RUN tools/bin/pip wheel --quiet --no-build-isolation --no-deps --wheel-dir dist . \
     && tools/bin/pip --python /opt/scheduler/bin/python install --quiet --no-index --no-deps dist/*.whl

@@ -15,6 +15,7 @@ from scheduler.devchain.moc import PRICE, SETTLEMENT_SPAN
 from scheduler.devchain.moc_contracts import call_data
 from scheduler.devchain.moc_market import BUCKET_LIQUIDATION_PRICE, LIQUIDATION_PRICE
 from tests.commands import head_of, until
+from tests.containers.aws import ACCOUNT, KEYS, REGION, Aws
 from tests.containers.engine import Container, Image
 from tests.heartbeat.cloudwatch import SECRET as AWS_SECRET
 from tests.heartbeat.cloudwatch import running
@@ -118,6 +119,24 @@ def test_it_knows_its_environment_and_waits_for_a_node(image: Image, tmp_path: P
         assert re.search(r"^CapBnd:\t0+$", status, re.M)
         environ = Path(f"/proc/{container.main_pid()}/environ").read_bytes()
         assert SECRET.encode() not in environ
+        assert container.stop() == 0
+    assert container.errors == []
+
+
+@pytest.mark.parametrize("store", ["ssm", "secretsmanager"])
+def test_it_has_what_of_aws_s_library_reads_its_key(
+    image: Image, server: Aws, tmp_path: Path, store: str
+) -> None:
+    """The services that nothing asks are not in the image."""
+    client = server.client(store)
+    if store == "ssm":
+        client.put_parameter(Name="moc_jobs", Type="SecureString", Value=SECRET)
+        arn = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/moc_jobs"
+    else:
+        arn = client.create_secret(Name="moc_jobs", SecretString=SECRET)["ARN"]
+    variables = {"AWS_ENDPOINT_URL": server.url, "ACCOUNT_PK_SECRET_ARN": arn, **KEYS}
+    with image.run(tmp_path, **variables) as container:
+        container.saw("Waiting for the node: ")
         assert container.stop() == 0
     assert container.errors == []
 
