@@ -219,7 +219,7 @@ def test_it_reads_itself_anew_and_keeps_what_was_unfolded(box: Box, chromium: Br
         before = page.locator(".top time").inner_text()
         head = box.chain.endpoint.number("eth_blockNumber")
         walk_to(box.chain, head + 1, box.home, "scheduler")
-        # A call that is due then makes one more block.
+        # A call that is claimed then, which a draw decides, makes one more block.
         page.wait_for_function(
             "([before, head]) => document.querySelector('.top time').textContent !== before"
             " && Number(document.querySelector('.figure').textContent.replace(/\\D/g, '')) > head",

@@ -3,16 +3,23 @@
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from scheduler.agenda import Appointment
 from scheduler.operations.facts.model import Facts
+from scheduler.operations.page import app
 from scheduler.operations.page.app import Page
 from scheduler.operations.status import status_of
-from tests.monitor.samples import LIFE, NODE, NOW, program
+from scheduler.transactions.journal import Journal
+from tests.monitor.samples import LIFE, NODE, NOW, WELL, program
 
 
 async def shown(facts: Facts, tmp_path: Path) -> str:
     """The front page of a box that has sent nothing yet."""
-    page = Page(tmp_path / "journal.db", lambda: status_of(facts))
+    return await front(Page(tmp_path / "journal.db", lambda: status_of(facts)))
+
+
+async def front(page: Page) -> str:
     answer = await page.front()
     assert answer.status_code == 200
     return bytes(answer.body).decode()
@@ -32,3 +39,17 @@ async def test_a_job_that_is_done_every_so_often_is_on_the_time_line(tmp_path: P
     due = NODE.head_number + 300
     assert f"tick {contract}, due in block {due}" in text
     assert f"≈ #{due:,}" in text
+
+
+async def test_a_journal_that_can_be_read_again_is_shown_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sums of days, which are read once a minute, were said to be unreadable for as long."""
+    monkeypatch.setattr(app, "FRESH_SECONDS", 0.0)
+    journal = tmp_path / "journal.db"
+    journal.write_text("no database")
+    page = Page(journal, lambda: status_of(WELL))
+    assert "earned 0, spent 0" not in await front(page)
+    journal.unlink()
+    Journal.open(journal).close()
+    assert "earned 0, spent 0" in await front(page)

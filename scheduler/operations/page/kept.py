@@ -9,7 +9,10 @@ T = TypeVar("T")
 
 
 class Kept(Generic[T]):
-    """Something that is as good as new for so many seconds; those who ask meanwhile wait for it."""
+    """Something that is as good as new for so many seconds; those who ask meanwhile wait for it.
+
+    None is what could not be made, and is not kept: whoever asks next may have more luck.
+    """
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -19,6 +22,9 @@ class Kept(Generic[T]):
     async def get(self, make: Callable[[], Awaitable[T]]) -> T:
         """What was made last, or what `make` makes now. Raises what `make` raises."""
         async with self._lock:
-            if self._made is None or time.monotonic() - self._made[0] > self._seconds:
-                self._made = time.monotonic(), await make()
-            return self._made[1]
+            began = time.monotonic()
+            if self._made is not None and began - self._made[0] <= self._seconds:
+                return self._made[1]
+            made = await make()
+            self._made = None if made is None else (began, made)
+            return made
