@@ -194,7 +194,6 @@ def test_a_development_chain_that_was_reset_is_another_chain_for_the_journal(
                 # The same account makes it with the same nonce: at the address of the old one.
                 assert fresh.address == call.address
                 program.saw(f"Tracking call: {fresh.address}", times=2)
-                program.saw("nothing new is sent until")
                 mine_up_to(new, fresh.target_block - 1)
                 program.saw("Outcome: succeeded", times=2)
                 assert new.endpoint.number("eth_getTransactionCount", new.account, "latest") == 1
