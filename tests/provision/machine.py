@@ -326,6 +326,9 @@ class Machine:
         wanted = etc / "systemd/system/local-fs.target.wants"
         wanted.mkdir(exist_ok=True)
         (wanted / "mounts.service").symlink_to("../mounts.service")
+        # Other units are ordered by it; it is there where a service brings the network up.
+        network = etc / "systemd/system/multi-user.target.wants/network.target"
+        network.symlink_to("/lib/systemd/system/network.target")
         _do("useradd", "--root", str(self.root), "--create-home", "--shell", "/bin/bash", OPERATOR)
         copy = self.root / CHECKOUT.relative_to("/")
         listed = subprocess.run(
