@@ -47,7 +47,7 @@ class Rhythm:
     def _open_from(self, period: int) -> int:
         """The first period from this one on that is open."""
         if period == self._served:
-            return period + 1
+            period += 1
         # A later one than this was counted in other units, before the job was declared anew.
         if not self._vain or period <= self._vain[-1]:
             return period
