@@ -66,7 +66,8 @@ stay_up() {
     done
     sleep "$PATIENCE"
     for program in "${RUNNING[@]}"; do
-        [[ $(supervisorctl pid "$program") == "${first[$program]}" && -d /proc/${first[$program]} ]] || {
+        [[ ${first[$program]} =~ ^[1-9][0-9]*$ && $(supervisorctl pid "$program") == "${first[$program]}" &&
+            -d /proc/${first[$program]} ]] || {
             echo "$program does not stay up: $(tail --lines=1 "$PROGRAM_LOGS/$program-stderr.log")"
             return 1
         }

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 # Programs are killed and cut off at random there: what fails once has failed.
 RANDOM = ("tests/faults/", "tests/boxes/")
@@ -23,21 +24,27 @@ FAILED_ONLY = 1  # pytest's exit code where tests ran and some failed (pytest, "
 
 def may_be_unsteady(failed: Sequence[str]) -> bool:
     """Whether these tests, by their node ids, are to be played again."""
-    return 0 < len(failed) <= FEW and not any(each.startswith(RANDOM + SERIES) for each in failed)
+    # pytest-xdist's own failures, such as workers that see different tests, have names of workers.
+    return 0 < len(failed) <= FEW and not any(
+        each.startswith(RANDOM + SERIES) or "::" not in each for each in failed
+    )
 
 
 def play(arguments: Sequence[str], directory: Path, workers: int = 2) -> int:
     """pytest's exit code: 0, too, where all that failed at first passed alone."""
     pytest = [sys.executable, "-m", "pytest"]
-    first = subprocess.run([*pytest, "-n", str(workers), *arguments], cwd=directory)
-    if first.returncode != FAILED_ONLY:
-        return first.returncode
-    failed = list(json.loads((directory / ".pytest_cache/v/cache/lastfailed").read_text()))
+    # What failed in other runs, which pytest's own cache keeps, is not this one's.
+    with TemporaryDirectory(prefix="pytest-cache-") as cache:
+        kept = ["-o", f"cache_dir={cache}"]
+        first = subprocess.run([*pytest, "-n", str(workers), *kept, *arguments], cwd=directory)
+        if first.returncode != FAILED_ONLY:
+            return first.returncode
+        failed = list(json.loads((Path(cache) / "v/cache/lastfailed").read_text()))
     if not may_be_unsteady(failed):
         return FAILED_ONLY
     names = "\n".join(f"   {each}" for each in failed)
     print(f"== once more, with nothing beside them:\n{names}", flush=True)
-    again = subprocess.run([*pytest, "-n", "0", "--last-failed", *arguments], cwd=directory)
+    again = subprocess.run([*pytest, *failed], cwd=directory)
     if again.returncode == 0:
         print(f"== UNSTEADY, to be mended; they passed alone:\n{names}", flush=True)
     return again.returncode

@@ -13,7 +13,12 @@ from tests.postgres import Server, postgres
 from tests.transactions.places import Databases
 
 # How long a case takes is the machine's matter: what is promised of speed, benchmarks/ measures.
-settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "unhurried",
+    deadline=None,
+    # A fixture that all cases of a test share is meant to be shared.
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
 settings.load_profile("unhurried")
 
 

@@ -62,10 +62,15 @@ apt_get() {
 
 # A list that cannot be read is a failure here; apt-get alone would only warn.
 read_package_lists() {
-    apt_get update -o APT::Update::Error-Mode=any || {
+    local said
+    said=$(apt_get update -o APT::Update::Error-Mode=any) && printf '%s\n' "$said" && return
+    printf '%s\n' "$said"
+    if [[ $said == *"Could not get lock "* ]]; then
+        echo "another program has held apt's locks for $((APT_SECONDS / 60)) minutes: wait for its end, then run this again"
+    else
         echo "no package registry could be reached: check the network, and the sources in /etc/apt"
-        return 1
-    }
+    fi
+    return 1
 }
 
 apt_install() { apt_get install --yes --no-install-recommends "$@"; }

@@ -38,7 +38,7 @@ say_ufw() {
     status=$(LC_ALL=C ufw status 2>/dev/null || true)
     [[ $status == "Status: active"* ]] || return 0
     for port in $(peer_ports); do
-        grep --quiet --word-regexp "^$port" <<<"$status" || shut+=("sudo ufw allow $port")
+        grep --quiet --extended-regexp "^$port +(ALLOW|LIMIT)" <<<"$status" || shut+=("sudo ufw allow $port")
     done
     ((${#shut[@]} == 0)) || warn "ufw is on, too, and shuts ports of peers: $(paste -sd ';' < <(printf '%s\n' "${shut[@]}"))"
 }

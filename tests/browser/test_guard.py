@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.browser.box import TOKEN, Box, running_box
@@ -93,7 +93,7 @@ QUERIES = st.text(st.characters(codec="ascii", exclude_characters=" #\r\n"), min
 )
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])  # fmt: skip
+@settings(max_examples=60)
 @given(query=QUERIES)
 def test_garbage_behind_a_question_mark_is_refused(box: Box, query: str) -> None:
     status, _, text = asked(box, f"/?{query}")
@@ -107,7 +107,7 @@ PATHS = st.text(st.characters(codec="ascii", exclude_characters=" #?\r\n"), min_
 )
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])  # fmt: skip
+@settings(max_examples=60)
 @given(path=PATHS, below=st.sampled_from(["/x", "/intents/", "/../", "/intents/%00", "/%2e%2e/"]))
 def test_garbage_for_a_path_is_not_found_and_nothing_is_disclosed(
     box: Box, path: str, below: str

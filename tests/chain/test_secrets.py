@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from websockets.asyncio.server import ServerConnection, serve
 
@@ -132,7 +132,7 @@ async def failures(url: str) -> list[str]:
 
 
 @given(plant=planted)
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40)
 def test_what_a_node_repeats_of_its_url_is_in_no_error(echo: int, plant: Planted) -> None:
     nobody = free_port()
     for host, scheme in ((f"127.0.0.1:{echo}", "http"), (f"127.0.0.1:{nobody}", "ws")):

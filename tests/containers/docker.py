@@ -7,6 +7,7 @@ It makes no bridge and no rule of the packet filter, so a container has the mach
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -19,6 +20,13 @@ from tests.containers.base import NAME, ROOT, base, wheels
 # Everything that the daemon starts is in its own namespaces: killing its first process ends all of
 # it, and takes its mounts away.
 _ALONE = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
+
+# Where the machine's own containerd runs, dockerd would take that one, of other namespaces.
+_WITHOUT_THE_MACHINES = """
+mkdir --parents /run/containerd
+mount -t tmpfs none /run/containerd
+exec dockerd "$@"
+"""
 
 _QUIETLY = ("--bridge=none", "--iptables=false", "--ip6tables=false")
 
@@ -64,16 +72,18 @@ def daemon(directory: Path) -> Iterator[Docker]:
     """A daemon that answers, and has no image."""
     # The names of its sockets may have no more than 107 characters (unix(7)).
     with (
-        tempfile.TemporaryDirectory(prefix="docker-") as run,
+        tempfile.TemporaryDirectory(prefix="docker-", ignore_cleanup_errors=True) as run,
         (directory / "dockerd.log").open("w") as log,
     ):
         socket = f"unix://{run}/socket"
         places = (f"--data-root={directory / 'docker'}", f"--exec-root={run}/exec")
+        (settings := Path(run) / "daemon.json").write_text("{}")
         command = [
             *_ALONE,
-            "dockerd",
+            *("sh", "-ec", _WITHOUT_THE_MACHINES, "dockerd"),
             *_QUIETLY,
             *places,
+            f"--config-file={settings}",
             f"--pidfile={run}/pid",
             f"--host={socket}",
         ]
@@ -86,6 +96,8 @@ def daemon(directory: Path) -> Iterator[Docker]:
         finally:
             process.kill()
             process.wait(10)
+            # Images are large, and pytest keeps the directories of three runs.
+            shutil.rmtree(directory / "docker", ignore_errors=True)
 
 
 def _answers(environment: dict[str, str]) -> bool:

@@ -1,7 +1,7 @@
 """The project's Scheduler contract refuses and enumerates calls as the original v0.7 does."""
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scheduler.devchain.scheduling import CallRejected, CallRequest, schedule
@@ -105,7 +105,7 @@ OFFSETS = st.one_of(
 )
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15)
 @given(offsets=st.lists(OFFSETS, max_size=8), queries=st.lists(OFFSETS, max_size=4))
 def test_calls_are_enumerated_by_target_block_then_in_the_order_of_scheduling(
     alarm: Alarm, offsets: list[int], queries: list[int]

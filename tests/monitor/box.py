@@ -220,7 +220,6 @@ class Box:
             webhook = "{self.told.url}/hooks/abcdefghijklmnopqrstuvwxyz"
             ping-url = "{self.told.url}/ping"
             balance = "{LEAST_BALANCE} wei"
-            slot-age = {SLOT_SECONDS}
             {extra}
             """
         )

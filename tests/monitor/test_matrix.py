@@ -11,7 +11,7 @@ import pytest
 
 from tests.commands import until
 from tests.heartbeat import cloudwatch
-from tests.monitor.box import Box, Relay, levels, running
+from tests.monitor.box import SLOT_SECONDS, Box, Relay, levels, running
 from tests.monitor.faults import Fault, others, together
 
 SECONDS = 30.0
@@ -42,7 +42,7 @@ def box(relay: Relay) -> Iterator[Box]:
     with pytest.MonkeyPatch.context() as environment, ExitStack() as stack:
         for name, value in cloudwatch.variables(relay.url).items():
             environment.setenv(name, value)
-        box = stack.enter_context(running())
+        box = stack.enter_context(running(f"slot-age = {SLOT_SECONDS}"))
         # The heartbeat arrived once, and the box is as it should be.
         until(lambda: box.measured("scheduler_delivery_up", channel=HEARTBEAT) == 1.0, 60)
         yield box

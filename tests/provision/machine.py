@@ -23,8 +23,7 @@ from tests.provision.image import archives, image, pip_settings, share
 from tests.provision.uplink import forwarding, switch_forwarding, uplink
 
 ROOT = Path(__file__).parents[2]
-# How long what a box does may take: setup, two minutes alone, took over ten on a loaded machine.
-# It matters only where something never happens.
+# How long what a box does may take: it matters only where something never happens.
 SECONDS = 1500
 # Where a box finds the checkout, and what else of the host it may read.
 CHECKOUT = Path("/home/ubuntu/scheduler-kit")

@@ -360,7 +360,7 @@ def test_a_third_release_removes_the_first_with_all_that_was_its_own(box: Machin
     third = release(box)
     assert releases(box) == {second, third}
     assert box.run("ls", "/opt/scheduler/libraries").stdout.split() == libraries
-    copies = box.run("sh", "-c", f"ls {journal}.before-*").stdout.split()
+    copies = box.run("sh", "-c", f"ls {journal}.before-[0-9]*").stdout.split()
     assert copies == sorted(f"{journal}.before-{each}" for each in (second, third))
 
 
