@@ -60,12 +60,13 @@ class Notebook:
 
 
 def _code() -> str:
-    """What names the code that is played as it is here: the package, what it stands on, and what
-    plays it. Documentation and the suite's own tests change no count."""
+    """What names the code that is played as it is here: the package, what it stands on, and all of
+    the tests' modules that play it. Documentation and other tests change no count."""
+    files = [module.__file__ for name, module in sys.modules.items() if name.startswith("tests.")]
+    playing = {each for each in files if each is not None} - {__file__}
     changed = _git("stash", "create").strip()
-    listing = _git("ls-tree", "-r", changed or "HEAD", "scheduler", "tests", *_STOOD_ON)
-    played = [line for line in listing.splitlines() if "/test_" not in line]
-    return hashlib.sha256("\n".join(played).encode()).hexdigest()
+    listing = _git("ls-tree", "-r", changed or "HEAD", "scheduler", *_STOOD_ON, *playing)
+    return hashlib.sha256(listing.encode()).hexdigest()
 
 
 def _git(*arguments: str) -> str:
