@@ -131,11 +131,11 @@ class Program:
             if not self._plan.shadow:
                 for family in families:
                     check_succession(journal, self._locks, account, family.name, family.contract)
+            for version in versions.values():
+                version.resume(journal.searches, account.chain)
+            for job in jobs:
+                job.resume(journal)
             held = taken.pop_all()
-        for version in versions.values():
-            version.resume(journal.searches, account.chain)
-        for job in jobs:
-            job.resume(journal)
         policy = FeePolicy(
             self._plan.max_gas_price,
             self._plan.min_tip,

@@ -208,11 +208,14 @@ class Reach:
         do the work. Less and less often, where none takes it."""
         now = time.monotonic()
         untried = set(range(len(self._ways))) - self._useless - {self._current}
-        if untried or self._boxes is None or not self._boxes.is_trusted(now):
+        if self._boxes is None:
             return False
-        self._boxes.failed(now)
+        yields = not untried and self._boxes.is_trusted(now)
+        if yields:
+            self._boxes.failed(now)
+        # As long as this is asked, nothing goes well: a pause redeems nobody.
         self._boxes.taken(now)
-        return True
+        return yields
 
     def _choice(self, looks: Sequence[Reached | Exception]) -> int | None:
         now = time.monotonic()

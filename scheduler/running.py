@@ -19,7 +19,7 @@ from scheduler.chain.errors import (
 from scheduler.chain.fingerprint import fingerprint
 from scheduler.chain.model import Head, HeadEvent
 from scheduler.chain.node import JsonRpcNode
-from scheduler.errors import Outdated
+from scheduler.errors import NotYet, Outdated
 from scheduler.health import Vitals, together
 from scheduler.jobs.family import JobFamily
 from scheduler.networks import Network
@@ -63,11 +63,21 @@ class Running:
         except (NodeUnavailable, RpcError) as error:
             self._fails(str(error), error)
             raise
-        if self.flow.rejection is not None:
-            self._fails(self.flow.rejection)
-        else:
-            self.failing_since = None
+        except NotYet:
+            # What is kept back, for whatever reason, tells nothing of the node.
+            self._judge()
+            raise
+        self._judge()
+        if self.failing_since is None:
             self.reach.works()
+
+    def _judge(self) -> None:
+        """Whether the node took anything of what it was given at this head, if that was anything.
+        Raises NodeGone."""
+        if self.flow.rejection is None:
+            self.failing_since = None
+        else:
+            self._fails(self.flow.rejection)
 
     def _fails(self, why: str, error: Exception | None = None) -> None:
         """Takes note that the node is of no use. Raises NodeGone where that is so for long, and

@@ -69,5 +69,5 @@ class Rhythm:
         """A reorg took back what was mined in this period."""
         if self._served == period:
             self._served = None
-        elif self._vain and self._vain[-1] == period:
-            self._vain.pop()
+        elif period in self._vain:
+            self._vain.remove(period)

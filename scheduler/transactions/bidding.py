@@ -52,9 +52,17 @@ class Bidder:
             self._nothing_waits()
 
     async def replaced(
-        self, wanted: Sequence[tuple[OpenSlot, Step]], head: Head, latest: int, ordered: Ordered
+        self,
+        wanted: Sequence[tuple[OpenSlot, Step]],
+        head: Head,
+        latest: int,
+        ordered: Ordered,
+        theirs: Collection[int],
     ) -> list[Attempt]:
         """Further bids for these slots, in the journal; none where ceiling or budget forbid it.
+
+        The slots with the nonces `theirs` are those of other programs that run: what would have no
+        effect any more is left to them.
 
         Raises NodeUnavailable, RpcError, JournalUnavailable, NotYet.
         """
@@ -82,7 +90,7 @@ class Bidder:
             (slot, step, bid) for slot, step in wanted if (bid := bids[slot.nonce]) is not None
         ]
         transactions = self._allowed(
-            await self._transactions(bidding, last, market, head, balance, ordered), ordered
+            await self._transactions(bidding, last, market, head, balance, ordered, theirs), ordered
         )
         signed = await self._desk.signer.sign([_draft(*each) for each in transactions])
         attempts, shortage = self._desk.journal.replace(
@@ -150,6 +158,7 @@ class Bidder:
         head: Head,
         balance: int,
         ordered: Ordered,
+        theirs: Collection[int],
     ) -> list[tuple[OpenSlot, Purpose, Transaction]]:
         """What is signed for these slots, lowest nonce first: what they were for, if that is still
         worth a higher price than the `last`, or a cancellation.
@@ -182,6 +191,9 @@ class Bidder:
                     ordered.refused(slot.nonce, f"it is not worth a higher price: {verdict.detail}")
                     continue
                 if not appraisal.is_effective:
+                    if slot.nonce in theirs:
+                        # Its program may know better, and has its own say with this head.
+                        continue
                     purpose = Purpose.CANCEL
             transactions.append((slot, purpose, self._transaction(slot.bid, purpose, bid)))
         return transactions

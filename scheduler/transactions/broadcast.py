@@ -60,8 +60,8 @@ class Broadcaster:
         self._objections: dict[int, str] = {}
         self._was_taken = False
         self.rejection: str | None = None
-        """Why the node took nothing of what it was given since `begin`, for no reason that is the
-        transactions' own."""
+        """Why the node took nothing of what it was given since `begin`, nor has anything, for no
+        reason that is the transactions' own."""
         # The attempts, by id, that this process has handed to the node, whatever came of it.
         self.tried: set[int] = set()
 
@@ -89,6 +89,7 @@ class Broadcaster:
         """The node has these, whatever it answered."""
         for attempt in attempts:
             self._refusals.pop(attempt.id, None)
+            self._was_taken, self.rejection = True, None
 
     def forget_all_but(self, ids: Collection[int]) -> None:
         """Only these attempts are still waited for."""
@@ -135,9 +136,7 @@ class Broadcaster:
                 self._refused(attempt, refusal)
         self._journal.broadcast(taken)
         self.seen([attempt for attempt, _ in taken])
-        if taken:
-            self._was_taken, self.rejection = True, None
-        elif refused and all(each.answer is Answer.UNCERTAIN for each in refused):
+        if refused and all(each.answer is Answer.UNCERTAIN for each in refused):
             self._rejected(refused[0].words)
         for attempt, hash_ in taken:
             if attempt.purpose is Purpose.ACT:

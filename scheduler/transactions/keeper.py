@@ -89,7 +89,7 @@ class Keeper:
         replaced: list[Attempt] = []
         unsigned: NotYet | None = None
         try:
-            replaced = await self._bidder.replaced(wanted, head, latest, ordered)
+            replaced = await self._bidder.replaced(wanted, head, latest, ordered, theirs)
         except NotYet as error:
             # What is signed already is sent again all the same.
             unsigned = error

@@ -1,11 +1,14 @@
-"""A box whose node reports its blocks, but does not do what the work needs, lets another box, which
-may have a better one, do the work."""
+"""A box that cannot do the work, as where its node reports blocks and does nothing else, lets
+another box, which may have a better one, do it."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NoReturn
 
 import pytest
 
@@ -15,8 +18,11 @@ from scheduler.config import Settings
 from scheduler.errors import NotYet, StandingBy
 from scheduler.plans import plan_of
 from scheduler.reach import Reach
+from scheduler.running import Running
 from scheduler.service import Work
 from scheduler.transactions import leases
+from scheduler.transactions.journal import JournalUnavailable
+from scheduler.transactions.journal.store import Journal
 from scheduler.transactions.leases import Leases
 from tests import nodes
 from tests.boxes.elsewhere import elsewhere
@@ -48,8 +54,8 @@ class Boxes:
         for each in self._made:
             each.close()
 
-    def program(self, box: str, *ways: Provider) -> programs.Program:
-        job = {
+    def program(self, box: str, *ways: Provider, **more: Any) -> programs.Program:
+        job = more | {
             "name": "work",
             "contract": self._world.at["Worker"],
             "call": "work()",
@@ -153,6 +159,94 @@ def test_where_no_other_box_takes_it_that_is_tried_less_and_less_often(
             turns.append(now)
         now += 1.0
     assert turns == [1_000.0, 1_030.0, 1_090.0]
+
+
+def test_the_pause_between_two_turns_does_not_make_them_more_often_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The longest of the pauses counted as time in which all went well."""
+    now = 1_000.0
+    monkeypatch.setattr("scheduler.reach.time.monotonic", lambda: now)
+    reach, turns = reach_of("postgresql://scheduler@db/scheduler"), []
+    for _ in range(700):
+        if reach.yields():
+            turns.append(now)
+        now += 12.0
+    pauses = [after - before for before, after in pairwise(turns)]
+    assert len(pauses) > 8
+    assert pauses == sorted(pauses)
+
+
+async def test_what_cannot_be_read_at_the_start_leaves_the_work_to_others(
+    boxes: Boxes, world: Keepers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The leases were kept for ever: a box that had failed once stood in its own way."""
+
+    def broken(*_: object) -> NoReturn:
+        raise JournalUnavailable("the connection is gone")
+
+    with provider(world.node.http) as way:
+        one, other = (boxes.program(name, way, every={"blocks": 10}) for name in ("one", "other"))
+        with monkeypatch.context() as patch:
+            patch.setattr(Journal, "newest_in_series", broken)
+            with pytest.raises(JournalUnavailable):
+                await one.assemble()
+        await (await other.assemble()).close()
+        await (await one.assemble()).close()
+
+
+Judged = tuple[Running, Callable[[float, Exception | None], Awaitable[bool]]]
+
+
+@pytest.fixture
+def judged(monkeypatch: pytest.MonkeyPatch) -> Judged:
+    """A program that runs, of which no more is there than what judges a node; and what says, after
+    so many seconds and a head that ended like this, whether the node is left."""
+    now = 1_000.0
+    flow = SimpleNamespace(rejection=None)
+    way = SimpleNamespace(has_better=lambda: True, failed=lambda: None, works=lambda: None)
+    made: Any = Running.__new__(Running)
+    made.flow, made.reach, made.leases, made.failing_since = flow, way, None, None
+    made.node = SimpleNamespace(endpoint="node")
+    monkeypatch.setattr("scheduler.running.time.monotonic", lambda: now)
+
+    async def left(seconds: float, end: Exception | None) -> bool:
+        nonlocal now
+        now += seconds
+
+        async def on(event: object) -> None:
+            if end is not None:
+                raise end
+
+        monkeypatch.setattr(Running, "_on", lambda self, event: on(event))
+        try:
+            await made.on(None)
+        except NodeGone:
+            return True
+        except (NotYet, RpcError):
+            pass
+        return False
+
+    return made, left
+
+
+BLIP, KEPT_BACK = RpcError(-32000, "a blip"), NotYet("the budget of the day is spent")
+
+
+async def test_two_blips_with_an_hour_between_them_are_no_useless_node(judged: Any) -> None:
+    """What was kept back meanwhile ended nothing: the second one counted from the first."""
+    _, left = judged
+    assert not await left(0, BLIP)
+    for _ in range(300):
+        assert not await left(12, KEPT_BACK)
+    assert not await left(12, BLIP)
+    assert await left(61, BLIP)
+
+
+async def test_a_node_that_takes_nothing_is_left_though_something_is_kept_back(judged: Any) -> None:
+    program, left = judged
+    program.flow.rejection = "not for you"
+    assert [await left(seconds, KEPT_BACK) for seconds in (12, 12, 60)] == [False, False, True]
 
 
 def test_a_box_without_others_keeps_its_node(tmp_path: Path) -> None:

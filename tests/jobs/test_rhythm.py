@@ -85,6 +85,15 @@ def test_what_a_reorg_took_back_makes_no_pause_longer() -> None:
     assert [rhythm.is_open(at(20 + left_out)) for left_out in (3, 4)] == [False, True]
 
 
+def test_a_reorg_that_takes_two_back_makes_no_pause_longer() -> None:
+    """The older one is told first, and stayed."""
+    rhythm = Rhythm(Every(1, "blocks"))
+    for end in (rhythm.failed, rhythm.undone, rhythm.failed):
+        for period in (5, 7):
+            end(period)
+    assert [rhythm.is_open(at(7 + left_out)) for left_out in (3, 4)] == [False, True]
+
+
 def test_what_was_counted_in_other_units_makes_no_pause() -> None:
     """The job was done every minute, and is done every hour now: its periods have lower numbers."""
     hourly = Rhythm(Every(3_600, "seconds"))

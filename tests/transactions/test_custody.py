@@ -244,6 +244,23 @@ async def test_urgent_work_behind_the_stuck_work_of_a_program_that_runs_is_in_th
     assert cheap.bench.nonce(cheap.address) == len(FIVE) + 1
 
 
+async def test_what_seems_to_have_no_effect_is_cancelled_by_its_own_program_alone(
+    offices: tuple[Office, Office],
+) -> None:
+    """The urgent one cancelled what reverted in a simulation without the family's own eyes."""
+    cheap, urgent = offices
+    request = cheap.bench.endpoint.request
+    request(
+        "anvil_setCode", cheap.bench.reverter, request("eth_getCode", cheap.bench.counter, "latest")
+    )
+    await five_stuck(cheap, urgent, max_cost=ANY_COST, to=cheap.bench.reverter)
+    before = cheap.open_attempts()
+    request("anvil_setCode", cheap.bench.reverter, "0x60006000fd")  # REVERT(0, 0)
+    with running(cheap):
+        await urgent.turn()
+    assert cheap.open_attempts()[: len(FIVE)] == before
+
+
 async def test_what_another_raised_and_did_not_send_is_sent_by_its_own_program(
     offices: tuple[Office, Office],
 ) -> None:
