@@ -1,5 +1,6 @@
 """Fixtures that all tests share: real nodes, bare and with the alarm clock deployed; a database."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -20,6 +21,11 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 settings.load_profile("unhurried")
+
+# What a shell that has no job control starts in the background ignores an interrupt, and all that
+# is started by it: no test could end a program in this way.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Scheduling(LoadScopeScheduling):
