@@ -148,31 +148,29 @@ def reach_of(journal: str) -> Reach:
     return found
 
 
+def turns(monkeypatch: pytest.MonkeyPatch, heads: int, seconds: float) -> list[float]:
+    """When others have their turn, of so many heads in vain, so many seconds apart."""
+    now, found = 1_000.0, []
+    monkeypatch.setattr("scheduler.reach.time.monotonic", lambda: now)
+    reach = reach_of("postgresql://scheduler@db/scheduler")
+    for _ in range(heads):
+        if reach.yields():
+            found.append(now)
+        now += seconds
+    return found
+
+
 def test_where_no_other_box_takes_it_that_is_tried_less_and_less_often(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    now = 1_000.0
-    monkeypatch.setattr("scheduler.reach.time.monotonic", lambda: now)
-    reach, turns = reach_of("postgresql://scheduler@db/scheduler"), []
-    for _ in range(180):
-        if reach.yields():
-            turns.append(now)
-        now += 1.0
-    assert turns == [1_000.0, 1_030.0, 1_090.0]
+    assert turns(monkeypatch, 180, 1.0) == [1_000.0, 1_030.0, 1_090.0]
 
 
 def test_the_pause_between_two_turns_does_not_make_them_more_often_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The longest of the pauses counted as time in which all went well."""
-    now = 1_000.0
-    monkeypatch.setattr("scheduler.reach.time.monotonic", lambda: now)
-    reach, turns = reach_of("postgresql://scheduler@db/scheduler"), []
-    for _ in range(700):
-        if reach.yields():
-            turns.append(now)
-        now += 12.0
-    pauses = [after - before for before, after in pairwise(turns)]
+    pauses = [after - before for before, after in pairwise(turns(monkeypatch, 700, 12.0))]
     assert len(pauses) > 8
     assert pauses == sorted(pauses)
 
